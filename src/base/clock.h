@@ -1,0 +1,15 @@
+/*
+ * The one place that reads clocks.  Intervals, deadlines and timers use the
+ * monotonic clock; the wall clock is only ever shown to people.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define NSEC_PER_MSEC UINT64_C(1000000)
+#define NSEC_PER_SEC UINT64_C(1000000000)
+
+uint64_t clock_now_ns(void);        /* CLOCK_MONOTONIC */
+uint64_t clock_now_ms(void);        /* the same, in milliseconds */
+uint64_t clock_thread_cpu_ns(void); /* CPU time of the calling thread */
+int64_t clock_wall_s(void);         /* CLOCK_REALTIME, seconds since 1970 */

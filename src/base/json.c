@@ -1,0 +1,207 @@
+/* JSON text; see json.h. */
+#include "base/json.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+void
+json_init(struct json *j, struct buf *out)
+{
+	*j = (struct json){ .out = out };
+}
+
+static uint32_t
+level_bit(const struct json *j)
+{
+	return UINT32_C(1) << (j->depth - 1);
+}
+
+/* The comma before every member but the first. */
+static void
+separate(struct json *j)
+{
+	if (!j->depth)
+		return;
+	if (j->filled & level_bit(j))
+		buf_append(j->out, ",", 1);
+	j->filled |= level_bit(j);
+}
+
+static void
+before_value(struct json *j)
+{
+	if (j->depth && j->objects & level_bit(j)) {
+		assert(j->has_key);
+		j->has_key = false;
+		return;
+	}
+	assert(!j->has_key);
+	separate(j);
+}
+
+static void
+begin(struct json *j, bool object)
+{
+	before_value(j);
+	assert(j->depth < JSON_DEPTH_MAX);
+	j->depth++;
+	j->filled &= ~level_bit(j);
+	j->objects = object ? j->objects | level_bit(j) : j->objects & ~level_bit(j);
+	buf_append_str(j->out, object ? "{" : "[");
+}
+
+static void
+end(struct json *j, bool object)
+{
+	assert(j->depth > 0 && !j->has_key);
+	assert(object == ((j->objects & level_bit(j)) != 0));
+	j->depth--;
+	buf_append_str(j->out, object ? "}" : "]");
+}
+
+void
+json_begin_object(struct json *j)
+{
+	begin(j, true);
+}
+
+void
+json_end_object(struct json *j)
+{
+	end(j, true);
+}
+
+void
+json_begin_array(struct json *j)
+{
+	begin(j, false);
+}
+
+void
+json_end_array(struct json *j)
+{
+	end(j, false);
+}
+
+static void
+append_char(struct buf *out, unsigned char c)
+{
+	static const char shorts[] = "\b\t\n\f\r\"\\", letters[] = "btnfr\"\\";
+	const char *at = c ? strchr(shorts, c) : NULL;
+
+	if (at)
+		buf_printf(out, "\\%c", letters[at - shorts]);
+	else if (c < 0x20 || c == 0x7f)
+		buf_printf(out, "\\u%04x", c);
+	else
+		buf_append(out, &c, 1);
+}
+
+static void
+append_quoted(struct buf *out, const char *s, size_t n)
+{
+	buf_append(out, "\"", 1);
+	for (size_t i = 0; i < n;) {
+		const unsigned char *p = (const unsigned char *)s + i;
+		unsigned len = utf8_length(p, n - i);
+
+		if (len == 1)
+			append_char(out, *p);
+		else if (len)
+			buf_append(out, p, len);
+		else
+			buf_append_str(out, "\xef\xbf\xbd");
+		i += len ? len : 1;
+	}
+	buf_append(out, "\"", 1);
+}
+
+void
+json_key(struct json *j, const char *name)
+{
+	assert(j->depth && j->objects & level_bit(j) && !j->has_key);
+	separate(j);
+	append_quoted(j->out, name, strlen(name));
+	buf_append(j->out, ":", 1);
+	j->has_key = true;
+}
+
+void
+json_string_n(struct json *j, const char *s, size_t n)
+{
+	before_value(j);
+	append_quoted(j->out, s, n);
+}
+
+void
+json_string(struct json *j, const char *s)
+{
+	if (s)
+		json_string_n(j, s, strlen(s));
+	else
+		json_null(j);
+}
+
+void
+json_u64(struct json *j, uint64_t v)
+{
+	before_value(j);
+	buf_printf(j->out, "%" PRIu64, v);
+}
+
+void
+json_i64(struct json *j, int64_t v)
+{
+	before_value(j);
+	buf_printf(j->out, "%" PRId64, v);
+}
+
+void
+json_double(struct json *j, double v)
+{
+	char text[40];
+
+	if (!isfinite(v)) {
+		json_null(j);
+		return;
+	}
+	before_value(j);
+	for (int digits = 15; digits <= 17; digits++) {
+		double back;
+
+		(void)snprintf(text, sizeof text, "%.*g", digits, v);
+		if (sscanf(text, "%lf", &back) == 1 && back >= v && back <= v)
+			break;
+	}
+	/* A locale may have set another decimal point. */
+	for (char *p = text; *p; p++)
+		if (!strchr("0123456789+-e", *p))
+			*p = '.';
+	buf_append_str(j->out, text);
+}
+
+void
+json_bool(struct json *j, bool v)
+{
+	before_value(j);
+	buf_append_str(j->out, v ? "true" : "false");
+}
+
+void
+json_null(struct json *j)
+{
+	before_value(j);
+	buf_append_str(j->out, "null");
+}
+
+bool
+json_is_whole(const struct json *j)
+{
+	return j->depth == 0 && !j->has_key;
+}

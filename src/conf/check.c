@@ -1,0 +1,345 @@
+/* Checks of single values; see check.h. */
+#include "conf/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/url.h"
+#include "conf/limits.h"
+#include "conf/output.h"
+#include "conf/secret.h"
+#include "model/algo.h"
+
+void
+check_tell(struct check *c, const struct draft *d, const struct setting *row, struct where at,
+    const char *why)
+{
+	emit_error(c->emit, at, d->label, "%s %s", row->name, why);
+}
+
+const char *
+check_name(const char *s)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
+	static const char all[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789.-";
+
+	if (!*s || !strchr(letters, *s))
+		return "must begin with a letter or _";
+	if (s[strspn(s, all)])
+		return "may hold letters, digits, . _ and - only";
+	return strlen(s) > 128 ? "is longer than 128 characters" : NULL;
+}
+
+/* Names of other tools' switches that turn the check of certificates off. */
+static bool
+is_insecure(const char *name)
+{
+	return text_equal(name, "insecure") || text_equal(name, "check-certificate") ||
+	    text_equal(name, "no-check-certificate");
+}
+
+static void
+tell_unknown(struct check *c, const struct draft *d, struct where at, const char *name)
+{
+	const char *near = setting_suggest(d->scope, name);
+	const char *in = *d->label ? " in " : "";
+
+	if (is_insecure(name))
+		emit_error(c->emit, at, d->label, "\"%s\" is refused: there is no switch that turns certificate "
+		    "checks off; give cacert = \"FILE\" or pinnedpubkey", quote(name));
+	else if (setting_is_later(d->scope, name))
+		emit_error(c->emit, at, d->label, "\"%s\" is not in this version of haul", quote(name));
+	else if (near)
+		emit_error(c->emit, at, "", "unknown key \"%s\"%s%s: did you mean \"%s\"?", quote(name), in,
+		    d->label, near);
+	else
+		emit_error(c->emit, at, "", "unknown key \"%s\"%s%s", quote(name), in, d->label);
+}
+
+struct row_key {
+	enum setting_scope scope;
+	const char *name;
+};
+
+static bool
+is_row(const void *item, const void *key)
+{
+	const struct setting *row = item;
+	const struct row_key *k = key;
+
+	return row->scope == k->scope && text_equal(row->name, k->name);
+}
+
+/* The table is searched for every key of every job: by hash, made once. */
+static const struct setting *
+find_row(enum setting_scope scope, const char *name)
+{
+	static struct map rows;
+	struct row_key key = { scope, name };
+
+	if (!rows.len) {
+		unsigned n;
+		const struct setting *all = settings_all(&n);
+
+		map_init(&rows, is_row);
+		for (unsigned i = 0; i < n; i++)
+			map_add(&rows, hash_str(all[i].name), (void *)(uintptr_t)&all[i]);
+	}
+	return map_find(&rows, hash_str(name), &key);
+}
+
+const struct setting *
+check_key(struct check *c, struct draft *d, struct where at, const char *name, bool defaults)
+{
+	const struct setting *row = find_row(d->scope, name);
+
+	if (!row) {
+		tell_unknown(c, d, at, name);
+		return NULL;
+	}
+	if (defaults && (row->flags & SETTING_OWN)) {
+		emit_error(c->emit, at, d->label, "%s is about one job: it cannot stand in defaults", name);
+		return NULL;
+	}
+	draft_open(d, row);
+	return row;
+}
+
+/* NULL: the text may be the value. */
+static const char *
+refuse_url(const char *text, char **ret_why)
+{
+	struct url u;
+	const char *why;
+
+	if (url_parse(text, &u, &why) < 0) {
+		*ret_why = xasprintf("is no url: %s", why);
+	} else if (u.userinfo.at) {
+		*ret_why = xstrdup("has a name or password in it: give user = \"@FILE\" instead");
+	} else if (!url_scheme_is(&u, "http") && !url_scheme_is(&u, "https") && !url_scheme_is(&u, "file")) {
+		char safe[40];
+
+		*ret_why = xasprintf("has the scheme %s: this version of haul takes http, https and, with "
+		    "allow-file = true, file", str_safe(safe, sizeof safe, u.scheme.at, u.scheme.len));
+	} else if (url_scheme_is(&u, "file") && (u.path.len < 2 || u.path.at[0] != '/')) {
+		*ret_why = xstrdup("names no file");
+	}
+	return *ret_why;
+}
+
+static const char *
+refuse_proxy(const char *text, char **ret_why)
+{
+	static const char *const schemes[] = { "http", "https", "socks5", "socks5h" };
+	struct url u;
+	const char *why;
+
+	if (!*text || text_equal(text, "env"))
+		return NULL;
+	if (url_parse(text, &u, &why) < 0)
+		return *ret_why = xasprintf("is no url of a proxy: %s", why);
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
+		if (url_scheme_is(&u, schemes[i]))
+			return u.path.len > 1 || u.query.at
+			    ? (*ret_why = xstrdup("has a path, which no proxy has"))
+			    : NULL;
+	return *ret_why = xstrdup("must begin with http://, https://, socks5:// or socks5h://, or be \"env\"");
+}
+
+static const char *
+refuse_match(const char *text, char **ret_why)
+{
+	if (!*text)
+		return *ret_why = xstrdup("is empty");
+	if (text[strcspn(text, "/:@ ?#")] && *text != '[')
+		return *ret_why = xstrdup("must be a host name, in which * matches anything, without scheme, "
+		    "port or path");
+	return NULL;
+}
+
+static const char *
+refuse_pin(const char *text, char **ret_why)
+{
+	static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	for (;;) {
+		const char *digits = text + strlen("sha256//");
+
+		if (!has_prefix(text, "sha256//") || strspn(digits, base64) != 43 || digits[43] != '=')
+			break;
+		text = digits + 44;
+		if (!*text)
+			return NULL;
+		if (*text++ != ';')
+			break;
+	}
+	return *ret_why = xstrdup("must be \"sha256//\" and 44 characters of base64 (more of them after \";\")");
+}
+
+static const char *
+refuse_path(const char *text, size_t max, char **ret_why)
+{
+	if (text[0] != '/')
+		return *ret_why = xstrdup("must be an absolute path");
+	if (strlen(text) > max)
+		return *ret_why = xasprintf("is longer than %zu bytes", max);
+	return NULL;
+}
+
+static const char *
+refuse_group(struct check *c, const char *text, char **ret_why)
+{
+	if (seen_find(&c->groups, text))
+		return NULL;
+	return *ret_why = xasprintf("is \"%s\", which is not in groups", quote(text));
+}
+
+static void
+put_digest(struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
+{
+	struct digest digest;
+	char canonical[DIGEST_TEXT_MAX];
+	const char *why;
+
+	if (digest_parse(text, &digest, &why) < 0)
+		emit_error(c->emit, at, d->label, "%s \"%s\" is wrong: %s", row->name, quote(text), why);
+	else
+		draft_put_text(d, row, at, digest_format(&digest, canonical));
+}
+
+/* cacert, cert and key: read by hauld, but a mistake shows now. */
+static void
+put_file(struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
+{
+	AUTO_FREE char *path = source_resolve(at.file, text);
+	const char *why;
+	bool world;
+
+	if (source_probe(path, &world, &why) < 0)
+		emit_error(c->emit, at, d->label, "%s \"%s\" cannot be read: %s", row->name, quote(path), why);
+	else if (row->id == JOB_KEY && world)
+		emit_error(c->emit, at, d->label, "key \"%s\" can be read by everyone: chmod o-r it", quote(path));
+	else
+		draft_put_text(d, row, at, path);
+}
+
+static void
+put_root(struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
+{
+	AUTO_FREE char *why = NULL, *root = root_normalize(text, &why);
+
+	if (!root)
+		emit_error(c->emit, at, d->label, "roots: \"%s\" %s", quote(text), why);
+	else
+		draft_put_text(d, row, at, root);
+}
+
+/* What every text must be, whatever the key; NULL: it is. */
+static const char *
+refuse_bytes(const struct setting *row, const char *text)
+{
+	bool tab = row->id == JOB_HEADER || row->id == HOST_HEADER || row->id == JOB_USER_AGENT;
+
+	if (strlen(text) > UINT16_MAX)
+		return "is longer than 65535 bytes";
+	for (const char *p = text; *p; p++)
+		if (((unsigned char)*p < 0x20 && !(tab && *p == '\t')) || *p == 0x7f)
+			return "has a control character in it";
+	return NULL;
+}
+
+static void
+check_string(struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
+{
+	AUTO_FREE char *reason = NULL;
+	const char *why = NULL;
+
+	switch ((int)row->id) {
+	case JOB_NAME:
+	case GROUP_NAME:
+		why = check_name(text);
+		break;
+	case JOB_URL:
+		why = refuse_url(text, &reason);
+		break;
+	case JOB_PROXY:
+	case HOST_PROXY:
+		why = refuse_proxy(text, &reason);
+		if (!why)
+			why = secret_refuse(row, at, text);
+		break;
+	case HOST_MATCH:
+		why = refuse_match(text, &reason);
+		break;
+	case JOB_PINNEDPUBKEY:
+		why = refuse_pin(text, &reason);
+		break;
+	case JOB_GROUP:
+		why = refuse_group(c, text, &reason);
+		break;
+	case DAEMON_SOCKET: /* sockaddr_un has room for 107 */
+		why = refuse_path(text, 107, &reason);
+		break;
+	case DAEMON_STATE_DIR:
+		why = refuse_path(text, 3000, &reason);
+		break;
+	case DAEMON_ROOTS:
+		put_root(c, d, row, at, text);
+		return;
+	case JOB_CHECKSUM:
+	case JOB_CHECKSUM_OUTPUT:
+		put_digest(c, d, row, at, text);
+		return;
+	case JOB_CACERT:
+	case HOST_CACERT:
+	case JOB_CERT:
+	case JOB_KEY:
+		put_file(c, d, row, at, text);
+		return;
+	case JOB_HEADER:
+	case HOST_HEADER:
+		secret_put_header(c, d, row, at, text);
+		return;
+	case JOB_USER:
+		secret_put_user(c, d, row, at, text);
+		return;
+	default: /* output and keep-download: when the job is whole */
+		break;
+	}
+	if (why)
+		check_tell(c, d, row, at, why);
+	else
+		draft_put_text(d, row, at, text);
+}
+
+void
+check_text(struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
+{
+	const char *why = refuse_bytes(row, text);
+	AUTO_FREE char *reason = NULL;
+	uint64_t v;
+
+	if (why)
+		check_tell(c, d, row, at, why);
+	else if (!setting_is_number(row))
+		check_string(c, d, row, at, text);
+	else if (setting_parse_text(row, text, &v, &reason) < 0)
+		check_tell(c, d, row, at, reason);
+	else
+		draft_put_number(d, row, at, v);
+}
+
+void
+check_number(struct check *c, struct draft *d, const struct setting *row, struct where at, int64_t number)
+{
+	AUTO_FREE char *reason = NULL;
+	uint64_t v;
+
+	if (setting_check_number(row, number, &v, &reason) < 0)
+		check_tell(c, d, row, at, reason);
+	else
+		draft_put_number(d, row, at, v);
+}

@@ -1,0 +1,177 @@
+/* Jobs; see jobs.h. */
+#include "conf/jobs.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/url.h"
+#include "conf/output.h"
+#include "model/spec.h"
+#include "wire/work_msg.h"
+
+void
+jobs_init(struct jobs *j, struct check *check, const struct draft *defaults)
+{
+	*j = (struct jobs){ .check = check, .defaults = defaults };
+	seen_init(&j->names);
+	seen_init(&j->targets);
+}
+
+void
+jobs_done(struct jobs *j)
+{
+	for (size_t i = 0; i < j->n_roots; i++)
+		free(j->roots[i]);
+	seen_done(&j->names);
+	seen_done(&j->targets);
+	buf_done(&j->spec);
+}
+
+bool
+jobs_full(const struct jobs *j)
+{
+	return j->check->emit->jobs > CONF_JOBS_MAX;
+}
+
+static void
+tell(const struct jobs *j, const struct draft *d, enum setting_id id, const char *why)
+{
+	const struct draft_item *i = draft_find(d, id);
+
+	check_tell(j->check, d, setting_find(id), i && !i->base ? i->at : d->at, why);
+}
+
+static void
+check_urls(const struct jobs *j, const struct draft *d)
+{
+	bool allowed = draft_number(d, j->defaults, JOB_ALLOW_FILE);
+
+	if (!d->tried[JOB_URL])
+		emit_error(j->check->emit, d->at, d->label, "a job needs a url");
+	for (const struct draft_item *i = draft_find(d, JOB_URL); i && !allowed; i = draft_next(d, i)) {
+		struct url u;
+		const char *why;
+
+		if (url_parse(i->text, &u, &why) == 0 && url_scheme_is(&u, "file"))
+			emit_error(j->check->emit, i->at, d->label, "url is a file: url: that takes allow-file = true");
+	}
+}
+
+static void
+check_between_keys(const struct jobs *j, const struct draft *d)
+{
+	bool off = draft_number(d, j->defaults, JOB_DECOMPRESS) == CODEC_OFF && !d->tried[JOB_DECOMPRESS];
+	bool cert = draft_find(d, JOB_CERT) || draft_find(j->defaults, JOB_CERT);
+
+	off |= draft_find(d, JOB_DECOMPRESS) && draft_number(d, NULL, JOB_DECOMPRESS) == CODEC_OFF;
+	if (off && draft_find(d, JOB_CHECKSUM_OUTPUT))
+		tell(j, d, JOB_CHECKSUM_OUTPUT, "has no meaning without decompress: use checksum");
+	if (off && draft_find(d, JOB_KEEP_DOWNLOAD))
+		tell(j, d, JOB_KEEP_DOWNLOAD, "has no meaning without decompress");
+	if (draft_find(d, JOB_KEY) && !cert && !d->tried[JOB_CERT])
+		tell(j, d, JOB_KEY, "has no meaning without cert");
+	if (draft_count(d, JOB_CHECKSUM) > TASK_DIGESTS_MAX)
+		tell(j, d, JOB_CHECKSUM, "has more than 8 digests");
+	if (draft_count(d, JOB_CHECKSUM_OUTPUT) > TASK_DIGESTS_MAX)
+		tell(j, d, JOB_CHECKSUM_OUTPUT, "has more than 8 digests");
+}
+
+static void
+check_names(struct jobs *j, const struct draft *d)
+{
+	const struct draft_item *name = draft_find(d, JOB_NAME);
+	const struct where *first = name ? seen_add(&j->names, name->text, name->at) : NULL;
+
+	if (first)
+		emit_error(j->check->emit, name->at, d->label, "name is that of another job (%s)",
+		    quote_place(*first));
+}
+
+/* The text of output as given, or as the url and dir= have it; NULL and told. */
+static char *
+wanted_output(const struct jobs *j, const struct draft *d)
+{
+	const struct draft_item *given = draft_find(d, JOB_OUTPUT), *url = draft_find(d, JOB_URL);
+	AUTO_FREE char *name = NULL;
+
+	if (given) {
+		name = xstrdup(given->text);
+	} else if (url) {
+		name = output_name(url->text, (unsigned)draft_number(d, j->defaults, JOB_DECOMPRESS));
+		if (!name) {
+			emit_error(j->check->emit, url->at, d->label, "the url ends in no file name: give output");
+			return NULL;
+		}
+	}
+	if (!name || !d->dir)
+		return TAKE_PTR(name);
+	if (name[0] == '/') {
+		tell(j, d, JOB_OUTPUT, "is an absolute path, so dir has no meaning");
+		return NULL;
+	}
+	return xasprintf("%s%s%s", d->dir, has_suffix(d->dir, "/") ? "" : "/", name);
+}
+
+/* Puts the absolute path of a destination into the draft, once only. */
+static void
+put_target(struct jobs *j, struct draft *d, enum setting_id id, const char *text)
+{
+	const struct setting *row = setting_find(id);
+	const struct draft_item *given = draft_find(d, id);
+	struct where at = given && !given->base ? given->at : d->at;
+	AUTO_FREE char *why = NULL, *path = output_resolve(j->roots, j->n_roots, text, &why);
+	const struct where *first;
+
+	if (!path) {
+		emit_error(j->check->emit, at, d->label, "%s \"%s\" %s", row->name, quote(text), why);
+		return;
+	}
+	first = seen_add(&j->targets, path, at);
+	if (first)
+		emit_error(j->check->emit, at, d->label, "%s %s is also the destination of another job (%s)",
+		    row->name, quote(path), quote_place(*first));
+	draft_drop(d, id);
+	draft_put_text(d, row, at, path);
+}
+
+static void
+check_targets(struct jobs *j, struct draft *d)
+{
+	const struct draft_item *keep = draft_find(d, JOB_KEEP_DOWNLOAD);
+	AUTO_FREE char *output = NULL, *kept = keep ? xstrdup(keep->text) : NULL;
+
+	if (j->n_roots == 0)
+		return; /* that was told where the roots are */
+	if (!d->tried[JOB_OUTPUT] || draft_find(d, JOB_OUTPUT))
+		output = wanted_output(j, d);
+	if (output)
+		put_target(j, d, JOB_OUTPUT, output);
+	if (kept)
+		put_target(j, d, JOB_KEEP_DOWNLOAD, kept);
+}
+
+void
+jobs_submit(struct jobs *j, struct draft *d)
+{
+	struct emit *emit = j->check->emit;
+
+	emit->jobs++;
+	if (jobs_full(j)) {
+		if (emit->jobs == CONF_JOBS_MAX + 1)
+			emit_error(emit, d->at, d->label, "there are more than %d jobs", CONF_JOBS_MAX);
+		return;
+	}
+	check_urls(j, d);
+	check_between_keys(j, d);
+	check_names(j, d);
+	check_targets(j, d);
+	if (emit->errors)
+		return;
+	buf_consume(&j->spec, buf_len(&j->spec));
+	draft_pack(d, &j->spec);
+	if (buf_len(&j->spec) > SPEC_MAX)
+		emit_error(emit, d->at, d->label, "the settings of this job take more than 256 KiB");
+	else
+		emit_spec(emit, CONF_JOB, &j->spec);
+}

@@ -1,0 +1,22 @@
+/*
+ * Every bound hauld-conf puts on what it reads, on one screen (THREATS 4).
+ */
+#pragma once
+
+enum {
+	CONF_BYTES_MAX = 64 << 20,    /* of all configuration files, includes counted each time */
+	CONF_FILES_MAX = 4096,        /* files of conf.d */
+	CONF_INCLUDE_DEPTH_MAX = 10,
+	CONF_NESTING_MAX = 32,        /* brackets inside brackets */
+	CONF_STRING_MAX = 1 << 20,    /* bytes of one string; libconfig's time grows with its square */
+	CONF_TREE_BYTES_MAX = 640 << 20, /* what libconfig's tree may take, by our estimate */
+	CONF_JOBS_MAX = 4000000,
+	CONF_ERRORS_SHOWN_MAX = 1000, /* more are counted, not told */
+	CONF_ROOTS_MAX = 16,
+	CONF_SECRET_FILE_MAX = 64 << 10, /* bytes of an @FILE */
+	CONF_HEADERS_MAX = 100,       /* of one job */
+	LIST_LINE_MAX = 64 << 10,     /* bytes of one line of an input list */
+	EMIT_BUFFER_SIZE = 64 << 10,  /* frames are written when this much waits */
+	CPU_SECONDS_MAX = 10,
+	MEMORY_BYTES_MAX = 1 << 30,
+};

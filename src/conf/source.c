@@ -1,0 +1,138 @@
+/* Files and places; see source.h. */
+#include "conf/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+
+void
+source_files_done(struct source_files *all)
+{
+	while (all->first) {
+		struct conf_file *f = all->first;
+
+		all->first = f->next;
+		free(f->name);
+		free(f->dir);
+		free(f);
+	}
+}
+
+static char *
+current_dir(void)
+{
+	char path[PATH_MAX];
+
+	/* A directory that is gone has no name; its relative paths fail by theirs. */
+	return xstrdup(getcwd(path, sizeof path) ? path : "/");
+}
+
+struct conf_file *
+source_add(struct source_files *all, const char *name, const char *dir)
+{
+	struct conf_file *f = NEW(struct conf_file);
+
+	f->name = xstrdup(name);
+	f->dir = dir ? xstrdup(dir) : current_dir();
+	f->next = all->first;
+	all->first = f;
+	return f;
+}
+
+static char *
+join(const char *dir, const char *path)
+{
+	bool slash = dir[0] && dir[strlen(dir) - 1] == '/';
+
+	return path[0] == '/' ? xstrdup(path) : xasprintf("%s%s%s", dir, slash ? "" : "/", path);
+}
+
+char *
+source_resolve(const struct conf_file *from, const char *path)
+{
+	return join(from->dir, path);
+}
+
+char *
+source_dir_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	AUTO_FREE char *here = current_dir(), *dir = NULL;
+
+	if (!slash)
+		return TAKE_PTR(here);
+	dir = slash == path ? xstrdup("/") : xstrndup(path, (size_t)(slash - path));
+	return join(here, dir);
+}
+
+/* A descriptor, or -errno.  O_NONBLOCK: a FIFO must not make us wait. */
+static int
+open_regular(const char *path, struct stat *ret_st, const char **ret_why)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0 || fstat(fd, ret_st) < 0) {
+		*ret_why = strerror(errno);
+		return -errno;
+	}
+	if (S_ISDIR(ret_st->st_mode)) {
+		*ret_why = "it is a directory";
+		return -EISDIR;
+	}
+	if (!S_ISREG(ret_st->st_mode)) {
+		*ret_why = "it is not a regular file";
+		return -EINVAL;
+	}
+	return TAKE_FD(fd);
+}
+
+int
+source_probe(const char *path, bool *ret_world, const char **ret_why)
+{
+	struct stat st;
+	AUTO_CLOSE int fd = open_regular(path, &st, ret_why);
+
+	if (fd < 0)
+		return fd;
+	if (ret_world)
+		*ret_world = st.st_mode & S_IROTH;
+	return 0;
+}
+
+int
+source_read(const char *path, size_t max, struct buf *ret, bool *ret_world, const char **ret_why)
+{
+	struct stat st;
+	AUTO_CLOSE int fd = open_regular(path, &st, ret_why);
+	size_t room;
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	/* A byte more than it says it has, so that growth meanwhile is noticed. */
+	room = MIN((size_t)MAX(st.st_size, 0), max) + 1;
+	n = fd_read_full(fd, buf_reserve(ret, room), room);
+	if (n < 0) {
+		*ret_why = strerror((int)-n);
+		return (int)n;
+	}
+	if ((size_t)n > max) {
+		*ret_why = "it is too large";
+		return -EFBIG;
+	}
+	if ((size_t)n == room) {
+		*ret_why = "it was written to while it was read";
+		return -EBUSY;
+	}
+	buf_commit(ret, (size_t)n);
+	if (ret_world)
+		*ret_world = st.st_mode & S_IROTH;
+	return 0;
+}

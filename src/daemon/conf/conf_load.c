@@ -1,0 +1,227 @@
+/* The client side of hauld-conf; see conf_load.h. */
+#include "daemon/conf/conf_load.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "daemon/loop/chan.h"
+#include "wire/build_id.h"
+#include "wire/conf_msg.h"
+
+struct conf_load {
+	struct chan *chan; /* owned; NULL after its end */
+	const struct conf_load_ops *ops;
+	void *arg;
+	struct conf *conf; /* owned, in the making */
+	struct conf_end end;
+	uint64_t errors; /* that were told */
+	int status;
+	bool greeted, ended, closed, reaped, broken;
+};
+
+static void
+spec_list_add(struct spec_list *l, struct spec *s)
+{
+	if (l->len == l->size) {
+		l->size = l->size ? l->size * 2 : 16;
+		l->items = xrealloc(l->items, l->size * sizeof(l->items[0]));
+	}
+	l->items[l->len++] = s;
+}
+
+static void
+spec_list_done(struct spec_list *l)
+{
+	for (size_t i = 0; i < l->len; i++)
+		spec_unref(l->items[i]);
+	free(l->items);
+}
+
+void
+conf_free(struct conf *c)
+{
+	if (!c)
+		return;
+	spec_list_done(&c->hosts);
+	spec_list_done(&c->groups);
+	spec_list_done(&c->jobs);
+	spec_unref(c->daemon);
+	spec_unref(c->defaults);
+	free(c);
+}
+
+static int
+take_spec(struct conf_load *l, enum setting_scope scope, const struct message *m, struct spec **ret)
+{
+	return spec_new(scope, m->payload, m->len, scope == SCOPE_JOB ? l->conf->defaults : NULL, ret);
+}
+
+static int
+add_spec(struct conf_load *l, enum setting_scope scope, const struct message *m, struct spec_list *to)
+{
+	struct spec *s;
+	int r = take_spec(l, scope, m, &s);
+
+	if (r == 0)
+		spec_list_add(to, s);
+	return r;
+}
+
+static int
+set_spec(struct conf_load *l, enum setting_scope scope, const struct message *m, struct spec **to)
+{
+	return *to ? -EPROTO : take_spec(l, scope, m, to);
+}
+
+static int
+on_hello(struct conf_load *l, const struct message *m)
+{
+	struct text id;
+
+	if (m->type != CONF_HELLO || conf_get_text(m, &id) < 0 || id.len != strlen(build_id) ||
+	    memcmp(id.at, build_id, id.len) != 0)
+		return -EPROTO;
+	l->greeted = true;
+	return 0;
+}
+
+static int
+on_error(struct conf_load *l, const struct message *m)
+{
+	struct text text;
+	char safe[2048];
+
+	if (conf_get_text(m, &text) < 0)
+		return -EPROTO;
+	l->errors++;
+	l->ops->on_error(str_safe(safe, sizeof safe, text.at, text.len), l->arg);
+	return 0;
+}
+
+static int
+on_message(const struct message *m, void *arg)
+{
+	struct conf_load *l = arg;
+	struct conf *c = l->conf;
+
+	if (m->version != CONF_PROTO || l->ended)
+		return -EPROTO;
+	if (!l->greeted)
+		return on_hello(l, m);
+	switch (m->type) {
+	case CONF_DAEMON:
+		return set_spec(l, SCOPE_DAEMON, m, &c->daemon);
+	case CONF_DEFAULTS:
+		return set_spec(l, SCOPE_JOB, m, &c->defaults);
+	case CONF_HOST:
+		return add_spec(l, SCOPE_HOST, m, &c->hosts);
+	case CONF_GROUP:
+		return add_spec(l, SCOPE_GROUP, m, &c->groups);
+	case CONF_JOB:
+		return c->defaults ? add_spec(l, SCOPE_JOB, m, &c->jobs) : -EPROTO;
+	case CONF_ERROR:
+		return on_error(l, m);
+	case CONF_END:
+		l->ended = true;
+		return conf_get_end(m, &l->end);
+	default:
+		return -EPROTO;
+	}
+}
+
+static enum conf_outcome
+outcome(const struct conf_load *l)
+{
+	char how[64];
+
+	if (WIFEXITED(l->status) && WEXITSTATUS(l->status) == 2)
+		return CONF_USAGE;
+	if (l->errors || l->end.errors)
+		return CONF_BAD;
+	if (WIFEXITED(l->status) && WEXITSTATUS(l->status) == 0 && l->ended && !l->broken &&
+	    l->conf->daemon && l->conf->defaults && l->conf->jobs.len == l->end.jobs)
+		return CONF_OK;
+	log_err("hauld-conf did not finish reason=\"%s\"",
+	    l->broken ? "it said what makes no sense (another build?)" : child_status_to_string(l->status, how, sizeof how));
+	return CONF_FAILED;
+}
+
+static void
+check_over(struct conf_load *l)
+{
+	enum conf_outcome o;
+
+	if (!l->closed || !l->reaped)
+		return;
+	o = outcome(l);
+	l->ops->on_done(o, o == CONF_OK ? TAKE_PTR(l->conf) : NULL, l->arg);
+}
+
+static void
+on_closed(int why, void *arg)
+{
+	struct conf_load *l = arg;
+
+	l->broken = why < 0;
+	l->closed = true;
+	chan_free(TAKE_PTR(l->chan));
+	check_over(l);
+}
+
+static void
+on_exit_status(pid_t pid UNUSED, int status, void *arg)
+{
+	struct conf_load *l = arg;
+
+	l->status = status;
+	l->reaped = true;
+	check_over(l);
+}
+
+struct conf_load *
+conf_load_start(struct loop *loop, struct children *c, const char *path, char *const *argv,
+    const struct conf_load_ops *ops, void *arg, int *ret_error)
+{
+	AUTO_CLOSE int in = -1, out = -1;
+	struct conf_load *l;
+	int fds[2], r;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0) {
+		*ret_error = -errno;
+		return NULL;
+	}
+	in = fds[0];
+	out = fds[1];
+	/* Not a group of its own: with -i - it reads the user's terminal. */
+	r = spawn(&(struct spawn){ .path = path, .argv = argv, .fds = { -1, out, -1, -1 } }, &pid);
+	if (r < 0) {
+		*ret_error = r;
+		return NULL;
+	}
+	l = NEW(struct conf_load);
+	l->ops = ops;
+	l->arg = arg;
+	l->conf = NEW(struct conf);
+	l->chan = chan_new(loop, TAKE_FD(in), -1, "configuration", on_message, on_closed, l);
+	children_watch(c, pid, on_exit_status, l);
+	return l;
+}
+
+void
+conf_load_free(struct conf_load *l)
+{
+	if (!l)
+		return;
+	chan_free(l->chan);
+	conf_free(l->conf);
+	free(l);
+}

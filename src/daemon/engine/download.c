@@ -1,0 +1,545 @@
+/* One job on its way, in the order of its steps; see download.h. */
+#include "daemon/engine/download.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/url.h"
+#include "daemon/engine/work.h"
+#include "daemon/xfer/hop.h"
+#include "model/backoff.h"
+
+enum { SMALL_BODY = 256 * 1024 }; /* up to here one frame does it all */
+
+static void attempt_failed(struct download *d, const struct result *r);
+static void clean_up(struct download *d);
+static void fetch(struct download *d);
+
+static void
+fail(struct download *d, enum result_code code, const char *text)
+{
+	struct result r = { 0 };
+
+	result_set(&r, code, "%s", text);
+	attempt_failed(d, &r);
+}
+
+/* ---- 1. The ticket was granted ---------------------------------------- */
+
+static struct download *
+download_new(struct entry *en)
+{
+	struct download *d = NEW(struct download);
+
+	d->engine = en->engine;
+	d->entry = en;
+	d->job = &en->job;
+	d->output = spec_string(en->job.spec, JOB_OUTPUT);
+	d->url = xstrdup(spec_list(en->job.spec, JOB_URL, 0));
+	d->last_modified = -1;
+	list_init(&d->lock_waiters);
+	list_init(&d->waiting);
+	list_init(&d->touched);
+	list_append(&en->engine->active, &d->link);
+	en->download = d;
+	rate_init(&d->rate, spec_number(en->job.spec, JOB_LIMIT_RATE), clock_now_ns());
+	return d;
+}
+
+void
+download_free(struct download *d)
+{
+	assert(!d->transfer && !pool_task_is_busy(&d->main) && !pool_task_is_busy(&d->hash));
+	part_free(d->part);
+	dest_dir_unref(d->dir);
+	list_remove(&d->link);
+	list_remove(&d->touched);
+	list_remove(&d->waiting);
+	free(d->url);
+	free(d->host_name);
+	free(d);
+}
+
+/* Is there a file under the final name?  -1: the path cannot be asked. */
+static int
+destination_exists(const struct download *d)
+{
+	struct stat st;
+
+	if (fstatat(d->dir->fd, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return S_ISREG(st.st_mode) ? 1 : 2;
+	return 0;
+}
+
+/* Before the network: may the file be made, and is it there already? */
+static bool
+prepare_destination(struct download *d)
+{
+	struct result why = { 0 };
+	int there;
+
+	if (!d->dir && !roots_get_dir(d->engine->roots, d->output, &d->dir, &d->name, &why)) {
+		attempt_failed(d, &why);
+		return false;
+	}
+	there = destination_exists(d);
+	if (there && spec_bool(d->job->spec, JOB_NO_CLOBBER) && !work_can_check(d)) {
+		result_set(&why, RESULT_EXISTS, "%s exists already and no-clobber is set", d->output);
+		attempt_failed(d, &why);
+		return false;
+	}
+	if (there == 1 && !d->checked && work_can_check(d)) {
+		/* The network slot is for others while a worker looks. */
+		scheduler_withdraw(d->engine->scheduler, &d->entry->ticket);
+		d->job->phase = PHASE_VERIFY;
+		work_check(d);
+		return false;
+	}
+	return true;
+}
+
+void
+download_run(struct entry *en)
+{
+	struct download *d = en->download ? en->download : download_new(en);
+
+	if (!d->locked && !engine_lock(d->engine, d)) {
+		scheduler_withdraw(d->engine->scheduler, &en->ticket);
+		return;
+	}
+	job_set_state(d->job, JOB_ACTIVE);
+	d->job->phase = PHASE_CONNECT;
+	if (prepare_destination(d))
+		fetch(d);
+}
+
+/* A worker looked at the file that stands at the destination. */
+void
+work_checked(struct download *d, const struct result_msg *r)
+{
+	d->checked = true;
+	if (d->verdict != VERDICT_NONE) {
+		clean_up(d);
+		return;
+	}
+	if (r->result.code == RESULT_OK) {
+		struct job_receipt receipt = { .work = r, .proof = "", .unchanged = true };
+
+		d->job->published = r->in;
+		engine_finish(d, &r->result, &receipt);
+		return;
+	}
+	if (spec_bool(d->job->spec, JOB_NO_CLOBBER)) {
+		struct result why = { 0 };
+
+		result_set(&why, RESULT_EXISTS, "%s exists already with other content, and no-clobber is set", d->output);
+		attempt_failed(d, &why);
+		return;
+	}
+	engine_requeue(d->entry, d->url, 0);
+}
+
+/* ---- 2. The transfer ---------------------------------------------------- */
+
+static void on_front(uint64_t front, void *arg);
+static void on_write_error(const struct result *why, void *arg);
+static const struct part_ops part_ops = { on_front, on_write_error };
+
+/* The answer is the file: it gets a part. */
+static bool
+make_part(struct download *d, struct result *why)
+{
+	if (d->part)
+		return true;
+	return part_new(&d->engine->stage, d->dir, d->job->id, ++d->generation, &part_ops, d, &d->part, why);
+}
+
+void
+download_plan_part(struct download *d)
+{
+	d->part = part_plan(&d->engine->stage, d->dir, d->job->id, ++d->generation);
+}
+
+static void
+on_head(const struct response *r, void *arg)
+{
+	struct download *d = arg;
+	struct result why = { 0 };
+
+	d->job->phase = PHASE_DOWNLOAD;
+	d->total = r->has_length && !r->chunked ? r->length : 0;
+	d->last_modified = r->last_modified;
+	/* An end that nothing announces: of "auto" only a found codec proves it. */
+	d->codec_must_prove = (r->major >= 2 ? !r->has_length : !r->has_length && !r->chunked);
+	if (!make_part(d, &why))
+		transfer_fail(d->transfer, &why);
+}
+
+static void
+on_body(const void *data, size_t n, void *arg)
+{
+	struct download *d = arg;
+
+	d->fresh += n;
+	if (!list_linked(&d->touched))
+		list_append(&d->engine->touched, &d->touched);
+	stage_write(d->part, data, n);
+}
+
+static void
+on_write_error(const struct result *why, void *arg)
+{
+	struct download *d = arg;
+
+	if (d->transfer)
+		transfer_fail(d->transfer, why);
+}
+
+/* Bytes up to front are in the file: whoever follows may read them. */
+static void
+on_front(uint64_t front, void *arg)
+{
+	struct download *d = arg;
+
+	d->job->received = front;
+	if (d->whole || d->cleaning)
+		return;
+	if (!work_is_started(d)) {
+		if (front <= SMALL_BODY)
+			return;
+		work_start(d, true);
+	}
+	work_front(d, false);
+}
+
+static void on_transfer_done(const struct transfer_report *end, void *arg);
+static const struct transfer_ops transfer_ops = { on_head, on_body, on_transfer_done };
+
+static bool
+url_is_at_origin(const struct download *d)
+{
+	struct url origin, now;
+	const char *why;
+
+	return url_parse(spec_list(d->job->spec, JOB_URL, d->source), &origin, &why) == 0 &&
+	    url_parse(d->url, &now, &why) == 0 && url_same_origin(&origin, &now);
+}
+
+static void
+fetch(struct download *d)
+{
+	struct transfer_request req = { .url = d->url, .spec = d->job->spec };
+	struct url u;
+	const char *why;
+
+	if (url_parse(d->url, &u, &why) < 0) {
+		fail(d, RESULT_UNSUPPORTED, why);
+		return;
+	}
+	if (d->hops == 0) {
+		d->job->attempts++;
+		d->engine->ops->on_start(d->job, d->engine->arg);
+	}
+	if (url_scheme_is(&u, "file")) {
+		work_copy(d);
+		return;
+	}
+	free(d->host_name);
+	d->host_name = url_host(&u);
+	d->host = engine_host_spec(d->engine, d->host_name);
+	req.host = d->host;
+	req.at_origin = url_is_at_origin(d);
+	req.has_digest = work_has_digest(d);
+	req.has_codec = spec_number(d->job->spec, JOB_DECOMPRESS) != CODEC_OFF;
+	d->transfer = transfer_start(d->engine->xfer, &req, &transfer_ops, d);
+	engine_need_tick(d->engine);
+}
+
+/* Each hop is a new request under its own host's semaphore (DESIGN 2.6). */
+static void
+follow_redirect(struct download *d, const char *location)
+{
+	struct result why = { 0 };
+	char *target = NULL;
+
+	if (++d->hops > HOPS_MAX)
+		result_set(&why, RESULT_REDIRECT_REFUSED, "more than %d redirects", HOPS_MAX);
+	else
+		target = hop_target(d->url, location, &why);
+	if (!target) {
+		attempt_failed(d, &why);
+		return;
+	}
+	free(d->url);
+	d->url = target;
+	engine_requeue(d->entry, d->url, 0);
+}
+
+static void
+on_transfer_done(const struct transfer_report *end, void *arg)
+{
+	struct download *d = arg;
+	int64_t wait = response_retry_after(end->response, clock_wall_s());
+
+	d->transfer = NULL;
+	if (d->held)
+		d->engine->n_held--;
+	d->held = d->held_disk = false;
+	d->held_until_ms = 0;
+	list_remove(&d->touched);
+	d->times = end->times;
+	d->retry_after_ms = wait > 0 ? (uint64_t)wait * 1000 : 0;
+	if (end->redirect) {
+		follow_redirect(d, end->response->location);
+		return;
+	}
+	if (end->result.code != RESULT_OK) {
+		attempt_failed(d, &end->result);
+		return;
+	}
+	d->proof = end->proof;
+	d->result = end->result;
+	/* A proven end needs no further proof from a codec. */
+	if (end->proof != PROOF_NONE)
+		d->codec_must_prove = false;
+	work_input_is_whole(d);
+}
+
+/* ---- 3. Verify, unpack, publish: work.c; it reports here ---------------- */
+
+/* A worker copied a file: url into a part of its own making, or failed. */
+void
+work_copied(struct download *d, const struct result_msg *r)
+{
+	if (d->verdict != VERDICT_NONE)
+		clean_up(d);
+	else if (r->result.code != RESULT_OK)
+		attempt_failed(d, &r->result);
+	else
+		work_input_is_whole(d);
+}
+
+void
+work_failed(struct download *d, const struct result *r)
+{
+	if (d->verdict != VERDICT_NONE)
+		clean_up(d);
+	else
+		attempt_failed(d, r);
+}
+
+void
+work_published(struct download *d, const struct result_msg *r)
+{
+	struct job_receipt receipt = {
+		.work = r,
+		.proof = d->proof == PROOF_NONE ? "" : proof_to_string(d->proof),
+		.dns_ms = d->times.dns,
+		.connect_ms = d->times.connect,
+		.tls_ms = d->times.tls,
+		.first_byte_ms = d->times.first_byte,
+	};
+
+	/* Too late to cancel: it stands under its name. */
+	d->job->published = r->codec != CODEC_OFF ? r->out : r->in;
+	engine_finish(d, &r->result, &receipt);
+}
+
+/* ---- 4. An attempt failed ------------------------------------------------ */
+
+/* Another source can mend what is wrong with this one, but not what is wrong
+ * with the job or the disk. */
+static bool
+blames_source(enum result_code c)
+{
+	switch (c) {
+	case RESULT_HTTP:
+	case RESULT_TLS:
+	case RESULT_PROTOCOL:
+	case RESULT_UNPROVEN:
+	case RESULT_TOO_LARGE:
+	case RESULT_CHECKSUM_MISMATCH:
+	case RESULT_ENCODING_REFUSED:
+	case RESULT_DECODE:
+	case RESULT_EXPANSION_LIMIT:
+	case RESULT_REDIRECT_REFUSED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The next url of the job, or the first one again. True when it is a new one. */
+static bool
+next_source(struct download *d)
+{
+	unsigned n = spec_list_len(d->job->spec, JOB_URL);
+	bool fresh = d->source + 1 < n;
+
+	d->source = (d->source + 1) % n;
+	free(d->url);
+	d->url = xstrdup(spec_list(d->job->spec, JOB_URL, d->source));
+	d->hops = 0;
+	return fresh && d->job->attempts < n;
+}
+
+static uint64_t
+random_bits(void)
+{
+	uint64_t v;
+
+	if (getrandom(&v, sizeof v, GRND_NONBLOCK) != (ssize_t)sizeof v)
+		v = hash_u64(clock_now_ns());
+	return v;
+}
+
+/* Everything let go: again, or for good. */
+static void
+conclude(struct download *d)
+{
+	struct entry *en = d->entry;
+	enum result_class class = result_class(&d->result);
+	bool retry = class == CLASS_RETRY_NOW || class == CLASS_RETRY_LATER;
+	uint64_t delay = 0;
+	bool fresh;
+
+	d->cleaning = false;
+	d->whole = d->split = d->hash_ok = d->main_ready = false;
+	d->total = d->processed = d->unpacked = 0;
+	if (d->verdict == VERDICT_FINAL || (!retry && !blames_source(d->result.code))) {
+		engine_finish(d, &d->result, NULL);
+		return;
+	}
+	fresh = next_source(d);
+	if (!fresh && (!retry || d->job->attempts > spec_number(d->job->spec, JOB_RETRY))) {
+		engine_finish(d, &d->result, NULL);
+		return;
+	}
+	d->verdict = VERDICT_NONE;
+	d->job->result = d->result;
+	if (!fresh)
+		delay = backoff_delay_ms(class, d->job->attempts - 1, d->retry_after_ms, random_bits());
+	d->retry_at_ms = clock_now_ms() + delay;
+	d->engine->ops->on_retry(d->job, delay, d->engine->arg);
+	engine_requeue(en, d->url, delay);
+}
+
+/* Cancels what still runs and throws the part away, a step each time it is
+ * called; conclude() when nothing is left. */
+static void
+clean_up(struct download *d)
+{
+	d->cleaning = true;
+	if (pool_task_is_busy(&d->main))
+		pool_cancel(&d->main);
+	if (pool_task_is_busy(&d->hash))
+		pool_cancel(&d->hash);
+	if (pool_task_is_busy(&d->main) || pool_task_is_busy(&d->hash))
+		return;
+	if (d->part) {
+		work_discard(d);
+		return;
+	}
+	conclude(d);
+}
+
+static void
+attempt_failed(struct download *d, const struct result *r)
+{
+	d->result = *r;
+	d->verdict = result_class(r) == CLASS_CANCELLED ? VERDICT_FINAL : VERDICT_AGAIN;
+	scheduler_withdraw(d->engine->scheduler, &d->entry->ticket);
+	clean_up(d);
+}
+
+void
+work_discarded(struct download *d)
+{
+	clean_up(d);
+}
+
+void
+download_interrupt(struct download *d)
+{
+	struct result r = { 0 };
+
+	if (d->verdict == VERDICT_FINAL)
+		return;
+	result_set(&r, RESULT_INTERRUPTED, "interrupted");
+	if (d->transfer) {
+		if (d->held)
+			d->engine->n_held--;
+		transfer_cancel(TAKE_PTR(d->transfer));
+		list_remove(&d->touched);
+	}
+	list_remove(&d->waiting);
+	if (!d->cleaning) {
+		attempt_failed(d, &r);
+		return;
+	}
+	/* It is cleaning up already: only the verdict changes. */
+	d->result = r;
+	d->verdict = VERDICT_FINAL;
+}
+
+/* ---- 5. Holding ---------------------------------------------------------- */
+
+static void
+set_held(struct download *d)
+{
+	bool held = d->held_disk || d->held_until_ms;
+
+	if (d->held == held || !d->transfer)
+		return;
+	d->held = held;
+	d->engine->n_held += held ? 1 : (uint64_t)-1;
+	transfer_hold(d->transfer, held);
+}
+
+void
+download_check_hold(struct download *d)
+{
+	uint64_t now = clock_now_ns(), mine, all;
+
+	list_remove(&d->touched);
+	mine = rate_take(&d->rate, d->fresh, now);
+	all = rate_take(&d->engine->rate, d->fresh, now);
+	d->fresh = 0;
+	if (!d->transfer)
+		return;
+	mine = MAX(mine, all);
+	if (mine) {
+		d->held_until_ms = clock_now_ms() + mine;
+		engine_release_in(d->engine, mine);
+	}
+	if (d->part && dirty_is_full(d->engine->dirty, part_dir(d->part)->dev)) {
+		d->held_disk = true;
+		work_front(d, false); /* with what is to be written back */
+		engine_release_in(d->engine, DISK_LOOK_MS);
+	}
+	set_held(d);
+}
+
+bool
+download_is_due(const struct download *d, uint64_t now_ms)
+{
+	if (!d->held || d->held_until_ms > now_ms)
+		return false;
+	return !d->held_disk || !dirty_is_full(d->engine->dirty, part_dir(d->part)->dev);
+}
+
+void
+download_release(struct download *d)
+{
+	d->held_until_ms = 0;
+	d->held_disk = false;
+	set_held(d); /* may end the transfer, and the download */
+}

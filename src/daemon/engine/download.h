@@ -1,0 +1,122 @@
+/*
+ * One job on its way: from the ticket that was granted to the result that the
+ * finisher gets.  The steps stand in download.c in the order in which a job
+ * takes them; each callback is one arrow of DESIGN section 2.  Only engine.c
+ * and download*.c see this.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "daemon/engine/engine.h"
+#include "daemon/pool/pool.h"
+#include "daemon/sched/rate.h"
+#include "daemon/sched/scheduler.h"
+#include "daemon/stage/part.h"
+#include "daemon/xfer/transfer.h"
+#include "model/job.h"
+
+enum { DISK_LOOK_MS = 20 }; /* between looks whether a full disk has caught up */
+
+/* What the parts of one engine share. */
+struct engine {
+	struct loop *loop;         /* borrowed, as all without a note */
+	const struct conf *conf;
+	struct engine_options options;
+	const struct engine_ops *ops;
+	void *arg;
+	struct scheduler *scheduler; /* owned */
+	struct pool *pool;           /* owned */
+	struct xfer *xfer;           /* owned */
+	struct roots *roots;         /* owned */
+	struct dirty *dirty;         /* owned */
+	struct stage stage;
+	struct list active;  /* struct download */
+	struct list touched; /* downloads that got bytes in this call into curl */
+	struct map locks;    /* downloads by destination: one at a time */
+	struct rate rate;    /* of all transfers together */
+	struct loop_timer tick;    /* stalls, held transfers: while there are any */
+	struct loop_timer release; /* the next held transfer may go on */
+	struct loop_deferred idle, interrupting;
+	struct entry **jobs; /* owned, in the order they came */
+	uint64_t n_jobs, size_jobs, n_over, next_interrupted;
+	uint64_t n_held;     /* transfers that are held now */
+	uint64_t release_ms; /* when `release` rings */
+	bool interrupted;
+};
+
+/* A job with its place in the queue; the engine's table holds these. */
+struct entry {
+	struct job job;
+	struct ticket ticket;
+	struct engine *engine;
+	struct download *download; /* owned; NULL until it starts, and afterwards */
+};
+
+/* Why the attempt ends, kept while its workers let go. */
+enum verdict { VERDICT_NONE, VERDICT_AGAIN, VERDICT_FINAL };
+
+struct download {
+	struct list link;    /* engine->active */
+	struct list touched; /* engine->touched */
+	struct list waiting; /* at the lock of another's destination */
+	struct list lock_waiters;
+	struct engine *engine;
+	struct entry *entry;
+	struct job *job;
+	const struct spec *host; /* the hosts entry that matches, borrowed from conf */
+	char *url, *host_name;   /* owned: of this hop */
+	const char *output;      /* borrowed from the spec */
+	unsigned source, hops, generation;
+	bool locked, checked, network;
+	struct transfer *transfer; /* until its on_done */
+	struct part *part;         /* owned */
+	struct dest_dir *dir;      /* ref */
+	const char *name;          /* borrowed from output */
+	struct pool_task main;     /* hash, decode, publish; also copy, check, discard */
+	struct pool_task hash;     /* the digest of the download, beside a decoder */
+	bool split, hash_ok, main_ready, whole, codec_must_prove;
+	struct result_msg verified; /* digests of the hash task */
+	enum proof proof;
+	struct transfer_times times;
+	uint64_t total, processed, unpacked; /* for those who draw */
+	int64_t last_modified;
+	struct rate rate;
+	uint64_t fresh;          /* bytes since the rate was asked */
+	uint64_t held_until_ms;  /* by a rate; 0: not held */
+	bool held_disk, held;
+	bool cleaning;
+	enum verdict verdict;
+	struct result result;    /* of the attempt */
+	uint64_t retry_after_ms, retry_at_ms;
+};
+
+/* The ticket was granted. */
+void download_run(struct entry *en);
+/* Ends it as interrupted, after its workers let go. */
+void download_interrupt(struct download *d);
+/* Bytes were written: rates and disk decide whether it is held. */
+void download_check_hold(struct download *d);
+/* It is held and nothing holds it any more. */
+bool download_is_due(const struct download *d, uint64_t now_ms);
+/* Goes on; may end this download and others. */
+void download_release(struct download *d);
+void download_free(struct download *d);
+/* Names the part of this attempt; a worker will make the file. */
+void download_plan_part(struct download *d);
+
+/* engine.c */
+void engine_finish(struct download *d, const struct result *r, const struct job_receipt *receipt);
+/* Puts the job back into the queue for its current source. */
+void engine_requeue(struct entry *en, const char *url, uint64_t delay_ms);
+/* The hosts entry for a host name, or NULL. */
+const struct spec *engine_host_spec(const struct engine *e, const char *host);
+/* False: another download has this destination; d waits for it. */
+bool engine_lock(struct engine *e, struct download *d);
+/* A transfer is active or held from now on: the tick must run. */
+void engine_need_tick(struct engine *e);
+/* In so many milliseconds held transfers are looked at. */
+void engine_release_in(struct engine *e, uint64_t ms);

@@ -1,0 +1,348 @@
+/* What a download asks of the workers; see work.h. */
+#include "daemon/engine/work.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/url.h"
+#include "model/algo.h"
+
+static struct text
+text_of(const char *s)
+{
+	return (struct text){ s ? s : "", s ? strlen(s) : 0 };
+}
+
+static struct place
+place_of(const struct dest_dir *dir, const char *name)
+{
+	return (struct place){ text_of(dir->root), text_of(dir->rel), text_of(name) };
+}
+
+static uint8_t
+digests_of(const struct spec *s, enum setting_id id, struct digest *out)
+{
+	const char *text, *why;
+	uint8_t n = 0;
+
+	for (unsigned i = 0; n < TASK_DIGESTS_MAX && (text = spec_list(s, id, i)); i++)
+		if (digest_parse(text, &out[n], &why) == 0) /* hauld-conf has refused others */
+			n++;
+	return n;
+}
+
+static enum codec
+codec_of(const struct download *d)
+{
+	return (enum codec)spec_number(d->job->spec, JOB_DECOMPRESS);
+}
+
+bool
+work_has_digest(const struct download *d)
+{
+	return spec_has(d->job->spec, JOB_CHECKSUM) || spec_has(d->job->spec, JOB_CHECKSUM_OUTPUT);
+}
+
+/* The digests that the file at the destination must have. */
+static enum setting_id
+final_checksum(const struct download *d)
+{
+	return codec_of(d) == CODEC_OFF ? JOB_CHECKSUM : JOB_CHECKSUM_OUTPUT;
+}
+
+bool
+work_can_check(const struct download *d)
+{
+	return spec_has(d->job->spec, final_checksum(d)) && !spec_has(d->job->spec, JOB_KEEP_DOWNLOAD);
+}
+
+static bool
+is_durable(const struct download *d)
+{
+	return spec_number(d->job->spec, JOB_FSYNC) != FSYNC_OFF;
+}
+
+/* ---- Check, copy, discard ------------------------------------------------ */
+
+static void
+on_checked(const struct result_msg *r, void *arg)
+{
+	work_checked(arg, r);
+}
+
+static const struct pool_task_ops check_ops = { .on_result = on_checked };
+
+void
+work_check(struct download *d)
+{
+	struct task_msg m = { .kind = TASK_CHECK, .mtime = INT64_MIN, .target = place_of(d->dir, d->name) };
+
+	m.n_in = digests_of(d->job->spec, final_checksum(d), m.in);
+	pool_submit(d->engine->pool, &d->main, &m, true, &check_ops, d);
+}
+
+static void
+on_copied(const struct result_msg *r, void *arg)
+{
+	struct download *d = arg;
+
+	d->total = d->job->received = r->in;
+	part_set_inode(d->part, r->inode);
+	work_copied(d, r);
+}
+
+static void
+on_copy_progress(const struct progress_msg *p, void *arg)
+{
+	struct download *d = arg;
+
+	d->job->received = p->in;
+}
+
+static const struct pool_task_ops copy_ops = { .on_result = on_copied, .on_progress = on_copy_progress };
+
+void
+work_copy(struct download *d)
+{
+	struct task_msg m = { .kind = TASK_COPY, .mtime = INT64_MIN, .target = place_of(d->dir, d->name) };
+	struct url u;
+	const char *why;
+
+	if (url_parse(d->url, &u, &why) < 0)
+		return; /* fetch() has looked already */
+	AUTO_FREE char *path = url_file_path(&u);
+
+	if (!path) {
+		struct result bad = { 0 };
+
+		result_set(&bad, RESULT_PATH_REFUSED, "the file: url does not name a path");
+		work_failed(d, &bad);
+		return;
+	}
+	m.source = text_of(path);
+	d->job->phase = PHASE_DOWNLOAD;
+	download_plan_part(d);
+	m.part = text_of(part_name(d->part));
+	pool_submit(d->engine->pool, &d->main, &m, true, &copy_ops, d);
+}
+
+static void
+on_discarded(const struct result_msg *r UNUSED, void *arg)
+{
+	work_discarded(arg);
+}
+
+static const struct pool_task_ops discard_ops = { .on_result = on_discarded };
+
+/* Unlinking a large file takes time: a worker's. */
+void
+work_discard(struct download *d)
+{
+	struct task_msg m = { .kind = TASK_DISCARD, .mtime = INT64_MIN, .target = place_of(d->dir, d->name) };
+
+	m.part = text_of(part_name(d->part));
+	m.out = text_of(part_out_name(d->part));
+	pool_submit(d->engine->pool, &d->main, &m, false, &discard_ops, d);
+	part_free(TAKE_PTR(d->part));
+}
+
+/* ---- Verify, unpack, publish ---------------------------------------------- */
+
+/* What the main task waits for before it may publish. */
+static void
+maybe_publish(struct download *d)
+{
+	if (!d->main_ready || !d->whole || (d->split && !d->hash_ok))
+		return;
+	d->job->phase = PHASE_PUBLISH;
+	pool_publish(&d->main);
+}
+
+static void
+on_progress(const struct progress_msg *p, void *arg)
+{
+	struct download *d = arg;
+
+	d->processed = p->in;
+	d->unpacked = p->out;
+	if (d->part)
+		part_flushed(d->part, p->flushed, p->flush_ns);
+}
+
+static void
+on_hash_progress(const struct progress_msg *p, void *arg)
+{
+	struct download *d = arg;
+
+	if (d->part)
+		part_flushed(d->part, p->flushed, p->flush_ns);
+}
+
+static void
+on_ready(const struct result_msg *r, void *arg)
+{
+	struct download *d = arg;
+	struct result why = { 0 };
+
+	if (d->cleaning)
+		return;
+	if (d->codec_must_prove && r->codec == CODEC_OFF) {
+		result_set(&why, RESULT_UNPROVEN,
+		    "nothing proves the end of the download, and it is not compressed; give a checksum or set allow-unproven = true");
+		work_failed(d, &why);
+		return;
+	}
+	d->main_ready = true;
+	maybe_publish(d);
+}
+
+static void
+on_main_result(const struct result_msg *r, void *arg)
+{
+	struct download *d = arg;
+
+	if (r->result.code != RESULT_OK) {
+		work_failed(d, &r->result);
+		return;
+	}
+	d->verified.codec = r->codec;
+	if (d->split) {
+		struct result_msg both = *r;
+
+		both.n_in = d->verified.n_in;
+		memcpy(both.in_digest, d->verified.in_digest, sizeof both.in_digest);
+		work_published(d, &both);
+		return;
+	}
+	work_published(d, r);
+}
+
+static void
+on_hash_result(const struct result_msg *r, void *arg)
+{
+	struct download *d = arg;
+
+	if (r->result.code != RESULT_OK || d->cleaning) {
+		work_failed(d, &r->result);
+		return;
+	}
+	d->hash_ok = true;
+	d->verified = *r;
+	maybe_publish(d);
+}
+
+static const struct pool_task_ops main_ops = { on_progress, on_ready, on_main_result };
+static const struct pool_task_ops hash_ops = { on_hash_progress, NULL, on_hash_result };
+
+bool
+work_is_started(const struct download *d)
+{
+	return pool_task_is_busy(&d->main);
+}
+
+static void
+fill_task(struct download *d, struct task_msg *m, bool follow)
+{
+	const struct spec *s = d->job->spec;
+
+	*m = (struct task_msg){
+		.kind = TASK_PROCESS,
+		.codec = (uint8_t)codec_of(d),
+		.follow = follow,
+		.publish = true,
+		.no_clobber = spec_bool(s, JOB_NO_CLOBBER),
+		.fsync = (uint8_t)spec_number(s, JOB_FSYNC),
+		.mode = (uint32_t)spec_number(s, JOB_MODE),
+		.mtime = spec_bool(s, JOB_REMOTE_TIME) && d->last_modified >= 0 ? d->last_modified : INT64_MIN,
+		.size = follow ? 0 : d->job->received,
+		.inode = part_inode(d->part),
+		.max_output = spec_number(s, JOB_MAX_UNCOMPRESSED),
+		.max_expansion = spec_number(s, JOB_MAX_EXPANSION),
+		.decoder_memory = d->entry->ticket.decoder_memory,
+		.out_dirty_max = dirty_output_max(d->engine->dirty, d->dir->dev),
+		.target = place_of(d->dir, d->name),
+		.part = text_of(part_name(d->part)),
+		.out = text_of(part_out_name(d->part)),
+		.keep = { text_of(""), text_of(""), text_of("") },
+		.source = text_of(""),
+		.url_name = text_of(""),
+	};
+}
+
+/* Where the packed file is kept: a place beneath the roots, or nowhere. */
+static void
+fill_keep(struct download *d, struct task_msg *m)
+{
+	const char *path = spec_string(d->job->spec, JOB_KEEP_DOWNLOAD), *root, *rel, *slash;
+
+	if (!path || !roots_split(d->engine->roots, path, &root, &rel))
+		return;
+	slash = strrchr(rel, '/');
+	m->keep.root = text_of(root);
+	m->keep.dir = (struct text){ rel, slash ? (size_t)(slash - rel) : 0 };
+	m->keep.name = text_of(slash ? slash + 1 : rel);
+}
+
+/* A digest of the download is computed beside a decoder by another worker:
+ * two CPUs, one pass each over pages that are hot. */
+void
+work_start(struct download *d, bool follow)
+{
+	struct task_msg m;
+	struct url u;
+	const char *why;
+	AUTO_FREE char *url_name = url_parse(d->url, &u, &why) == 0 ? url_filename(&u) : NULL;
+	bool heavy = follow || d->job->received > PART_WRITE_MAX;
+
+	fill_task(d, &m, follow);
+	fill_keep(d, &m);
+	m.url_name = text_of(url_name);
+	m.n_in = digests_of(d->job->spec, JOB_CHECKSUM, m.in);
+	m.n_out = digests_of(d->job->spec, JOB_CHECKSUM_OUTPUT, m.out_digest);
+	d->split = heavy && m.n_in && m.codec != CODEC_OFF;
+	/* Digests prove the end too, and so does the user's word. */
+	d->codec_must_prove &= m.codec == CODEC_AUTO && !m.n_in && !m.n_out &&
+	    !spec_bool(d->job->spec, JOB_ALLOW_UNPROVEN);
+	m.wait = d->split || d->codec_must_prove;
+	if (d->split) {
+		struct task_msg h = m;
+
+		h.codec = CODEC_OFF;
+		h.publish = h.wait = false;
+		h.n_out = 0;
+		h.keep = (struct place){ text_of(""), text_of(""), text_of("") };
+		pool_submit(d->engine->pool, &d->hash, &h, true, &hash_ops, d);
+		m.n_in = 0;
+	}
+	pool_submit(d->engine->pool, &d->main, &m, heavy, &main_ops, d);
+}
+
+void
+work_front(struct download *d, bool last)
+{
+	struct front_msg f = { .last = last };
+
+	if (!work_is_started(d) || !d->part)
+		return;
+	f.offset = part_front(d->part);
+	f.flush_to = part_flush_to(d->part, is_durable(d));
+	if (d->split && pool_task_is_busy(&d->hash)) {
+		struct front_msg plain = { f.offset, 0, last }; /* one of them writes back */
+
+		pool_front(&d->hash, &plain);
+	}
+	pool_front(&d->main, &f);
+}
+
+void
+work_input_is_whole(struct download *d)
+{
+	scheduler_to_verify(d->engine->scheduler, &d->entry->ticket);
+	d->whole = true;
+	d->job->phase = codec_of(d) == CODEC_OFF ? PHASE_VERIFY : PHASE_DECOMPRESS;
+	if (work_is_started(d))
+		work_front(d, true);
+	else
+		work_start(d, false);
+	maybe_publish(d);
+}

@@ -1,0 +1,300 @@
+/* The event loop; see loop.h. */
+#include "daemon/loop/loop.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+struct loop {
+	struct event_base *base; /* owned */
+	struct list deferred;
+	struct loop_stats stats;
+	uint64_t slow_ns;  /* 0: do not report */
+	uint64_t cpu_mark; /* thread CPU time at the end of the last callback */
+	bool cpu_known;    /* ... or, in a new turn, at the start of the first */
+	bool stop;
+};
+
+static void
+libevent_log(int severity, const char *msg)
+{
+	if (severity >= EVENT_LOG_WARN)
+		log_warning("libevent: %s", log_safe(msg));
+	else
+		log_debug("libevent: %s", log_safe(msg));
+}
+
+const char *
+loop_version(void)
+{
+	return event_get_version();
+}
+
+struct loop *
+loop_new(void)
+{
+	struct loop *l = NEW(struct loop);
+	struct event_config *cfg = event_config_new();
+
+	event_set_log_callback(libevent_log);
+	list_init(&l->deferred);
+	if (!cfg)
+		fatal(1, "no memory for the event loop");
+	/* Not EPOLL_USE_CHANGELIST: descriptors are reused at once (STYLE 4.3). */
+	l->base = event_base_new_with_config(cfg);
+	event_config_free(cfg);
+	if (!l->base)
+		fatal(1, "cannot make the event loop: %m");
+	return l;
+}
+
+void
+loop_free(struct loop *l)
+{
+	if (!l)
+		return;
+	event_base_free(l->base);
+	free(l);
+}
+
+const struct loop_stats *
+loop_get_stats(const struct loop *l)
+{
+	return &l->stats;
+}
+
+void
+loop_set_slow_ms(struct loop *l, unsigned ms)
+{
+	l->slow_ns = ms * NSEC_PER_MSEC;
+}
+
+static uint64_t
+callback_begin(struct loop *l)
+{
+	if (!l->cpu_known) {
+		l->cpu_mark = clock_thread_cpu_ns();
+		l->cpu_known = true;
+	}
+	return clock_now_ns();
+}
+
+/* What a callback ends with is what the next one begins with, so the CPU clock
+ * (a system call) is read once for each. */
+static void
+callback_end(struct loop *l, uint64_t begun, const char *name)
+{
+	uint64_t wall = clock_now_ns() - begun, now = clock_thread_cpu_ns(), cpu = now - l->cpu_mark;
+
+	l->cpu_mark = now;
+	l->stats.callbacks++;
+	if (wall > l->stats.max_wall_ns) {
+		l->stats.max_wall_ns = wall;
+		l->stats.max_name = name;
+	}
+	l->stats.max_cpu_ns = MAX(l->stats.max_cpu_ns, cpu);
+	l->stats.late_wall += wall >= LOOP_LATE_MS * NSEC_PER_MSEC;
+	l->stats.late_cpu += cpu >= LOOP_LATE_MS * NSEC_PER_MSEC;
+	if (l->slow_ns && wall >= l->slow_ns)
+		log_warning("slow callback callback=%s wall_ms=%llu cpu_ms=%llu", name,
+		    (unsigned long long)(wall / NSEC_PER_MSEC), (unsigned long long)(cpu / NSEC_PER_MSEC));
+}
+
+/* Only the calls that were there when the turn ended: one that defers itself
+ * again lets the loop turn first. */
+static void
+run_deferred(struct loop *l)
+{
+	struct list todo;
+
+	if (list_empty(&l->deferred))
+		return;
+	list_init(&todo);
+	todo = l->deferred;
+	todo.next->prev = &todo;
+	todo.prev->next = &todo;
+	list_init(&l->deferred);
+	while (!list_empty(&todo)) {
+		struct loop_deferred *d = LIST_FIRST(&todo, struct loop_deferred, link);
+		const char *name = d->name;
+		uint64_t begun = callback_begin(l);
+
+		list_remove(&d->link);
+		d->cb(d->arg);
+		callback_end(l, begun, name);
+	}
+}
+
+void
+loop_run(struct loop *l)
+{
+	l->stop = false;
+	while (!l->stop) {
+		int flags = EVLOOP_ONCE | (list_empty(&l->deferred) ? 0 : EVLOOP_NONBLOCK);
+		int r = event_base_loop(l->base, flags);
+
+		if (r < 0)
+			fatal(1, "the event loop failed: %m");
+		run_deferred(l);
+		l->stats.turns++;
+		l->cpu_known = false;
+		if (r == 1 && list_empty(&l->deferred))
+			break; /* nothing is waited for */
+	}
+}
+
+void
+loop_stop(struct loop *l)
+{
+	l->stop = true;
+}
+
+static void
+on_io(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop_io *io = arg;
+	struct loop *l = io->loop;
+	const char *name = io->name;
+	uint64_t begun = callback_begin(l);
+
+	io->cb(fd, (what & EV_READ ? LOOP_READ : 0U) | (what & EV_WRITE ? LOOP_WRITE : 0U), io->arg);
+	callback_end(l, begun, name); /* io may be gone */
+}
+
+void
+loop_io_init(struct loop_io *io, struct loop *l, int fd, const char *name, loop_io_cb cb, void *arg)
+{
+	*io = (struct loop_io){ .loop = l, .fd = fd, .name = name, .cb = cb, .arg = arg };
+	io->ev = event_new(l->base, fd, EV_READ | EV_PERSIST, on_io, io);
+	if (!io->ev)
+		fatal(1, "no memory for an event");
+}
+
+void
+loop_io_set(struct loop_io *io, unsigned what)
+{
+	if (what == io->what)
+		return;
+	if (io->what)
+		(void)event_del(io->ev); /* cannot fail for an added event */
+	io->what = what;
+	if (!what)
+		return;
+	if (event_assign(io->ev, io->loop->base, io->fd,
+		(short)((what & LOOP_READ ? EV_READ : 0) | (what & LOOP_WRITE ? EV_WRITE : 0) | EV_PERSIST),
+		on_io, io) < 0 ||
+	    event_add(io->ev, NULL) < 0)
+		fatal(1, "cannot watch a descriptor: %m");
+}
+
+void
+loop_io_done(struct loop_io *io)
+{
+	if (io->ev)
+		event_free(io->ev);
+	io->ev = NULL;
+	io->what = 0;
+}
+
+static void
+on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct loop_timer *t = arg;
+	struct loop *l = t->loop;
+	const char *name = t->name;
+	uint64_t begun = callback_begin(l);
+
+	t->set = false;
+	t->cb(t->arg);
+	callback_end(l, begun, name);
+}
+
+void
+loop_timer_init(struct loop_timer *t, struct loop *l, const char *name, loop_cb cb, void *arg)
+{
+	*t = (struct loop_timer){ .loop = l, .name = name, .cb = cb, .arg = arg };
+	t->ev = event_new(l->base, -1, 0, on_timer, t);
+	if (!t->ev)
+		fatal(1, "no memory for a timer");
+}
+
+void
+loop_timer_set(struct loop_timer *t, uint64_t ms)
+{
+	struct timeval tv;
+
+	ms = MIN(ms, UINT64_C(1000) * 3600 * 24 * 3650);
+	tv.tv_sec = (time_t)(ms / 1000);
+	tv.tv_usec = (suseconds_t)(ms % 1000 * 1000);
+	if (event_add(t->ev, &tv) < 0)
+		fatal(1, "cannot set a timer: %m");
+	t->set = true;
+}
+
+void
+loop_timer_cancel(struct loop_timer *t)
+{
+	if (t->set)
+		(void)event_del(t->ev);
+	t->set = false;
+}
+
+void
+loop_timer_done(struct loop_timer *t)
+{
+	if (t->ev)
+		event_free(t->ev);
+	t->ev = NULL;
+	t->set = false;
+}
+
+void
+loop_deferred_init(struct loop_deferred *d, const char *name, loop_cb cb, void *arg)
+{
+	*d = (struct loop_deferred){ .name = name, .cb = cb, .arg = arg };
+	list_init(&d->link);
+}
+
+void
+loop_defer(struct loop *l, struct loop_deferred *d)
+{
+	if (!list_linked(&d->link))
+		list_append(&l->deferred, &d->link);
+}
+
+void
+loop_undefer(struct loop_deferred *d)
+{
+	list_remove(&d->link);
+}
+
+static void
+on_signal(evutil_socket_t signo UNUSED, short what UNUSED, void *arg)
+{
+	struct loop_signal *s = arg;
+	struct loop *l = s->loop;
+	uint64_t begun = callback_begin(l);
+
+	s->cb(s->arg);
+	callback_end(l, begun, "signal");
+}
+
+void
+loop_signal_init(struct loop_signal *s, struct loop *l, int signo, loop_cb cb, void *arg)
+{
+	*s = (struct loop_signal){ .loop = l, .cb = cb, .arg = arg };
+	s->ev = evsignal_new(l->base, signo, on_signal, s);
+	if (!s->ev || event_add(s->ev, NULL) < 0)
+		fatal(1, "cannot wait for signal %d: %m", signo);
+}
+
+void
+loop_signal_done(struct loop_signal *s)
+{
+	if (s->ev)
+		event_free(s->ev);
+	s->ev = NULL;
+}

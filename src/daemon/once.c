@@ -1,0 +1,223 @@
+/* `hauld --once`; see once.h. */
+#include "daemon/once.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "daemon/conf/conf_load.h"
+#include "daemon/engine/engine.h"
+#include "daemon/show.h"
+
+enum {
+	EXIT_DONE = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_CONFIG = 78, /* EX_CONFIG of sysexits.h(3head) */
+	EXIT_INTERRUPTED = 130,
+	ADDS_PER_TURN = 1000,
+	FAREWELL_MS = 3000, /* for workers to leave */
+};
+
+struct once {
+	const struct options *options;
+	struct loop *loop;
+	struct children *children;
+	struct conf_load *load;
+	struct conf *conf;
+	struct engine *engine;
+	struct show *show;
+	struct loop_signal sigterm, sigint, sighup;
+	struct loop_deferred add;
+	struct loop_timer farewell;
+	size_t n_added;
+	bool interrupted;
+	int status; /* of the exit */
+};
+
+/* ---- The jobs come in ---------------------------------------------------------- */
+
+/* Some in each turn, so that 200,000 of them do not hold the loop. */
+static void
+add_jobs(void *arg)
+{
+	struct once *o = arg;
+
+	for (unsigned n = 0; n < ADDS_PER_TURN && o->n_added < o->conf->jobs.len && !o->interrupted; n++)
+		(void)engine_add(o->engine, o->conf->jobs.items[o->n_added++]);
+	if (o->n_added < o->conf->jobs.len && !o->interrupted)
+		loop_defer(o->loop, &o->add);
+}
+
+static void
+on_start(const struct job *j, void *arg)
+{
+	show_start(((struct once *)arg)->show, j);
+}
+
+static void
+on_retry(const struct job *j, uint64_t delay_ms, void *arg)
+{
+	show_retry(((struct once *)arg)->show, j, delay_ms);
+}
+
+static void
+on_end(const struct job *j, const struct job_receipt *r, void *arg)
+{
+	show_end(((struct once *)arg)->show, j, r);
+}
+
+static void
+leave(void *arg)
+{
+	struct once *o = arg;
+
+	loop_stop(o->loop);
+}
+
+static void
+on_idle(void *arg)
+{
+	struct once *o = arg;
+
+	if (o->n_added < o->conf->jobs.len && !o->interrupted)
+		return;
+	show_finish(o->show, loop_get_stats(o->loop));
+	if (o->interrupted)
+		o->status = EXIT_INTERRUPTED;
+	else if (show_count(o->show, JOB_DONE) < engine_count(o->engine))
+		o->status = EXIT_FAILED;
+	loop_timer_set(&o->farewell, FAREWELL_MS);
+	engine_stop(o->engine, leave, o);
+}
+
+static const struct engine_ops engine_ops = { on_start, on_retry, on_end, on_idle };
+
+static void
+run_jobs(struct once *o)
+{
+	struct engine_options eo = {
+		.worker_path = o->options->worker_path,
+		.default_proxy = "env",
+		.slice_timeout_ms = o->options->slice_timeout_ms,
+	};
+	struct show_options so = { .json = o->options->json, .progress = !o->options->no_progress };
+	struct result why = { 0 };
+
+	if (!o->options->debug)
+		log_set_level((enum log_level)(LOG_LEVEL_ERR + spec_number(o->conf->daemon, DAEMON_LOG_LEVEL)));
+	o->engine = engine_new(o->loop, o->children, o->conf, &eo, &engine_ops, o, &why);
+	if (!o->engine) {
+		log_err("%s", why.text);
+		o->status = EXIT_CONFIG;
+		loop_stop(o->loop);
+		return;
+	}
+	o->show = show_new(o->loop, &so);
+	show_begin(o->show, o->engine);
+	if (o->conf->jobs.len)
+		add_jobs(o);
+	else
+		on_idle(o);
+}
+
+/* ---- The configuration ------------------------------------------------------------ */
+
+static void
+on_conf_error(const char *text, void *arg UNUSED)
+{
+	(void)fprintf(stderr, "%s\n", text);
+}
+
+static void
+on_conf(enum conf_outcome outcome, struct conf *conf, void *arg)
+{
+	struct once *o = arg;
+
+	o->conf = conf;
+	switch (outcome) {
+	case CONF_OK:
+		run_jobs(o);
+		return;
+	case CONF_BAD:
+		o->status = EXIT_CONFIG;
+		break;
+	case CONF_USAGE:
+		o->status = EXIT_USAGE;
+		break;
+	case CONF_FAILED:
+		o->status = EXIT_FAILED;
+		break;
+	}
+	loop_stop(o->loop);
+}
+
+static const struct conf_load_ops conf_ops = { on_conf_error, on_conf };
+
+/* ---- Signals ------------------------------------------------------------------------- */
+
+/* Once: let go of everything, in order.  Twice: leave at once; what is under a
+ * final name is whole all the same. */
+static void
+on_signal(void *arg)
+{
+	struct once *o = arg;
+
+	if (o->interrupted || !o->engine) {
+		o->status = EXIT_INTERRUPTED;
+		_exit(EXIT_INTERRUPTED);
+	}
+	o->interrupted = true;
+	if (engine_count(o->engine))
+		engine_interrupt(o->engine);
+	else
+		on_idle(o);
+}
+
+/* ---- Life ------------------------------------------------------------------------------ */
+
+static bool
+start(struct once *o)
+{
+	int error;
+
+	o->load = conf_load_start(o->loop, o->children, o->options->conf_path, o->options->conf_argv, &conf_ops, o, &error);
+	if (o->load)
+		return true;
+	log_err("cannot run %s: %s", o->options->conf_path, strerror(-error));
+	o->status = EXIT_FAILED;
+	return false;
+}
+
+int
+once_run(const struct options *options)
+{
+	struct once o = { .options = options };
+
+	o.loop = loop_new();
+	if (options->debug)
+		loop_set_slow_ms(o.loop, 100);
+	o.children = children_new(o.loop);
+	loop_deferred_init(&o.add, "add jobs", add_jobs, &o);
+	loop_timer_init(&o.farewell, o.loop, "farewell", leave, &o);
+	loop_signal_init(&o.sigterm, o.loop, SIGTERM, on_signal, &o);
+	loop_signal_init(&o.sigint, o.loop, SIGINT, on_signal, &o);
+	loop_signal_init(&o.sighup, o.loop, SIGHUP, on_signal, &o);
+	if (start(&o))
+		loop_run(o.loop);
+	loop_undefer(&o.add);
+	loop_timer_done(&o.farewell);
+	show_free(o.show);
+	engine_free(o.engine);
+	conf_load_free(o.load);
+	conf_free(o.conf);
+	loop_signal_done(&o.sigterm);
+	loop_signal_done(&o.sigint);
+	loop_signal_done(&o.sighup);
+	children_free(o.children);
+	loop_free(o.loop);
+	return o.status;
+}

@@ -1,0 +1,422 @@
+/* The pool of worker processes; see pool.h. */
+#include "daemon/pool/pool.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "daemon/pool/worker_proc.h"
+
+enum {
+	FRONT_STEP = 512 * 1024, /* a front is told that often, */
+	FRONT_MS = 100,          /* or that late */
+	CHECK_MS = 500,          /* between looks at the slices */
+	SMALL_PER_WORKER = 16,   /* small tasks at one before another is started */
+	START_FAILURES_MAX = 3,  /* workers in a row that died before their HELLO */
+};
+
+struct pool {
+	struct loop *loop;
+	struct children *children;
+	struct pool_options options;
+	struct list workers; /* struct worker_proc */
+	struct list waiting; /* struct pool_task without a worker */
+	struct list fronts;  /* tasks with a front to tell */
+	struct map by_id;
+	uint64_t next_id;
+	unsigned n_workers, max_workers, next_number, start_failures;
+	struct loop_timer front_timer, check_timer;
+	struct loop_deferred assign, stopped;
+	bool stopping;
+};
+
+static bool
+task_has_id(const void *item, const void *key)
+{
+	return ((const struct pool_task *)item)->id == *(const uint64_t *)key;
+}
+
+static void
+leave_worker(struct pool_task *t)
+{
+	struct worker_proc *w = t->worker;
+
+	list_remove(&t->link);
+	if (!w)
+		return;
+	w->n_tasks--;
+	w->n_heavy -= t->heavy;
+	if (!w->n_tasks)
+		w->exclusive = false;
+	t->worker = NULL;
+}
+
+static void
+task_over(struct pool_task *t, const struct result_msg *r)
+{
+	struct pool *p = t->pool;
+
+	leave_worker(t);
+	list_remove(&t->front_link);
+	(void)map_remove(&p->by_id, hash_u64(t->id), &t->id);
+	buf_done(&t->message);
+	t->id = 0;
+	if (!list_empty(&p->waiting))
+		loop_defer(p->loop, &p->assign);
+	t->ops->on_result(r, t->arg);
+}
+
+static void
+fail_task(struct pool_task *t, enum result_code code, const char *text)
+{
+	struct result_msg r = { 0 };
+
+	result_set(&r.result, code, "%s", text);
+	task_over(t, &r);
+}
+
+static void
+send_front(struct pool_task *t)
+{
+	list_remove(&t->front_link);
+	t->sent = t->front;
+	work_put_front(chan_out(t->worker->chan), t->id, &t->front);
+}
+
+static void
+give(struct worker_proc *w, struct pool_task *t)
+{
+	struct buf *out = chan_out(w->chan);
+	struct pool *p = t->pool;
+
+	if (!p->check_timer.set)
+		loop_timer_set(&p->check_timer, CHECK_MS);
+	t->worker = w;
+	list_append(&w->tasks, &t->link);
+	w->n_tasks++;
+	w->n_heavy += t->heavy;
+	w->exclusive |= t->alone;
+	buf_append(out, buf_bytes(&t->message), buf_len(&t->message));
+	if (t->follow && (t->front.offset || t->front.last))
+		send_front(t);
+	if (t->publish)
+		work_put_empty(out, t->id, WORK_PUBLISH);
+	if (t->cancelled)
+		work_put_empty(out, t->id, WORK_CANCEL);
+}
+
+static int on_message(const struct message *m, void *worker);
+static void on_dead(struct worker_proc *w);
+static const struct worker_proc_ops proc_ops = { on_message, on_dead };
+
+static struct worker_proc *
+start_worker(struct pool *p)
+{
+	struct worker_proc *w;
+	int r;
+
+	if (p->n_workers >= p->max_workers || p->start_failures >= START_FAILURES_MAX)
+		return NULL;
+	r = worker_proc_start(p->loop, p->children, p->options.worker_path, p->next_number + 1, &proc_ops, p, &w);
+	if (r < 0) {
+		log_err("cannot start %s: %s", p->options.worker_path, strerror(-r));
+		p->start_failures = START_FAILURES_MAX;
+		return NULL;
+	}
+	p->next_number++;
+	p->n_workers++;
+	list_append(&p->workers, &w->link);
+	log_debug("worker started worker=%u pid=%d", w->number, (int)w->pid);
+	return w;
+}
+
+/* The least busy one that may take the task. */
+static struct worker_proc *
+choose(struct pool *p, const struct pool_task *t)
+{
+	struct worker_proc *w, *best = NULL;
+
+	LIST_FOREACH(w, &p->workers, struct worker_proc, link) {
+		if (w->doomed || !w->chan || w->exclusive || (t->alone && w->n_tasks))
+			continue;
+		if (!best || w->n_heavy < best->n_heavy ||
+		    (w->n_heavy == best->n_heavy && w->n_tasks < best->n_tasks))
+			best = w;
+	}
+	if (!best || best->n_heavy > 0 || (t->heavy && best->n_tasks) || best->n_tasks >= SMALL_PER_WORKER) {
+		w = start_worker(p);
+		if (w)
+			return w;
+	}
+	return best;
+}
+
+static void
+assign(void *arg)
+{
+	struct pool *p = arg;
+	struct pool_task *t;
+
+	LIST_FOREACH(t, &p->waiting, struct pool_task, link) {
+		struct worker_proc *w = choose(p, t);
+
+		if (!w && p->n_workers)
+			break; /* one of them will be free, or replaced */
+		list_remove(&t->link);
+		if (w)
+			give(w, t);
+		else
+			fail_task(t, RESULT_INTERNAL, "no worker process can be started; see the log");
+	}
+}
+
+void
+pool_submit(struct pool *p, struct pool_task *t, const struct task_msg *msg, bool heavy,
+    const struct pool_task_ops *ops, void *arg)
+{
+	assert(!t->id);
+	*t = (struct pool_task){ .pool = p, .id = ++p->next_id, .heavy = heavy, .ops = ops, .arg = arg };
+	t->follow = msg->follow;
+	list_init(&t->link);
+	list_init(&t->front_link);
+	work_put_task(&t->message, t->id, msg);
+	map_add(&p->by_id, hash_u64(t->id), t);
+	list_append(&p->waiting, &t->link);
+	loop_defer(p->loop, &p->assign);
+}
+
+static void
+on_front_timer(void *arg)
+{
+	struct pool *p = arg;
+
+	while (!list_empty(&p->fronts))
+		send_front(LIST_FIRST(&p->fronts, struct pool_task, front_link));
+}
+
+void
+pool_front(struct pool_task *t, const struct front_msg *front)
+{
+	struct pool *p = t->pool;
+
+	t->front = *front;
+	if (!t->worker || t->worker->doomed || !t->worker->chan)
+		return; /* told when it is given out */
+	if (front->last || front->offset - t->sent.offset >= FRONT_STEP) {
+		send_front(t);
+		return;
+	}
+	if (list_linked(&t->front_link))
+		return;
+	list_append(&p->fronts, &t->front_link);
+	if (!p->front_timer.set)
+		loop_timer_set(&p->front_timer, FRONT_MS);
+}
+
+static void
+tell(struct pool_task *t, enum work_msg_type type)
+{
+	if (t->worker && !t->worker->doomed && t->worker->chan)
+		work_put_empty(chan_out(t->worker->chan), t->id, type);
+}
+
+void
+pool_publish(struct pool_task *t)
+{
+	t->publish = true;
+	tell(t, WORK_PUBLISH);
+}
+
+void
+pool_cancel(struct pool_task *t)
+{
+	if (t->cancelled)
+		return;
+	t->cancelled = true;
+	tell(t, WORK_CANCEL);
+}
+
+static int
+on_answer(struct pool_task *t, const struct message *m)
+{
+	struct progress_msg progress;
+	struct result_msg result;
+
+	switch (m->type) {
+	case WORK_PROGRESS:
+		if (work_get_progress(m, &progress) < 0)
+			return -EPROTO;
+		if (t->ops->on_progress)
+			t->ops->on_progress(&progress, t->arg);
+		return 0;
+	case WORK_READY:
+		if (work_get_result(m, &result) < 0)
+			return -EPROTO;
+		if (t->ops->on_ready && !t->publish)
+			t->ops->on_ready(&result, t->arg);
+		return 0;
+	case WORK_RESULT:
+		if (work_get_result(m, &result) < 0)
+			return -EPROTO;
+		task_over(t, &result);
+		return 0;
+	default:
+		return -EPROTO;
+	}
+}
+
+static int
+on_message(const struct message *m, void *worker)
+{
+	struct worker_proc *w = worker;
+	struct pool *p = w->pool;
+	struct pool_task *t;
+
+	if (!w->greeted) {
+		if (work_get_hello(m) < 0)
+			return -EPROTO;
+		w->greeted = true;
+		p->start_failures = 0;
+		return 0;
+	}
+	if (w->reason)
+		return 0; /* we killed it: its word does not count any more */
+	t = map_find(&p->by_id, hash_u64(m->id), &m->id);
+	if (m->version != WORK_PROTO || !t || t->worker != w)
+		return -EPROTO;
+	return on_answer(t, m);
+}
+
+/* The task that was named when the worker died is charged; all are given out
+ * again. */
+static void
+on_dead(struct worker_proc *w)
+{
+	struct pool *p = w->pool;
+	char how[64], text[128];
+	struct pool_task *t;
+	struct list orphans;
+
+	list_init(&orphans);
+	p->n_workers--;
+	list_remove(&w->link);
+	if (!w->greeted)
+		p->start_failures++;
+	(void)child_status_to_string(w->status, how, sizeof how);
+	if (!p->stopping)
+		log_warning("worker died worker=%u tasks=%u reason=\"%s\"", w->number, w->n_tasks, w->reason ? w->reason : how);
+	(void)snprintf(text, sizeof text, "the job killed %d worker processes (%s)", POOL_STRIKES, w->reason ? w->reason : how);
+	while (!list_empty(&w->tasks)) {
+		t = LIST_FIRST(&w->tasks, struct pool_task, link);
+		leave_worker(t);
+		list_remove(&t->front_link);
+		if (t->id == w->culprit) {
+			t->strikes++;
+			t->alone = true;
+		}
+		list_append(t->strikes >= POOL_STRIKES || t->cancelled ? &orphans : &p->waiting, &t->link);
+	}
+	worker_proc_free(w);
+	while (!list_empty(&orphans)) {
+		t = LIST_FIRST(&orphans, struct pool_task, link);
+		list_remove(&t->link);
+		if (t->strikes >= POOL_STRIKES)
+			fail_task(t, RESULT_WORKER_CRASHED, text);
+		else
+			fail_task(t, RESULT_CANCELLED, "cancelled");
+	}
+	loop_defer(p->loop, &p->assign);
+	if (p->stopping && !p->n_workers)
+		loop_defer(p->loop, &p->stopped);
+}
+
+/* Only while there are tasks: idle costs nothing (I10). */
+static void
+on_check(void *arg)
+{
+	struct pool *p = arg;
+	uint64_t now = clock_now_ns();
+	struct worker_proc *w;
+	bool busy = false;
+
+	LIST_FOREACH(w, &p->workers, struct worker_proc, link) {
+		busy |= w->n_tasks > 0;
+		if (worker_proc_slice_ms(w, now) > p->options.slice_timeout_ms)
+			worker_proc_kill(w, "it made no progress");
+	}
+	if (busy)
+		loop_timer_set(&p->check_timer, CHECK_MS);
+}
+
+static unsigned
+count_cpus(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof set, &set) < 0)
+		return 1;
+	return (unsigned)MAX(1, CPU_COUNT(&set));
+}
+
+struct pool *
+pool_new(struct loop *l, struct children *c, const struct pool_options *o)
+{
+	struct pool *p = NEW(struct pool);
+
+	p->loop = l;
+	p->children = c;
+	p->options = *o;
+	p->max_workers = o->workers ? o->workers : count_cpus();
+	list_init(&p->workers);
+	list_init(&p->waiting);
+	list_init(&p->fronts);
+	map_init(&p->by_id, task_has_id);
+	loop_timer_init(&p->front_timer, l, "fronts", on_front_timer, p);
+	loop_timer_init(&p->check_timer, l, "pool check", on_check, p);
+	loop_deferred_init(&p->assign, "pool assign", assign, p);
+	return p;
+}
+
+void
+pool_stop(struct pool *p, loop_cb on_stopped, void *arg)
+{
+	struct worker_proc *w;
+
+	p->stopping = true;
+	loop_deferred_init(&p->stopped, "pool stopped", on_stopped, arg);
+	if (!p->n_workers)
+		loop_defer(p->loop, &p->stopped);
+	LIST_FOREACH(w, &p->workers, struct worker_proc, link)
+		if (w->chan)
+			chan_close_out(w->chan);
+}
+
+void
+pool_free(struct pool *p)
+{
+	struct worker_proc *w;
+
+	if (!p)
+		return;
+	LIST_FOREACH(w, &p->workers, struct worker_proc, link)
+		worker_proc_free(w);
+	map_done(&p->by_id);
+	loop_timer_done(&p->front_timer);
+	loop_timer_done(&p->check_timer);
+	loop_undefer(&p->assign);
+	loop_undefer(&p->stopped);
+	free(p);
+}
+
+unsigned
+pool_workers(const struct pool *p)
+{
+	return p->n_workers;
+}

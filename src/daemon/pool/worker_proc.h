@@ -1,0 +1,47 @@
+/*
+ * One worker process as hauld sees it: its pid, its channel, its page, the
+ * tasks it has.  It is dead when its exit was reaped and its channel is at
+ * its end, in either order.  Caller: pool.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "daemon/loop/chan.h"
+#include "daemon/loop/child.h"
+#include "wire/work_msg.h"
+
+struct worker_proc {
+	struct list link;
+	void *pool;          /* borrowed: for the callbacks */
+	unsigned number;     /* for the log, from 1 */
+	pid_t pid;           /* -1 after it was reaped */
+	struct chan *chan;   /* owned; NULL after its end */
+	struct work_page *page; /* owned mapping */
+	struct list tasks;   /* struct pool_task */
+	unsigned n_tasks, n_heavy;
+	bool greeted;        /* its HELLO came */
+	bool exclusive;      /* runs one suspected task alone */
+	bool doomed;         /* killed by us, or at its end: gets no more tasks */
+	const char *reason;  /* why we killed it; static */
+	uint64_t culprit;    /* task id that was named at that moment */
+	int status;          /* of waitpid */
+};
+
+struct worker_proc_ops {
+	int (*on_message)(const struct message *m, void *worker);
+	/* Exit and end of file were both seen. */
+	void (*on_dead)(struct worker_proc *w);
+};
+
+/* 0, or -errno. */
+int worker_proc_start(struct loop *l, struct children *c, const char *path, unsigned number,
+    const struct worker_proc_ops *ops, void *pool, struct worker_proc **ret) MUST_CHECK;
+/* Only of a dead one, or at the end of everything (then it is killed). */
+void worker_proc_free(struct worker_proc *w);
+/* SIGKILL; on_dead follows. */
+void worker_proc_kill(struct worker_proc *w, const char *reason);
+/* The task it is in now, 0 when in none. */
+uint64_t worker_proc_at(const struct worker_proc *w);
+/* Milliseconds that the running slice has taken; 0 when none runs. */
+uint64_t worker_proc_slice_ms(const struct worker_proc *w, uint64_t now_ns);

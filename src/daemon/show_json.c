@@ -1,0 +1,190 @@
+/* The events of `hauld --once --json`; see show_json.h. */
+#include "daemon/show_json.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/url.h"
+#include "daemon/loop/outlet.h"
+
+struct show_json {
+	struct outlet out;
+	uint64_t counts[_JOB_STATE_MAX], bytes;
+};
+
+struct show_json *
+show_json_new(struct loop *l)
+{
+	struct show_json *s = NEW(struct show_json);
+
+	outlet_init(&s->out, l, STDOUT_FILENO);
+	return s;
+}
+
+void
+show_json_free(struct show_json *s)
+{
+	if (!s)
+		return;
+	outlet_done(&s->out);
+	free(s);
+}
+
+static void
+key_string(struct json *j, const char *key, const char *value)
+{
+	json_key(j, key);
+	json_string(j, value);
+}
+
+static void
+key_u64(struct json *j, const char *key, uint64_t value)
+{
+	json_key(j, key);
+	json_u64(j, value);
+}
+
+static void
+begin(struct show_json *s, struct json *w, const char *event)
+{
+	json_init(w, outlet_buf(&s->out));
+	json_begin_object(w);
+	key_string(w, "event", event);
+}
+
+static void
+end(struct show_json *s, struct json *w)
+{
+	json_end_object(w);
+	buf_append_str(outlet_buf(&s->out), "\n");
+	outlet_push(&s->out);
+}
+
+static void
+identify(struct json *w, const struct job *j)
+{
+	key_u64(w, "id", j->id);
+	key_string(w, "name", spec_string(j->spec, JOB_NAME));
+	key_string(w, "output", spec_string(j->spec, JOB_OUTPUT));
+}
+
+void
+show_json_start(struct show_json *s, const struct job *j)
+{
+	unsigned n = spec_list_len(j->spec, JOB_URL);
+	AUTO_FREE char *url = url_redact(spec_list(j->spec, JOB_URL, (j->attempts - 1) % n));
+	struct json w;
+
+	begin(s, &w, "start");
+	identify(&w, j);
+	key_string(&w, "url", url);
+	key_u64(&w, "attempt", j->attempts);
+	end(s, &w);
+}
+
+void
+show_json_retry(struct show_json *s, const struct job *j, uint64_t delay_ms)
+{
+	struct json w;
+
+	begin(s, &w, "retry");
+	identify(&w, j);
+	key_string(&w, "code", result_word(&j->result));
+	key_string(&w, "reason", j->result.text);
+	key_u64(&w, "attempt", j->attempts);
+	key_u64(&w, "delay_ms", delay_ms);
+	end(s, &w);
+}
+
+static void
+put_digests(struct json *w, const char *key, const struct digest *d, unsigned n)
+{
+	char hex[2 * DIGEST_MAX_SIZE + 1];
+
+	json_key(w, key);
+	json_begin_object(w);
+	for (unsigned i = 0; i < n; i++) {
+		hex_encode(d[i].bytes, d[i].len, hex);
+		key_string(w, digest_algo_to_string(d[i].algo), hex);
+	}
+	json_end_object(w);
+}
+
+static void
+put_outcome(struct json *w, const struct job *j)
+{
+	identify(w, j);
+	key_string(w, "state", job_state_to_string(j->state));
+	key_string(w, "code", result_word(&j->result));
+	key_string(w, "reason", j->state == JOB_DONE ? "" : j->result.text);
+	key_u64(w, "bytes", j->published);
+	key_u64(w, "received", j->received);
+	key_u64(w, "attempts", j->attempts);
+	json_key(w, "seconds");
+	json_double(w, j->started_ms ? (double)(j->ended_ms - j->started_ms) / 1000 : 0);
+}
+
+static void
+put_receipt(struct json *w, const struct job_receipt *r)
+{
+	key_string(w, "proof", r->proof);
+	json_key(w, "unchanged");
+	json_bool(w, r->unchanged);
+	put_digests(w, "digest", r->work ? r->work->in_digest : NULL, r->work ? r->work->n_in : 0);
+	put_digests(w, "digest_output", r->work ? r->work->out_digest : NULL, r->work ? r->work->n_out : 0);
+	key_string(w, "codec", r->work && r->work->codec > CODEC_AUTO ? codec_to_string(r->work->codec) : "off");
+	json_key(w, "times_ms");
+	json_begin_object(w);
+	key_u64(w, "dns", r->dns_ms);
+	key_u64(w, "connect", r->connect_ms);
+	key_u64(w, "tls", r->tls_ms);
+	key_u64(w, "first_byte", r->first_byte_ms);
+	json_end_object(w);
+}
+
+void
+show_json_end(struct show_json *s, const struct job *j, const struct job_receipt *r)
+{
+	struct json w;
+
+	s->counts[j->state]++;
+	s->bytes += j->published;
+	begin(s, &w, "end");
+	put_outcome(&w, j);
+	put_receipt(&w, r);
+	end(s, &w);
+}
+
+void
+show_json_finish(struct show_json *s, const struct engine *e, uint64_t ms, const struct loop_stats *stats)
+{
+	struct json w;
+
+	for (uint64_t i = 0; i < engine_count(e); i++) {
+		begin(s, &w, "job");
+		put_outcome(&w, engine_job(e, i));
+		end(s, &w);
+		outlet_finish(&s->out);
+	}
+	begin(s, &w, "summary");
+	key_u64(&w, "done", s->counts[JOB_DONE]);
+	key_u64(&w, "failed", s->counts[JOB_FAILED]);
+	key_u64(&w, "cancelled", s->counts[JOB_CANCELLED]);
+	key_u64(&w, "bytes", s->bytes);
+	json_key(&w, "seconds");
+	json_double(&w, (double)ms / 1000);
+	json_key(&w, "loop");
+	json_begin_object(&w);
+	key_u64(&w, "callbacks", stats->callbacks);
+	key_u64(&w, "late", stats->late_wall);
+	key_u64(&w, "late_cpu", stats->late_cpu);
+	key_u64(&w, "max_us", stats->max_wall_ns / 1000);
+	key_u64(&w, "max_cpu_us", stats->max_cpu_ns / 1000);
+	key_string(&w, "max_name", stats->max_name);
+	json_end_object(&w);
+	end(s, &w);
+	outlet_finish(&s->out);
+}

@@ -1,0 +1,211 @@
+/* The bound on unflushed bytes; see dirty.h. */
+#include "daemon/stage/dirty.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/list.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+enum {
+	DIRTY_SECONDS = 2,             /* of the disk's speed may be unflushed */
+	DIRTY_LEAST = 16 * 1024 * 1024,
+	DIRTY_START = 64 * 1024 * 1024, /* before the disk's speed is known */
+	DURABLE_FLUSH = 8 * 1024 * 1024,
+};
+
+struct filesystem {
+	struct list link;
+	dev_t dev;
+	uint64_t bytes;
+	double speed; /* bytes per second; 0: not known yet */
+	bool full;
+};
+
+struct dirty {
+	struct list all;
+	uint64_t limit;   /* set by the user; 0: adaptive */
+	uint64_t ceiling; /* a quarter of where the kernel begins to throttle */
+};
+
+/* The number in a one-number file of /proc, 0 when there is none. */
+static uint64_t
+read_number(const char *path)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[32];
+	uint64_t v = 0;
+	ssize_t n = fd >= 0 ? fd_read_full(fd, text, sizeof text - 1) : 0;
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return parse_u64(text, &v) == 0 ? v : 0;
+}
+
+/* MemAvailable, in bytes. */
+static uint64_t
+memory_available(void)
+{
+	AUTO_CLOSE int fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
+	char text[512], *at, *end;
+	uint64_t kib;
+	ssize_t n = fd >= 0 ? fd_read_full(fd, text, sizeof text - 1) : 0;
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	at = strstr(text, "MemAvailable:");
+	if (!at)
+		return 0;
+	at += strlen("MemAvailable:");
+	at += strspn(at, " ");
+	end = at + strspn(at, "0123456789");
+	return parse_u64_n(at, (size_t)(end - at), 10, &kib) == 0 ? kib * 1024 : 0;
+}
+
+/*
+ * A writer is throttled above the middle of the background and the hard
+ * threshold (mm/page-writeback.c, dirty_freerun_ceiling), which are shares of
+ * the available memory or plain bytes.  A quarter of that is ours.
+ */
+static uint64_t
+kernel_ceiling(void)
+{
+	uint64_t mem = memory_available();
+	uint64_t hard = read_number("/proc/sys/vm/dirty_bytes");
+	uint64_t back = read_number("/proc/sys/vm/dirty_background_bytes");
+
+	if (!hard)
+		hard = mem / 100 * MAX(read_number("/proc/sys/vm/dirty_ratio"), UINT64_C(1));
+	if (!back)
+		back = mem / 100 * MAX(read_number("/proc/sys/vm/dirty_background_ratio"), UINT64_C(1));
+	return MAX((hard + back) / 2 / 4, (uint64_t)DIRTY_LEAST);
+}
+
+struct dirty *
+dirty_new(uint64_t limit)
+{
+	struct dirty *d = NEW(struct dirty);
+
+	list_init(&d->all);
+	d->limit = limit;
+	d->ceiling = kernel_ceiling();
+	return d;
+}
+
+void
+dirty_free(struct dirty *d)
+{
+	struct filesystem *fs;
+
+	if (!d)
+		return;
+	LIST_FOREACH(fs, &d->all, struct filesystem, link)
+		free(fs);
+	free(d);
+}
+
+static struct filesystem *
+find(const struct dirty *d, dev_t dev)
+{
+	struct filesystem *fs;
+
+	LIST_FOREACH(fs, &d->all, struct filesystem, link)
+		if (fs->dev == dev)
+			return fs;
+	return NULL;
+}
+
+static uint64_t
+limit_of(const struct dirty *d, const struct filesystem *fs)
+{
+	double v;
+
+	if (d->limit)
+		return d->limit;
+	if (!fs || fs->speed <= 0)
+		return d->ceiling;
+	v = fs->speed * DIRTY_SECONDS;
+	if (v >= (double)d->ceiling)
+		return d->ceiling;
+	return MAX((uint64_t)v, (uint64_t)DIRTY_LEAST);
+}
+
+void
+dirty_add(struct dirty *d, dev_t dev, uint64_t bytes)
+{
+	struct filesystem *fs = find(d, dev);
+
+	if (!fs) {
+		fs = NEW(struct filesystem);
+		fs->dev = dev;
+		list_append(&d->all, &fs->link);
+	}
+	fs->bytes += bytes;
+}
+
+void
+dirty_sub(struct dirty *d, dev_t dev, uint64_t bytes, uint64_t wait_ns)
+{
+	struct filesystem *fs = find(d, dev);
+
+	if (!fs)
+		return;
+	fs->bytes -= MIN(bytes, fs->bytes);
+	if (wait_ns >= NSEC_PER_MSEC && bytes >= 1024 * 1024) {
+		double now = (double)bytes * (double)NSEC_PER_SEC / (double)wait_ns;
+
+		fs->speed = fs->speed > 0 ? fs->speed * 0.7 + now * 0.3 : now;
+	}
+}
+
+bool
+dirty_is_full(struct dirty *d, dev_t dev)
+{
+	struct filesystem *fs = find(d, dev);
+	uint64_t limit;
+
+	if (!fs)
+		return false;
+	limit = limit_of(d, fs);
+	fs->full = fs->bytes > (fs->full ? limit / 4 * 3 : limit);
+	return fs->full;
+}
+
+bool
+dirty_wants_flush(const struct dirty *d, dev_t dev, bool durable)
+{
+	const struct filesystem *fs = find(d, dev);
+
+	if (!fs)
+		return false;
+	if (durable)
+		return fs->bytes > DURABLE_FLUSH;
+	/* Before the speed is known a little is flushed, to learn it. */
+	return fs->bytes > (fs->speed > 0 || d->limit ? limit_of(d, fs) / 2 : MIN(d->ceiling / 2, (uint64_t)DIRTY_START * 6));
+}
+
+uint64_t
+dirty_output_max(const struct dirty *d, dev_t dev)
+{
+	return MAX(limit_of(d, find(d, dev)), (uint64_t)DIRTY_LEAST);
+}
+
+uint64_t
+dirty_bytes(const struct dirty *d, dev_t dev, uint64_t *ret_limit)
+{
+	const struct filesystem *fs = find(d, dev);
+
+	*ret_limit = limit_of(d, fs);
+	return fs ? fs->bytes : 0;
+}

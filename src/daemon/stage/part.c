@@ -1,0 +1,212 @@
+/* Part files; see part.h. */
+#include "daemon/stage/part.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/mem.h"
+
+struct part {
+	struct stage *stage;  /* borrowed */
+	struct dest_dir *dir; /* ref */
+	const struct part_ops *ops;
+	void *arg;
+	int fd; /* owned */
+	bool failed;
+	uint64_t front, flushed, inode;
+	char name[64], out_name[64];
+};
+
+void
+stage_init(struct stage *s, struct roots *roots, struct dirty *dirty)
+{
+	uint64_t id;
+
+	*s = (struct stage){ .roots = roots, .dirty = dirty, .buffer = xmalloc(PART_WRITE_MAX) };
+	if (getrandom(&id, sizeof id, 0) != (ssize_t)sizeof id)
+		id = clock_now_ns() ^ (uint64_t)getpid();
+	(void)snprintf(s->instance, sizeof s->instance, "%016" PRIx64, id);
+}
+
+void
+stage_done(struct stage *s)
+{
+	free(s->buffer);
+	s->buffer = NULL;
+}
+
+/* Writing is now a pwrite on the loop: the page cache takes it at once as long
+ * as the bound on unflushed bytes holds (dirty.h). */
+static void
+write_now(struct part *p, const void *data, size_t n)
+{
+	struct result why = { 0 };
+	int r;
+
+	if (p->failed)
+		return;
+	r = fd_pwrite_full(p->fd, data, n, (off_t)p->front);
+	if (r == 0) {
+		p->front += n;
+		dirty_add(p->stage->dirty, p->dir->dev, n);
+		p->ops->on_front(p->front, p->arg);
+		return;
+	}
+	p->failed = true;
+	result_set_errno(&why, -r, "write", p->dir->rel[0] ? p->dir->rel : p->dir->root);
+	p->ops->on_error(&why, p->arg);
+}
+
+void
+stage_flush(struct stage *s)
+{
+	struct part *p = s->gathering;
+	size_t n = s->gathered;
+
+	s->gathering = NULL;
+	s->gathered = 0;
+	if (p && n)
+		write_now(p, s->buffer, n);
+}
+
+void
+stage_write(struct part *p, const void *data, size_t n)
+{
+	struct stage *s = p->stage;
+
+	if (s->gathering != p) {
+		stage_flush(s);
+		s->gathering = p;
+	}
+	while (n) {
+		size_t take = MIN(n, PART_WRITE_MAX - s->gathered);
+
+		memcpy(s->buffer + s->gathered, data, take);
+		s->gathered += take;
+		data = (const char *)data + take;
+		n -= take;
+		if (s->gathered < PART_WRITE_MAX)
+			continue;
+		stage_flush(s);
+		s->gathering = p;
+	}
+}
+
+void
+part_stop(struct part *p)
+{
+	if (p->stage->gathering == p) {
+		p->stage->gathering = NULL;
+		p->stage->gathered = 0;
+	}
+	p->failed = true;
+}
+
+struct part *
+part_plan(struct stage *s, struct dest_dir *dir, uint64_t job_id, unsigned generation)
+{
+	struct part *p = NEW(struct part);
+
+	*p = (struct part){ .stage = s, .fd = -1 };
+	(void)snprintf(p->name, sizeof p->name, "%s.%" PRIu64 ".%u.part", s->instance, job_id, generation);
+	(void)snprintf(p->out_name, sizeof p->out_name, "%s.%" PRIu64 ".%u.out", s->instance, job_id, generation);
+	p->dir = dest_dir_ref(dir);
+	return p;
+}
+
+void
+part_set_inode(struct part *p, uint64_t inode)
+{
+	p->inode = inode;
+}
+
+bool
+part_new(struct stage *s, struct dest_dir *dir, uint64_t job_id, unsigned generation,
+    const struct part_ops *ops, void *arg, struct part **ret, struct result *why)
+{
+	struct part *p = part_plan(s, dir, job_id, generation);
+	struct stat st;
+
+	p->ops = ops;
+	p->arg = arg;
+	p->fd = openat(dir->haul_fd, p->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (p->fd < 0 || flock(p->fd, LOCK_EX | LOCK_NB) < 0 || fstat(p->fd, &st) < 0) {
+		result_set_errno(why, errno, "make a part file in", dir->rel[0] ? dir->rel : dir->root);
+		if (why->code == RESULT_EXISTS)
+			why->code = RESULT_WRITE;
+		part_free(p);
+		return false;
+	}
+	p->inode = st.st_ino;
+	*ret = p;
+	return true;
+}
+
+void
+part_free(struct part *p)
+{
+	if (!p)
+		return;
+	part_stop(p);
+	dirty_sub(p->stage->dirty, p->dir->dev, p->front - p->flushed, 0);
+	fd_close(&p->fd);
+	dest_dir_unref(p->dir);
+	free(p);
+}
+
+const char *
+part_name(const struct part *p)
+{
+	return p->name;
+}
+
+const char *
+part_out_name(const struct part *p)
+{
+	return p->out_name;
+}
+
+uint64_t
+part_front(const struct part *p)
+{
+	return p->front;
+}
+
+uint64_t
+part_inode(const struct part *p)
+{
+	return p->inode;
+}
+
+struct dest_dir *
+part_dir(const struct part *p)
+{
+	return p->dir;
+}
+
+void
+part_flushed(struct part *p, uint64_t upto, uint64_t wait_ns)
+{
+	upto = MIN(upto, p->front); /* a worker's word is not trusted */
+	if (upto <= p->flushed)
+		return;
+	dirty_sub(p->stage->dirty, p->dir->dev, upto - p->flushed, wait_ns);
+	p->flushed = upto;
+}
+
+uint64_t
+part_flush_to(const struct part *p, bool durable)
+{
+	return dirty_wants_flush(p->stage->dirty, p->dir->dev, durable) ? p->front : p->flushed;
+}

@@ -1,0 +1,49 @@
+/*
+ * Destinations: the roots beneath which they lie, and the directories that
+ * hold them, opened with openat2 so that no symlink and no mount leads out.
+ * A directory in use has a .haul/ (mode 0700) for its part files; it is made
+ * when the first part needs it and removed when the last has gone.
+ * Callers: stage/part, engine.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/list.h"
+#include "model/result.h"
+
+struct roots;
+
+/* A directory that holds destinations; counted. */
+struct dest_dir {
+	struct list link; /* in roots: all of them */
+	struct roots *roots; /* borrowed */
+	unsigned refs;
+	uint64_t hash;
+	char *root;  /* owned: path of the root */
+	char *rel;   /* owned: relative to the root, "" for itself */
+	int fd;      /* owned: the directory */
+	int haul_fd; /* owned: its .haul/ */
+	dev_t dev;   /* filesystem of the part files */
+};
+
+struct roots *roots_new(void);
+void roots_free(struct roots *r);
+/* Opens and probes the directory; false fills *why. */
+bool roots_add(struct roots *r, const char *path, struct result *why);
+/*
+ * The directory of an absolute destination path, made if it is missing, with
+ * its .haul/; *ret_name is the last component (borrowed from path).  false:
+ * *why says what is wrong (path-refused, disk-full, write).
+ */
+bool roots_get_dir(struct roots *r, const char *path, struct dest_dir **ret, const char **ret_name,
+    struct result *why);
+/* The root and the rest of a path, without touching the disk: for messages. */
+bool roots_split(const struct roots *r, const char *path, const char **ret_root, const char **ret_rel);
+struct dest_dir *dest_dir_ref(struct dest_dir *d);
+/* The .haul/ of a directory without users goes with roots_tidy(). */
+void dest_dir_unref(struct dest_dir *d);
+/* Removes what is not in use: to be called now and then, and at the end. */
+void roots_tidy(struct roots *r);

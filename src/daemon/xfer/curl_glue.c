@@ -1,0 +1,286 @@
+/* libcurl's multi socket interface on our loop; see curl_glue.h. */
+#include "daemon/xfer/curl_glue.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+
+enum {
+	DONE_PER_TURN = 64,      /* completions handled before the loop turns */
+	IDLE_CONNECTIONS = 1024, /* pinned: curl's own value evicts warm ones */
+};
+
+/* One socket that curl has told us of; one may serve many transfers, and the
+ * number comes back as soon as it is closed. */
+struct glue_socket {
+	struct curl_glue *glue;
+	struct loop_io io;
+	curl_socket_t fd;
+	unsigned want; /* what curl waits for */
+	bool held;
+};
+
+struct curl_glue {
+	struct loop *loop;
+	CURLM *multi;
+	const struct curl_glue_ops *ops;
+	void *arg;
+	struct map sockets; /* by fd */
+	struct loop_timer timer;
+	struct loop_deferred now;   /* a timeout of 0 ms */
+	struct loop_deferred drain; /* completions left over from the last turn */
+	struct loop_deferred broken;
+};
+
+static bool
+socket_has_fd(const void *item, const void *key)
+{
+	return ((const struct glue_socket *)item)->fd == *(const curl_socket_t *)key;
+}
+
+static struct glue_socket *
+find_socket(struct curl_glue *g, curl_socket_t fd)
+{
+	return map_find(&g->sockets, hash_u64((uint64_t)fd), &fd);
+}
+
+static void
+drain(void *arg)
+{
+	struct curl_glue *g = arg;
+	int left;
+
+	for (unsigned n = 0;; n++) {
+		CURLMsg *m;
+		CURLcode rc;
+		CURL *easy;
+
+		if (n == DONE_PER_TURN) {
+			loop_defer(g->loop, &g->drain);
+			return;
+		}
+		m = curl_multi_info_read(g->multi, &left);
+		if (!m)
+			return;
+		if (m->msg != CURLMSG_DONE)
+			continue;
+		/* The message dies with the removal. */
+		easy = m->easy_handle;
+		rc = m->data.result;
+		curl_glue_remove(g, easy);
+		g->ops->on_done(easy, rc, g->arg);
+	}
+}
+
+static void
+action(struct curl_glue *g, curl_socket_t fd, int events)
+{
+	int running;
+	CURLMcode rc = curl_multi_socket_action(g->multi, fd, events, &running);
+
+	g->ops->on_delivered(g->arg);
+	if (rc != CURLM_OK && rc != CURLM_BAD_SOCKET) {
+		/* The multi is of no use any more (curl_multi_socket_action(3)). */
+		log_err("libcurl's event interface failed: %s", curl_multi_strerror(rc));
+		loop_defer(g->loop, &g->broken);
+		return;
+	}
+	drain(g);
+}
+
+static void
+on_socket(int fd, unsigned what, void *arg)
+{
+	struct glue_socket *s = arg;
+
+	action(s->glue, fd,
+	    (what & LOOP_READ ? CURL_CSELECT_IN : 0) | (what & LOOP_WRITE ? CURL_CSELECT_OUT : 0));
+}
+
+static void
+on_timeout(void *arg)
+{
+	action(arg, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static void
+forget_socket(struct curl_glue *g, struct glue_socket *s)
+{
+	(void)map_remove(&g->sockets, hash_u64((uint64_t)s->fd), &s->fd);
+	loop_io_done(&s->io);
+	free(s);
+}
+
+/* CURLMOPT_SOCKETFUNCTION: may come at any time and for curl's own descriptors
+ * too.  Never fails: an error would abort every transfer. */
+static int
+socket_cb(CURL *easy UNUSED, curl_socket_t fd, int what, void *arg, void *sockp UNUSED)
+{
+	struct curl_glue *g = arg;
+	struct glue_socket *s = find_socket(g, fd);
+
+	if (what == CURL_POLL_REMOVE) {
+		if (s)
+			forget_socket(g, s);
+		return 0;
+	}
+	if (!s) {
+		s = NEW(struct glue_socket);
+		s->glue = g;
+		s->fd = fd;
+		loop_io_init(&s->io, g->loop, fd, "socket", on_socket, s);
+		map_add(&g->sockets, hash_u64((uint64_t)fd), s);
+	}
+	s->want = (what & CURL_POLL_IN ? LOOP_READ : 0U) | (what & CURL_POLL_OUT ? LOOP_WRITE : 0U);
+	if (!s->held)
+		loop_io_set(&s->io, s->want);
+	return 0;
+}
+
+/* CURLMOPT_TIMERFUNCTION: curl must not be called from here. */
+static int
+timer_cb(CURLM *multi UNUSED, long timeout_ms, void *arg)
+{
+	struct curl_glue *g = arg;
+
+	loop_timer_cancel(&g->timer);
+	loop_undefer(&g->now);
+	if (timeout_ms == 0)
+		loop_defer(g->loop, &g->now);
+	else if (timeout_ms > 0)
+		loop_timer_set(&g->timer, (uint64_t)timeout_ms);
+	return 0;
+}
+
+/* curl's own sockets are not close-on-exec in this version (STYLE 4.1). */
+static curl_socket_t
+open_socket_cb(void *arg UNUSED, curlsocktype purpose UNUSED, struct curl_sockaddr *a)
+{
+	return socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol);
+}
+
+/* The event goes before the descriptor does: epoll knows open files. */
+static int
+close_socket_cb(void *arg, curl_socket_t fd)
+{
+	struct curl_glue *g = arg;
+	struct glue_socket *s = find_socket(g, fd);
+
+	if (s)
+		forget_socket(g, s);
+	return close(fd);
+}
+
+static void
+open_multi(struct curl_glue *g)
+{
+	g->multi = curl_multi_init();
+	if (!g->multi)
+		fatal(1, "no memory for libcurl");
+	(void)curl_multi_setopt(g->multi, CURLMOPT_SOCKETFUNCTION, socket_cb);
+	(void)curl_multi_setopt(g->multi, CURLMOPT_SOCKETDATA, g);
+	(void)curl_multi_setopt(g->multi, CURLMOPT_TIMERFUNCTION, timer_cb);
+	(void)curl_multi_setopt(g->multi, CURLMOPT_TIMERDATA, g);
+	(void)curl_multi_setopt(g->multi, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNECTIONS);
+	/* No second limiter: haul's semaphores decide (STYLE 4.5, 27). */
+	(void)curl_multi_setopt(g->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, 0L);
+	(void)curl_multi_setopt(g->multi, CURLMOPT_MAX_HOST_CONNECTIONS, 0L);
+}
+
+static void
+close_multi(struct curl_glue *g)
+{
+	struct glue_socket *s;
+	size_t cursor = 0;
+
+	(void)curl_multi_cleanup(g->multi); /* calls socket_cb */
+	loop_timer_cancel(&g->timer);
+	loop_undefer(&g->now);
+	loop_undefer(&g->drain);
+	while ((s = map_next(&g->sockets, &cursor))) {
+		loop_io_done(&s->io);
+		free(s);
+	}
+	map_done(&g->sockets);
+	map_init(&g->sockets, socket_has_fd);
+}
+
+static void
+on_broken(void *arg)
+{
+	struct curl_glue *g = arg;
+
+	g->ops->on_broken(g->arg); /* removes every handle */
+	close_multi(g);
+	open_multi(g);
+}
+
+struct curl_glue *
+curl_glue_new(struct loop *l, const struct curl_glue_ops *ops, void *arg)
+{
+	struct curl_glue *g = NEW(struct curl_glue);
+
+	g->loop = l;
+	g->ops = ops;
+	g->arg = arg;
+	map_init(&g->sockets, socket_has_fd);
+	loop_timer_init(&g->timer, l, "curl timer", on_timeout, g);
+	loop_deferred_init(&g->now, "curl timeout", on_timeout, g);
+	loop_deferred_init(&g->drain, "curl completions", drain, g);
+	loop_deferred_init(&g->broken, "curl broken", on_broken, g);
+	open_multi(g);
+	return g;
+}
+
+void
+curl_glue_free(struct curl_glue *g)
+{
+	if (!g)
+		return;
+	close_multi(g);
+	map_done(&g->sockets);
+	loop_undefer(&g->broken);
+	loop_timer_done(&g->timer);
+	free(g);
+}
+
+int
+curl_glue_add(struct curl_glue *g, CURL *easy)
+{
+	(void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket_cb);
+	(void)curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket_cb);
+	(void)curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, g);
+	return curl_multi_add_handle(g->multi, easy) == CURLM_OK ? 0 : -EIO;
+}
+
+void
+curl_glue_remove(struct curl_glue *g, CURL *easy)
+{
+	CURLMcode rc = curl_multi_remove_handle(g->multi, easy);
+
+	if (rc != CURLM_OK)
+		log_err("libcurl did not let a handle go: %s", curl_multi_strerror(rc));
+}
+
+void
+curl_glue_hold(struct curl_glue *g, curl_socket_t fd, bool held)
+{
+	struct glue_socket *s = find_socket(g, fd);
+
+	if (!s || s->held == held)
+		return;
+	s->held = held;
+	loop_io_set(&s->io, held ? 0 : s->want);
+}
+
+void
+curl_glue_kick(struct curl_glue *g, curl_socket_t fd)
+{
+	if (find_socket(g, fd))
+		action(g, fd, CURL_CSELECT_IN);
+}

@@ -1,0 +1,38 @@
+/*
+ * libcurl's multi socket interface on our loop.  One glue is one pool of
+ * connections; transfers whose identity differs (CA file, client certificate,
+ * pinned key) use different glues, so that no connection is ever shared across
+ * them.  Callers: transfer.
+ */
+#pragma once
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/loop/loop.h"
+
+struct curl_glue;
+
+struct curl_glue_ops {
+	/* A handle ended; it was removed from the multi.  From the loop, never
+	 * from inside a curl call. */
+	void (*on_done)(CURL *easy, CURLcode rc, void *arg);
+	/* After every call into curl that may have delivered bytes. */
+	void (*on_delivered)(void *arg);
+	/* The multi failed and was made anew: every handle is to end. */
+	void (*on_broken)(void *arg);
+};
+
+struct curl_glue *curl_glue_new(struct loop *l, const struct curl_glue_ops *ops, void *arg);
+/* All handles must have been removed. */
+void curl_glue_free(struct curl_glue *g);
+/* Sets what every handle needs from the glue and adds it: 0 or -EIO. */
+int curl_glue_add(struct curl_glue *g, CURL *easy);
+/* Not from inside a curl callback. */
+void curl_glue_remove(struct curl_glue *g, CURL *easy);
+/* Takes the events of a socket away, or gives them back. */
+void curl_glue_hold(struct curl_glue *g, curl_socket_t fd, bool held);
+/* After holding: what TLS has read from the socket already makes no event.
+ * Not from inside a curl callback. */
+void curl_glue_kick(struct curl_glue *g, curl_socket_t fd);

@@ -1,0 +1,175 @@
+/* The options of one request; see request.h. */
+#include "daemon/xfer/request.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+/* curl's write callback is never larger than 16 KiB, but fewer and larger
+ * recv() calls pay (BASELINE, finding 1). */
+enum { RECEIVE_BUFFER = 512 * 1024 };
+
+struct curl_slist *
+request_common_headers(void)
+{
+	/* The bytes as they are: ranges, digests and lengths are about those. */
+	return curl_slist_append(NULL, "Accept-Encoding: identity");
+}
+
+/* What is the same for every request.  Each option has its reason in
+ * STYLE 4 or THREATS 1. */
+static void
+apply_fixed(CURL *easy)
+{
+	(void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	(void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* cancel never waits for getaddrinfo */
+	(void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
+	(void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	(void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	(void)curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
+	(void)curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	(void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	(void)curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	/* The certificates come from ca.c, through CURLOPT_SSL_CTX_FUNCTION. */
+	(void)curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+	(void)curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+}
+
+static void
+apply_times(CURL *easy, const struct spec *spec)
+{
+	(void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)spec_number(spec, JOB_CONNECT_TIMEOUT));
+	if (spec_number(spec, JOB_HTTP_VERSION) == HTTP_VERSION_2) {
+		(void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+		(void)curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+	} else {
+		(void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	}
+}
+
+static int
+append(struct curl_slist **list, const char *header)
+{
+	struct curl_slist *longer = curl_slist_append(*list, header);
+
+	if (!longer)
+		return -ENOMEM;
+	*list = longer;
+	return 0;
+}
+
+/* "Name: value" with an empty value is "Name;" to libcurl. */
+static int
+append_header(struct curl_slist **list, const char *header)
+{
+	const char *colon = strchr(header, ':');
+	size_t n = colon ? (size_t)(colon - header) : 0;
+
+	if (colon && colon[1 + strspn(colon + 1, " \t")] == '\0') {
+		AUTO_FREE char *empty = xasprintf("%.*s;", (int)n, header);
+
+		return append(list, empty);
+	}
+	return append(list, header);
+}
+
+/* Headers and credentials of the job go to its own origin and nowhere else;
+ * those of a hosts entry go to the hosts it matches. */
+static int
+apply_headers(CURL *easy, const struct transfer_request *req, struct curl_slist *common,
+    struct request_state *state)
+{
+	const char *h;
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && req->at_origin && (h = spec_list(req->spec, JOB_HEADER, i)); i++)
+		r = append_header(&state->headers, h);
+	for (unsigned i = 0; r == 0 && req->host && (h = spec_list(req->host, HOST_HEADER, i)); i++)
+		r = append_header(&state->headers, h);
+	if (r == 0 && state->headers)
+		r = append(&state->headers, "Accept-Encoding: identity");
+	if (r == 0 && curl_easy_setopt(easy, CURLOPT_HTTPHEADER, state->headers ? state->headers : common))
+		r = -ENOMEM;
+	return r;
+}
+
+static int
+apply_user(CURL *easy, const struct transfer_request *req)
+{
+	const char *user = spec_string(req->spec, JOB_USER), *agent = spec_string(req->spec, JOB_USER_AGENT);
+	CURLcode rc = curl_easy_setopt(easy, CURLOPT_USERAGENT, agent ? agent : "hauld/" PACKAGE_VERSION);
+
+	if (rc == CURLE_OK && user && req->at_origin) {
+		(void)curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+		rc = curl_easy_setopt(easy, CURLOPT_USERPWD, user);
+	}
+	return rc == CURLE_OK ? 0 : -ENOMEM;
+}
+
+static int
+apply_proxy(CURL *easy, const struct transfer_request *req, const char *default_proxy)
+{
+	const char *proxy = spec_has(req->spec, JOB_PROXY) ? spec_string(req->spec, JOB_PROXY) : NULL;
+	const char *noproxy = spec_string(req->spec, JOB_NOPROXY);
+	CURLcode rc = CURLE_OK;
+
+	if (!proxy && req->host && spec_has(req->host, HOST_PROXY))
+		proxy = spec_string(req->host, HOST_PROXY);
+	if (!proxy)
+		proxy = default_proxy;
+	if (!text_equal(proxy, "env")) /* NULL is libcurl's word for "env" */
+		rc = curl_easy_setopt(easy, CURLOPT_PROXY, proxy ? proxy : "");
+	if (rc == CURLE_OK && noproxy)
+		rc = curl_easy_setopt(easy, CURLOPT_NOPROXY, noproxy);
+	return rc == CURLE_OK ? 0 : -ENOMEM;
+}
+
+static int
+apply_tls(CURL *easy, const struct transfer_request *req)
+{
+	const char *cert = spec_string(req->spec, JOB_CERT), *key = spec_string(req->spec, JOB_KEY);
+	const char *pin = spec_string(req->spec, JOB_PINNEDPUBKEY);
+	CURLcode rc = CURLE_OK;
+
+	if (cert && req->at_origin) {
+		rc = curl_easy_setopt(easy, CURLOPT_SSLCERT, cert);
+		if (rc == CURLE_OK && key)
+			rc = curl_easy_setopt(easy, CURLOPT_SSLKEY, key);
+	}
+	if (rc == CURLE_OK && pin && req->at_origin)
+		rc = curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, pin);
+	return rc == CURLE_OK ? 0 : -EINVAL;
+}
+
+int
+request_apply(CURL *easy, const struct transfer_request *req, const char *default_proxy,
+    struct curl_slist *common, struct request_state *state, struct result *why)
+{
+	int r = 0;
+
+	apply_fixed(easy);
+	apply_times(easy, req->spec);
+	(void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, state->error);
+	if (curl_easy_setopt(easy, CURLOPT_URL, req->url) != CURLE_OK)
+		r = -ENOMEM;
+	if (r == 0)
+		r = apply_headers(easy, req, common, state);
+	if (r == 0)
+		r = apply_user(easy, req);
+	if (r == 0)
+		r = apply_proxy(easy, req, default_proxy);
+	if (r == 0)
+		r = apply_tls(easy, req);
+	if (r < 0)
+		result_set(why, RESULT_UNSUPPORTED, "libcurl refuses an option of the job: %s", strerror(-r));
+	return r;
+}
+
+void
+request_done(struct request_state *state)
+{
+	curl_slist_free_all(state->headers);
+	state->headers = NULL;
+}

@@ -1,0 +1,628 @@
+/* The header of an HTTP answer; see response.h. */
+#include "daemon/xfer/response.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+struct span { /* borrowed bytes of a line */
+	const char *at;
+	size_t len;
+};
+
+/* Bits of response.seen; the CLASH_ bit says that two values differed. */
+enum {
+	SEEN_ETAG = 1 << 0,
+	SEEN_LAST_MODIFIED = 1 << 1,
+	SEEN_DATE = 1 << 2,
+	SEEN_LOCATION = 1 << 3,
+	SEEN_RANGE = 1 << 4,
+	CLASH_ETAG = 1 << 8,
+	CLASH_LOCATION = 1 << 9,
+};
+
+/* What one answer told; the counts of the transfer and `malformed` stay. */
+static void
+forget(struct response *r)
+{
+	free(r->etag);
+	free(r->location);
+	*r = (struct response){
+		.malformed = r->malformed,
+		.lines = r->lines,
+		.bytes = r->bytes,
+		.last_modified = -1,
+		.date = -1,
+		.retry_after_s = -1,
+		.retry_after_at = -1,
+	};
+}
+
+void
+response_init(struct response *r)
+{
+	*r = (struct response){ 0 };
+	forget(r);
+}
+
+void
+response_done(struct response *r)
+{
+	free(r->etag);
+	free(r->location);
+	*r = (struct response){ 0 };
+}
+
+static int
+fail(struct response *r, const char *why)
+{
+	if (!r->malformed)
+		r->malformed = why;
+	return -EPROTO;
+}
+
+/* token of RFC 9110 5.6.2 */
+static bool
+is_token_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	    (c && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static struct span
+trim(struct span s)
+{
+	while (s.len && is_blank(s.at[0])) {
+		s.at++;
+		s.len--;
+	}
+	while (s.len && is_blank(s.at[s.len - 1]))
+		s.len--;
+	return s;
+}
+
+static bool
+span_equal(struct span s, const char *text)
+{
+	return text_equal_nocase(s.at, s.len, text);
+}
+
+/* Takes the first member off a comma-separated list; false at its end.  Empty
+ * members are handed out too: the caller knows whether they are allowed. */
+static bool
+next_member(struct span *list, struct span *ret)
+{
+	const char *comma;
+	size_t n;
+
+	if (!list->at)
+		return false;
+	comma = memchr(list->at, ',', list->len);
+	n = comma ? (size_t)(comma - list->at) : list->len;
+	*ret = trim((struct span){ list->at, n });
+	if (comma)
+		*list = (struct span){ comma + 1, list->len - n - 1 };
+	else
+		*list = (struct span){ NULL, 0 };
+	return true;
+}
+
+static bool
+parse_offset(struct span s, uint64_t *ret)
+{
+	uint64_t v;
+
+	if (parse_u64_n(s.at, s.len, 10, &v) < 0 || v > INT64_MAX)
+		return false;
+	*ret = v;
+	return true;
+}
+
+/* RFC 9110 8.6: a list of equal values is one value, all else is refused. */
+static void
+take_content_length(struct response *r, struct span value)
+{
+	struct span one;
+	uint64_t v;
+
+	while (next_member(&value, &one)) {
+		if (!parse_offset(one, &v)) {
+			(void)fail(r, "its Content-Length is no number of bytes");
+			return;
+		}
+		if (r->has_length && r->length != v) {
+			(void)fail(r, "it has two different Content-Lengths");
+			return;
+		}
+		r->has_length = true;
+		r->length = v;
+	}
+}
+
+/* Keeps the name of the first coding that is refused, to show it. */
+static void
+note_coding(struct response *r, struct span name)
+{
+	size_t n = 0;
+
+	if (r->coding[0])
+		return;
+	while (n < name.len && n + 1 < sizeof r->coding && is_token_char(name.at[n])) {
+		r->coding[n] = name.at[n];
+		n++;
+	}
+	if (n == 0)
+		r->coding[n++] = '?';
+	r->coding[n] = '\0';
+}
+
+/* RFC 9112 6.1: chunked is the last coding, and applied once. */
+static void
+take_transfer_encoding(struct response *r, struct span value)
+{
+	struct span one;
+
+	r->has_transfer_coding = true;
+	while (next_member(&value, &one)) {
+		if (r->chunked && one.len) {
+			(void)fail(r, "chunked is not its last transfer coding");
+			return;
+		}
+		if (span_equal(one, "chunked")) {
+			r->chunked = true;
+		} else if (one.len && !span_equal(one, "identity")) {
+			r->other_transfer_coding = true;
+			note_coding(r, one);
+		}
+	}
+}
+
+static void
+take_content_encoding(struct response *r, struct span value)
+{
+	struct span one;
+
+	while (next_member(&value, &one)) {
+		if (!one.len || span_equal(one, "identity"))
+			continue;
+		r->coded = true;
+		note_coding(r, one);
+	}
+}
+
+static void
+take_connection(struct response *r, struct span value)
+{
+	struct span one;
+
+	while (next_member(&value, &one))
+		if (span_equal(one, "close"))
+			r->close = true;
+}
+
+static void
+take_accept_ranges(struct response *r, struct span value)
+{
+	struct span one;
+
+	while (next_member(&value, &one)) {
+		r->ranges_bytes |= span_equal(one, "bytes");
+		r->ranges_none |= span_equal(one, "none");
+	}
+}
+
+/* entity-tag of RFC 9110 8.8.3 without its "W/" */
+static bool
+is_opaque_tag(struct span s)
+{
+	if (s.len < 2 || s.at[0] != '"' || s.at[s.len - 1] != '"')
+		return false;
+	for (size_t i = 1; i + 1 < s.len; i++)
+		if ((unsigned char)s.at[i] <= 0x20 || s.at[i] == '"' || s.at[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static void
+take_etag(struct response *r, struct span value)
+{
+	bool weak = value.len >= 2 && memcmp(value.at, "W/", 2) == 0;
+
+	if (weak)
+		value = (struct span){ value.at + 2, value.len - 2 };
+	if (!is_opaque_tag(value))
+		weak = true;
+	if (r->seen & SEEN_ETAG) {
+		if (!r->etag || strlen(r->etag) != value.len || weak != r->etag_weak ||
+		    memcmp(r->etag, value.at, value.len) != 0)
+			r->seen |= CLASH_ETAG;
+	} else if (value.len && value.len <= RESPONSE_ETAG_MAX) {
+		r->etag = xstrndup(value.at, value.len);
+		r->etag_weak = weak;
+	}
+	r->seen |= SEEN_ETAG;
+	if (r->seen & CLASH_ETAG) {
+		free(TAKE_PTR(r->etag));
+		r->etag_weak = false;
+	}
+}
+
+static void
+take_date(struct response *r, struct span value, unsigned bit, int64_t *field)
+{
+	int64_t t = http_date_parse(value.at, value.len, clock_wall_s());
+
+	*field = r->seen & bit && *field != t ? -1 : t;
+	r->seen |= bit;
+}
+
+static void
+take_last_modified(struct response *r, struct span value)
+{
+	take_date(r, value, SEEN_LAST_MODIFIED, &r->last_modified);
+}
+
+static void
+take_own_date(struct response *r, struct span value)
+{
+	take_date(r, value, SEEN_DATE, &r->date);
+}
+
+static void
+take_location(struct response *r, struct span value)
+{
+	if (value.len > RESPONSE_LOCATION_MAX) {
+		(void)fail(r, "its Location is longer than 8 KiB");
+		return;
+	}
+	if (!(r->seen & SEEN_LOCATION))
+		r->location = value.len ? xstrndup(value.at, value.len) : NULL;
+	else if (!r->location || strlen(r->location) != value.len ||
+	    memcmp(r->location, value.at, value.len) != 0)
+		r->seen |= CLASH_LOCATION;
+	r->seen |= SEEN_LOCATION;
+	if (r->seen & CLASH_LOCATION)
+		free(TAKE_PTR(r->location));
+}
+
+/* "bytes 0-99/200", "bytes 0-99/" "*", "bytes *" "/200"; RFC 9110 14.4. */
+static struct content_range
+parse_range(struct span s)
+{
+	static const struct content_range bad = { .kind = RANGE_BAD };
+	struct content_range ret = { .kind = RANGE_PART, .total = UINT64_MAX };
+	const char *slash, *dash;
+	struct span part, total;
+
+	if (s.len < 6 || !span_equal((struct span){ s.at, 6 }, "bytes "))
+		return bad;
+	s = (struct span){ s.at + 6, s.len - 6 };
+	slash = memchr(s.at, '/', s.len);
+	if (!slash)
+		return bad;
+	part = (struct span){ s.at, (size_t)(slash - s.at) };
+	total = (struct span){ slash + 1, s.len - part.len - 1 };
+	if (!span_equal(total, "*") && !parse_offset(total, &ret.total))
+		return bad;
+	if (span_equal(part, "*")) {
+		ret.kind = RANGE_UNSATISFIED;
+		return ret.total == UINT64_MAX ? bad : ret;
+	}
+	dash = memchr(part.at, '-', part.len);
+	if (!dash || !parse_offset((struct span){ part.at, (size_t)(dash - part.at) }, &ret.start) ||
+	    !parse_offset((struct span){ dash + 1, (size_t)(slash - dash - 1) }, &ret.end))
+		return bad;
+	return ret.start <= ret.end && ret.end < ret.total ? ret : bad;
+}
+
+static void
+take_content_range(struct response *r, struct span value)
+{
+	struct content_range got = parse_range(value);
+
+	if (r->seen & SEEN_RANGE &&
+	    (got.kind != r->range.kind || got.start != r->range.start ||
+		got.end != r->range.end || got.total != r->range.total))
+		got = (struct content_range){ .kind = RANGE_BAD };
+	r->range = got;
+	r->seen |= SEEN_RANGE;
+}
+
+/* Of several the longest counts: being late is better than being rude. */
+static void
+take_retry_after(struct response *r, struct span value)
+{
+	uint64_t v;
+	int e = parse_u64_n(value.at, value.len, 10, &v);
+
+	if (e == -ERANGE || (e == 0 && v > INT32_MAX))
+		v = INT32_MAX;
+	if (e != -EINVAL)
+		r->retry_after_s = MAX(r->retry_after_s, (int64_t)v);
+	else
+		r->retry_after_at = MAX(r->retry_after_at,
+		    http_date_parse(value.at, value.len, clock_wall_s()));
+}
+
+static const struct {
+	const char *name;
+	void (*take)(struct response *r, struct span value);
+} fields[] = {
+	{ "Content-Length", take_content_length },
+	{ "Transfer-Encoding", take_transfer_encoding },
+	{ "Content-Encoding", take_content_encoding },
+	{ "Connection", take_connection },
+	{ "ETag", take_etag },
+	{ "Last-Modified", take_last_modified },
+	{ "Date", take_own_date },
+	{ "Location", take_location },
+	{ "Content-Range", take_content_range },
+	{ "Accept-Ranges", take_accept_ranges },
+	{ "Retry-After", take_retry_after },
+};
+
+static int
+take_field(struct response *r, struct span line)
+{
+	const char *colon = memchr(line.at, ':', line.len);
+	struct span name, value;
+
+	if (!colon)
+		return fail(r, "it has a header line without a colon");
+	name = (struct span){ line.at, (size_t)(colon - line.at) };
+	value = trim((struct span){ colon + 1, line.len - name.len - 1 });
+	if (!name.len)
+		return fail(r, "it has a header without a name");
+	for (size_t i = 0; i < name.len; i++)
+		if (!is_token_char(name.at[i]))
+			return fail(r, "the name of a header has characters that no name may have");
+	r->foldable = true;
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (span_equal(name, fields[i].name)) {
+			r->foldable = false;
+			fields[i].take(r, value);
+		}
+	return r->malformed ? -EPROTO : 0;
+}
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* "HTTP/1.1 200 Fine", and libcurl's "HTTP/2 200 "; RFC 9112 section 4. */
+static int
+take_status_line(struct response *r, struct span line)
+{
+	const char *p = line.at + 5, *end = line.at + line.len;
+	unsigned major, minor = 0;
+
+	if (line.len < 10 || memcmp(line.at, "HTTP/", 5) != 0 || !is_digit(*p))
+		return fail(r, "it does not begin with an HTTP status line");
+	major = (unsigned)(*p++ - '0');
+	if (*p == '.' && is_digit(p[1])) {
+		minor = (unsigned)(p[1] - '0');
+		p += 2;
+	}
+	if (end - p < 4 || p[0] != ' ' || p[1] < '1' || !is_digit(p[1]) || !is_digit(p[2]) ||
+	    !is_digit(p[3]) || (end - p > 4 && p[4] != ' '))
+		return fail(r, "its status line cannot be read");
+	forget(r);
+	r->major = major;
+	r->minor = minor;
+	r->status = (p[1] - '0') * 100 + (p[2] - '0') * 10 + (p[3] - '0');
+	r->state = RESPONSE_FIELDS;
+	return 0;
+}
+
+static int
+take_line(struct response *r, struct span line)
+{
+	switch (r->state) {
+	case RESPONSE_START:
+		return take_status_line(r, line);
+	case RESPONSE_ENDED:
+		if (line.len < 5 || memcmp(line.at, "HTTP/", 5) != 0)
+			return 0; /* a trailer of an empty body */
+		/* No trailer's name has a "/", and behind a body there is no answer. */
+		if (r->status >= 200 && r->chunked)
+			return fail(r, "it has a status line among its trailers");
+		return take_status_line(r, line);
+	case RESPONSE_FIELDS:
+		break;
+	case RESPONSE_IN_BODY:
+		return 0;
+	}
+	if (line.len == 0) {
+		r->state = RESPONSE_ENDED;
+		return 0;
+	}
+	if (!is_blank(line.at[0]))
+		return take_field(r, line);
+	/* RFC 9112 5.2 lets us unfold; but libcurl does not, and must read the
+	 * fields that frame the body as we do. */
+	if (!r->foldable)
+		return fail(r, "a header that matters is folded over several lines");
+	return 0;
+}
+
+int
+response_line(struct response *r, const char *data, size_t n)
+{
+	struct span line = { data, n };
+
+	r->lines++;
+	r->bytes += n;
+	if (r->malformed)
+		return -EPROTO;
+	if (n > RESPONSE_BYTES_MAX || r->bytes > RESPONSE_BYTES_MAX)
+		return fail(r, "its header is longer than 64 KiB");
+	if (r->lines > RESPONSE_LINES_MAX)
+		return fail(r, "its header has more than 256 lines");
+	if (line.len && line.at[line.len - 1] == '\n')
+		line.len--;
+	if (line.len && line.at[line.len - 1] == '\r')
+		line.len--;
+	if (line.len && memchr(line.at, '\0', line.len))
+		return fail(r, "a header line has a NUL byte");
+	if (line.len && (memchr(line.at, '\r', line.len) || memchr(line.at, '\n', line.len)))
+		return fail(r, "a header line has a line end inside");
+	return take_line(r, line);
+}
+
+void
+response_body_started(struct response *r)
+{
+	if (r->state != RESPONSE_ENDED && r->state != RESPONSE_IN_BODY)
+		(void)fail(r, "it has a body without a header");
+	r->state = RESPONSE_IN_BODY;
+}
+
+bool
+response_is_final(const struct response *r)
+{
+	return r->status >= 200 &&
+	    (r->state == RESPONSE_ENDED || r->state == RESPONSE_IN_BODY);
+}
+
+int64_t
+response_retry_after(const struct response *r, int64_t now_s)
+{
+	int64_t wait = -1;
+
+	if (r->retry_after_at >= 0)
+		wait = MAX(r->retry_after_at - (r->date >= 0 ? r->date : now_s), 0);
+	return MAX(wait, r->retry_after_s);
+}
+
+static int
+month_of(const char *s)
+{
+	static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+	for (int i = 0; i < 12; i++)
+		if (memcmp(names + 3 * i, s, 3) == 0)
+			return i;
+	return -1;
+}
+
+/*
+ * Matches s against a form: D a digit of the day, d the same or a blank, NNN a
+ * month's name, Y year, h m s time; everything else stands for itself.
+ */
+static bool
+match_date(const char *s, size_t n, const char *form, struct tm *ret)
+{
+	struct tm t = { 0 };
+
+	if (strlen(form) != n)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		int v = is_digit(s[i]) ? s[i] - '0' : -1;
+		int *field = form[i] == 'D' || form[i] == 'd' ? &t.tm_mday : form[i] == 'Y' ? &t.tm_year
+		    : form[i] == 'h' ? &t.tm_hour : form[i] == 'm' ? &t.tm_min
+		    : form[i] == 's' ? &t.tm_sec : NULL;
+
+		if (field) {
+			if (v < 0 && !(form[i] == 'd' && s[i] == ' '))
+				return false;
+			*field = *field * 10 + MAX(v, 0);
+		} else if (form[i] == 'N') {
+			t.tm_mon = month_of(s + i);
+			if (t.tm_mon < 0)
+				return false;
+			i += 2;
+		} else if (s[i] != form[i]) {
+			return false;
+		}
+	}
+	*ret = t;
+	return true;
+}
+
+static bool
+is_date(const struct tm *t)
+{
+	static const int lengths[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	int year = t->tm_year;
+	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+	int days = lengths[t->tm_mon] + (t->tm_mon == 1 && leap);
+
+	return year >= 1970 && t->tm_mday >= 1 && t->tm_mday <= days && t->tm_hour <= 23 &&
+	    t->tm_min <= 59 && t->tm_sec <= 60;
+}
+
+/* The length of a day's name at s that "," or " " follows; 0: none. */
+static size_t
+day_name(const char *s, size_t n, bool *ret_long)
+{
+	static const char *const names[] = { "Monday", "Tuesday", "Wednesday", "Thursday",
+		"Friday", "Saturday", "Sunday" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		size_t len = strlen(names[i]);
+
+		if (n > len && memcmp(s, names[i], len) == 0) {
+			*ret_long = true;
+			return len;
+		}
+		if (n > 3 && memcmp(s, names[i], 3) == 0 && (s[3] == ',' || s[3] == ' ')) {
+			*ret_long = false;
+			return 3;
+		}
+	}
+	return 0;
+}
+
+/* RFC 9110 5.6.7: a year more than 50 years ahead is one of the past. */
+static int
+full_year(int two_digits, int64_t now_s)
+{
+	time_t now = (time_t)now_s;
+	struct tm t;
+	int year;
+
+	if (!gmtime_r(&now, &t))
+		return -1;
+	year = (t.tm_year + 1900) / 100 * 100 + two_digits;
+	if (year > t.tm_year + 1900 + 50)
+		year -= 100;
+	else if (year <= t.tm_year + 1900 - 50)
+		year += 100;
+	return year;
+}
+
+int64_t
+http_date_parse(const char *s, size_t n, int64_t now_s)
+{
+	bool long_name = false;
+	size_t day = day_name(s, n, &long_name);
+	struct tm t;
+
+	if (!day)
+		return -1;
+	s += day;
+	n -= day;
+	if (long_name && match_date(s, n, ", DD-NNN-YY hh:mm:ss GMT", &t))
+		t.tm_year = full_year(t.tm_year, now_s);
+	else if (long_name || (!match_date(s, n, ", DD NNN YYYY hh:mm:ss GMT", &t) &&
+			      !match_date(s, n, " NNN dD hh:mm:ss YYYY", &t)))
+		return -1;
+	if (!is_date(&t))
+		return -1;
+	t.tm_year -= 1900;
+	return timegm(&t);
+}

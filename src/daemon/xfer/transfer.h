@@ -1,0 +1,89 @@
+/*
+ * One request and its answer: the stage between the scheduler and the part
+ * file.  A transfer delivers the bytes of a body whose header says that it is
+ * the file, and ends exactly once with a judgement: whole, failed, or
+ * redirected.  Caller: engine.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/loop/loop.h"
+#include "daemon/xfer/complete.h"
+#include "daemon/xfer/response.h"
+#include "model/result.h"
+#include "model/spec.h"
+
+struct xfer;     /* all of them */
+struct transfer; /* one */
+
+struct xfer_options {
+	const char *default_proxy; /* "env": the environment's, for jobs without proxy; "": none */
+	/* Called after bytes were delivered, outside of libcurl: write them out. */
+	void (*on_delivered)(void *arg);
+	void *arg;
+};
+
+struct transfer_request {
+	const char *url;         /* http or https; copied */
+	const struct spec *spec; /* the job; borrowed until the end */
+	const struct spec *host; /* the hosts entry that matches, or NULL; likewise */
+	bool at_origin;          /* the job's headers and credentials may go there */
+	bool has_digest;         /* see complete.h */
+	bool has_codec;
+};
+
+/* Milliseconds from the start of the request, as curl_easy_getinfo(3) has them. */
+struct transfer_times {
+	uint32_t dns, connect, tls, first_byte, total;
+};
+
+struct transfer_report {
+	struct result result;
+	enum proof proof;                /* of a body with RESULT_OK */
+	const struct response *response; /* borrowed for the call */
+	bool redirect;                   /* response->location leads on */
+	bool stale_connection;           /* a reused connection broke before the first byte */
+	uint64_t received;
+	struct transfer_times times;
+};
+
+struct transfer_ops {
+	/* The header of the file came: length, validators. From inside libcurl. */
+	void (*on_head)(const struct response *r, void *arg);
+	/* n bytes more; from inside libcurl: nothing but transfer_fail() may be
+	 * called on this transfer. */
+	void (*on_body)(const void *data, size_t n, void *arg);
+	/* Once, the transfer is gone afterwards; from the loop. */
+	void (*on_done)(const struct transfer_report *end, void *arg);
+};
+
+/* Once, before there is a thread: 0, or -errno after saying why.  Names must be
+ * resolved on threads: a libcurl that does it on the loop is refused. */
+int xfer_global_init(void) MUST_CHECK;
+void xfer_global_cleanup(void);
+/* "libcurl/7.88.1 OpenSSL/3.0 ..."; static. */
+const char *xfer_versions(void);
+
+struct xfer *xfer_new(struct loop *l, const struct xfer_options *o);
+/* All transfers must have ended or been cancelled. */
+void xfer_free(struct xfer *x);
+/* Starts reading the CA certificates that this job will need. */
+void xfer_prepare(struct xfer *x, const struct spec *spec, bool https);
+
+/* Never NULL; on_done comes even when it fails at once, later. */
+struct transfer *transfer_start(struct xfer *x, const struct transfer_request *req,
+    const struct transfer_ops *ops, void *arg);
+/* The transfer is gone, on_done does not come.  Not from inside on_body. */
+void transfer_cancel(struct transfer *t);
+/* Ends it with this result as soon as libcurl lets it; may come from on_body. */
+void transfer_fail(struct transfer *t, const struct result *why);
+/* Holding: its socket's events are taken away, and given back (DESIGN 2.3). */
+void transfer_hold(struct transfer *t, bool held);
+/* Fails transfers without a byte for stall-timeout, or longer than max-time;
+ * to be called about once a second while there are any. */
+void xfer_check_stalls(struct xfer *x);
+uint64_t transfer_received(const struct transfer *t);
+/* "connect" before the first byte of the answer, then "download". */
+const char *transfer_phase(const struct transfer *t);

@@ -1,0 +1,87 @@
+/* A job; see job.h. */
+#include "model/job.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+#define BIT(s) (1U << (s))
+#define ENDS (BIT(JOB_DONE) | BIT(JOB_FAILED) | BIT(JOB_CANCELLED))
+
+static const struct {
+	const char *name;
+	unsigned next; /* allowed states, as bits */
+} states[_JOB_STATE_MAX] = {
+	[JOB_QUEUED] = { "queued", BIT(JOB_BLOCKED) | BIT(JOB_ACTIVE) | BIT(JOB_FAILED) | BIT(JOB_CANCELLED) },
+	[JOB_BLOCKED] = { "blocked", BIT(JOB_QUEUED) | BIT(JOB_ACTIVE) | BIT(JOB_FAILED) | BIT(JOB_CANCELLED) },
+	[JOB_ACTIVE] = { "active", BIT(JOB_QUEUED) | BIT(JOB_BLOCKED) | ENDS },
+	[JOB_DONE] = { "done", 0 },
+	[JOB_FAILED] = { "failed", 0 },
+	[JOB_CANCELLED] = { "cancelled", 0 },
+};
+
+void
+job_init(struct job *j, uint64_t id, struct spec *spec)
+{
+	*j = (struct job){ .id = id, .spec = spec_ref(spec), .state = JOB_QUEUED };
+}
+
+void
+job_done(struct job *j)
+{
+	spec_unref(j->spec);
+	j->spec = NULL;
+}
+
+bool
+job_state_can(enum job_state from, enum job_state to)
+{
+	return from < _JOB_STATE_MAX && to < _JOB_STATE_MAX && (states[from].next & BIT(to));
+}
+
+bool
+job_is_over(const struct job *j)
+{
+	return BIT(j->state) & ENDS;
+}
+
+void
+job_set_state(struct job *j, enum job_state to)
+{
+	if (j->state == to)
+		return;
+	assert(job_state_can(j->state, to));
+	j->state = to;
+	if (to == JOB_ACTIVE && !j->started_ms)
+		j->started_ms = clock_now_ms();
+	if (to != JOB_ACTIVE)
+		j->phase = PHASE_NONE;
+	if (job_is_over(j))
+		j->ended_ms = clock_now_ms();
+}
+
+const char *
+job_state_to_string(enum job_state s)
+{
+	return s < _JOB_STATE_MAX ? states[s].name : "?";
+}
+
+const char *
+job_phase_to_string(enum job_phase p)
+{
+	static const char *const names[_PHASE_MAX] = { "", "connect", "download", "verify", "decompress", "publish" };
+
+	return p < _PHASE_MAX ? names[p] : "?";
+}
+
+const char *
+job_label(const struct job *j)
+{
+	const char *name = spec_string(j->spec, JOB_NAME), *path = spec_string(j->spec, JOB_OUTPUT);
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	if (name)
+		return name;
+	return slash ? slash + 1 : path ? path : "?";
+}

@@ -1,0 +1,377 @@
+/* The settings table; see settings.h. */
+#include "model/settings.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+#define D SCOPE_DAEMON
+#define J SCOPE_JOB
+#define MAX_TIME_MS (INT64_C(366) * 24 * 3600 * 1000)
+
+static const struct setting table[] = {
+	{ DAEMON_SOCKET, D, "socket", TYPE_STRING, SETTING_RESTART, "/run/hauld/control.sock", NULL, 0, 0,
+	    "path of the control socket" },
+	{ DAEMON_STATE_DIR, D, "state-dir", TYPE_STRING, SETTING_RESTART, "/var/lib/hauld", NULL, 0, 0,
+	    "directory of the daemon's own state" },
+	{ DAEMON_ROOTS, D, "roots", TYPE_LIST, SETTING_RESTART, "/srv/haul", NULL, 0, 0,
+	    "directories beneath which every destination must lie; relative outputs go beneath the first" },
+	{ DAEMON_MAX_CONCURRENT_DOWNLOADS, D, "max-concurrent-downloads", TYPE_UINT, 0, "16", NULL, 1, 4096,
+	    "transfers at once" },
+	{ DAEMON_MAX_CONNECTIONS_PER_HOST, D, "max-connections-per-host", TYPE_UINT, 0, "5", NULL, 1, 1024,
+	    "connections to one host name at once, whatever the port" },
+	{ DAEMON_WORKERS, D, "workers", TYPE_UINT, 0, "0", NULL, 0, 64,
+	    "worker processes; 0: one per CPU" },
+	{ DAEMON_MAX_OVERALL_DOWNLOAD_LIMIT, D, "max-overall-download-limit", TYPE_SIZE, 0, "0", NULL, 0, 0,
+	    "bytes per second of all transfers together; 0: no limit" },
+	{ DAEMON_MIN_FREE, D, "min-free", TYPE_SIZE, 0, "256M", NULL, 0, 0,
+	    "space a filesystem keeps free (this or 5 % of it, the smaller)" },
+	{ DAEMON_LOG_LEVEL, D, "log-level", TYPE_ENUM, 0, "info", "err|warning|notice|info|debug", 0, 0,
+	    "the least important messages that are logged" },
+	{ DAEMON_DIRTY_LIMIT, D, "dirty-limit", TYPE_SIZE, 0, "0", NULL, 0, 0,
+	    "received bytes a filesystem may have unwritten before its transfers are held; 0: by the disk's speed" },
+	{ DAEMON_MAX_OVERALL_DECODER_MEMORY, D, "max-overall-decoder-memory", TYPE_SIZE, 0, "1G", NULL, 1 << 20, 0,
+	    "memory that all decoders together may use" },
+	{ DAEMON_MAX_CONCURRENT_VERIFICATIONS, D, "max-concurrent-verifications", TYPE_UINT, 0, "64", NULL, 1, 4096,
+	    "jobs past their download that are verified, unpacked or published at once" },
+
+	{ HOST_MATCH, SCOPE_HOST, "match", TYPE_STRING, SETTING_OWN, NULL, NULL, 0, 0,
+	    "host name this entry is for; * matches any run of characters; the first entry that matches counts" },
+	{ HOST_MAX_CONNECTIONS, SCOPE_HOST, "max-connections", TYPE_UINT, 0, NULL, NULL, 1, 1024,
+	    "connections to each such host at once" },
+	{ HOST_HEADER, SCOPE_HOST, "header", TYPE_LIST, SETTING_SECRET, NULL, NULL, 0, 0,
+	    "request headers for these hosts, \"Name: value\"" },
+	{ HOST_PROXY, SCOPE_HOST, "proxy", TYPE_STRING, SETTING_SECRET, NULL, NULL, 0, 0,
+	    "proxy for these hosts; see the job's proxy" },
+	{ HOST_CACERT, SCOPE_HOST, "cacert", TYPE_STRING, 0, NULL, NULL, 0, 0,
+	    "file of CA certificates (PEM) for these hosts" },
+
+	{ GROUP_NAME, SCOPE_GROUP, "name", TYPE_STRING, SETTING_OWN, NULL, NULL, 0, 0,
+	    "name of the group; jobs say group = \"NAME\"" },
+
+	{ JOB_NAME, J, "name", TYPE_STRING, SETTING_OWN, NULL, NULL, 0, 0,
+	    "name of the job: a letter or _, then letters, digits, . _ - (128 at most)" },
+	{ JOB_URL, J, "url", TYPE_LIST, SETTING_OWN, NULL, NULL, 0, 0,
+	    "http, https or (with allow-file) file url; of a list the next one is tried after a failure" },
+	{ JOB_OUTPUT, J, "output", TYPE_STRING, SETTING_OWN, NULL, NULL, 0, 0,
+	    "destination; relative: beneath the first root; absent: the last part of the url" },
+	{ JOB_CHECKSUM, J, "checksum", TYPE_LIST, SETTING_OWN, NULL, NULL, 0, 0,
+	    "digest of the file as downloaded, \"algorithm:hex\"; of a list all must hold" },
+	{ JOB_CHECKSUM_OUTPUT, J, "checksum-output", TYPE_LIST, SETTING_OWN, NULL, NULL, 0, 0,
+	    "digest of the unpacked file" },
+	{ JOB_DECOMPRESS, J, "decompress", TYPE_ENUM, 0, "off", "off|auto|gzip|zstd|xz|bzip2|lz4", 0, 0,
+	    "unpack the download; auto goes by content, then name, and leaves other files as they are" },
+	{ JOB_KEEP_DOWNLOAD, J, "keep-download", TYPE_STRING, SETTING_OWN, NULL, NULL, 0, 0,
+	    "where to keep the packed file too" },
+	{ JOB_MAX_EXPANSION, J, "max-expansion", TYPE_UINT, 0, "1000", NULL, 1, INT64_C(1) << 32,
+	    "unpacked bytes per packed byte that are believed" },
+	{ JOB_MAX_UNCOMPRESSED, J, "max-uncompressed", TYPE_SIZE, 0, "0", NULL, 0, 0,
+	    "greatest size of the unpacked file; 0: only max-expansion and free space bound it" },
+	{ JOB_DECODER_MEMORY, J, "decoder-memory", TYPE_SIZE, 0, "256M", NULL, 1 << 20, 0,
+	    "memory one decoder may use" },
+	{ JOB_MODE, J, "mode", TYPE_MODE, 0, "0644", NULL, 0, 07777,
+	    "permissions of the published file, octal, as a string" },
+	{ JOB_GROUP, J, "group", TYPE_STRING, 0, NULL, NULL, 0, 0,
+	    "group the job belongs to" },
+	{ JOB_PRIORITY, J, "priority", TYPE_INT, 0, "0", NULL, -1000000, 1000000,
+	    "higher ones start first" },
+	{ JOB_HEADER, J, "header", TYPE_LIST, SETTING_SECRET, NULL, NULL, 0, 0,
+	    "request header, \"Name: value\" or @FILE with one a line; only sent to the origin of the url" },
+	{ JOB_USER_AGENT, J, "user-agent", TYPE_STRING, 0, NULL, NULL, 0, 0,
+	    "User-Agent header instead of hauld/VERSION" },
+	{ JOB_USER, J, "user", TYPE_STRING, SETTING_SECRET, NULL, NULL, 0, 0,
+	    "\"name:password\" or @FILE, for Basic authentication at the origin of the url" },
+	{ JOB_PROXY, J, "proxy", TYPE_STRING, SETTING_SECRET, NULL, NULL, 0, 0,
+	    "http://host:port or socks5h://host:port; \"env\": from the environment; none by default" },
+	{ JOB_NOPROXY, J, "noproxy", TYPE_STRING, 0, NULL, NULL, 0, 0,
+	    "hosts, separated by commas, that are reached without the proxy" },
+	{ JOB_CACERT, J, "cacert", TYPE_STRING, 0, NULL, NULL, 0, 0,
+	    "file of CA certificates (PEM) instead of the system's" },
+	{ JOB_CERT, J, "cert", TYPE_STRING, 0, NULL, NULL, 0, 0,
+	    "client certificate (PEM file)" },
+	{ JOB_KEY, J, "key", TYPE_STRING, 0, NULL, NULL, 0, 0,
+	    "private key of the client certificate (PEM file)" },
+	{ JOB_PINNEDPUBKEY, J, "pinnedpubkey", TYPE_STRING, 0, NULL, NULL, 0, 0,
+	    "\"sha256//base64\" of the server's public key" },
+	{ JOB_MAX_FILESIZE, J, "max-filesize", TYPE_SIZE, 0, "0", NULL, 0, 0,
+	    "greatest size of the download; 0: no bound" },
+	{ JOB_CONNECT_TIMEOUT, J, "connect-timeout", TYPE_DURATION, 0, "10s", NULL, 1, MAX_TIME_MS,
+	    "longest time until the connection, TLS included, stands" },
+	{ JOB_STALL_TIMEOUT, J, "stall-timeout", TYPE_DURATION, 0, "30s", NULL, 1, MAX_TIME_MS,
+	    "longest time without a byte" },
+	{ JOB_MAX_TIME, J, "max-time", TYPE_DURATION, 0, "0", NULL, 0, MAX_TIME_MS,
+	    "longest time of one attempt; 0: no bound" },
+	{ JOB_LIMIT_RATE, J, "limit-rate", TYPE_SIZE, 0, "0", NULL, 0, 0,
+	    "bytes per second of this job; 0: no limit" },
+	{ JOB_RETRY, J, "retry", TYPE_UINT, 0, "5", NULL, 0, 1000000,
+	    "repeats after a failure that may pass" },
+	{ JOB_HTTP_VERSION, J, "http-version", TYPE_ENUM, 0, "1.1", "1.1|2", 0, 0,
+	    "HTTP version to ask for" },
+	{ JOB_FSYNC, J, "fsync", TYPE_ENUM, 0, "full", "off|data|full", 0, 0,
+	    "what is on disk before the job is done: file and directory, the file only, or nothing" },
+	{ JOB_NO_CLOBBER, J, "no-clobber", TYPE_BOOL, 0, "false", NULL, 0, 0,
+	    "fail as exists instead of replacing a file" },
+	{ JOB_REMOTE_TIME, J, "remote-time", TYPE_BOOL, 0, "false", NULL, 0, 0,
+	    "give the file the time of Last-Modified" },
+	{ JOB_ALLOW_UNPROVEN, J, "allow-unproven", TYPE_BOOL, 0, "false", NULL, 0, 0,
+	    "accept a download whose end nothing proves" },
+	{ JOB_ALLOW_FILE, J, "allow-file", TYPE_BOOL, 0, "false", NULL, 0, 0,
+	    "allow a file: url" },
+};
+
+/* Keys that DESIGN names and a later version will have. */
+static const struct {
+	enum setting_scope scope;
+	const char *name;
+} later[] = {
+	{ D, "control-policy" }, { D, "max-queued" }, { D, "allow-network-filesystem" }, { D, "bwlimit" },
+	{ D, "history-age" }, { D, "history-count" },
+	{ SCOPE_HOST, "request-rate" }, { SCOPE_HOST, "limit-rate" }, { SCOPE_HOST, "user" },
+	{ SCOPE_HOST, "cert" }, { SCOPE_HOST, "key" },
+	{ SCOPE_GROUP, "max-concurrent" }, { SCOPE_GROUP, "on-failure" }, { SCOPE_GROUP, "deadline" },
+	{ SCOPE_GROUP, "parent" }, { SCOPE_GROUP, "publish" }, { SCOPE_GROUP, "limit-rate" },
+	{ SCOPE_GROUP, "paused" },
+	{ J, "split" }, { J, "after" }, { J, "after-failed" }, { J, "start-at" }, { J, "delay" }, { J, "every" },
+	{ J, "cron" }, { J, "jitter" }, { J, "deadline" }, { J, "retry-on" }, { J, "retry-delay" },
+	{ J, "retry-max-delay" }, { J, "retry-max-time" }, { J, "url-command" }, { J, "extract" },
+	{ J, "signature" }, { J, "paused" }, { J, "allow-addresses" }, { J, "deny-addresses" },
+	{ J, "on-download-start" }, { J, "on-download-complete" }, { J, "on-download-error" },
+	{ J, "request-rate" }, { J, "metalink" }, { J, "conditional" },
+};
+
+const struct setting *
+settings_all(unsigned *ret_n)
+{
+	*ret_n = ARRAY_SIZE(table);
+	return table;
+}
+
+const struct setting *
+setting_find(enum setting_id id)
+{
+	static uint8_t place[_SETTING_MAX]; /* 1 + index in table */
+
+	if (!place[table[0].id])
+		for (unsigned i = 0; i < ARRAY_SIZE(table); i++)
+			place[table[i].id] = (uint8_t)(i + 1);
+	return id < _SETTING_MAX && place[id] ? &table[place[id] - 1] : NULL;
+}
+
+const struct setting *
+setting_by_name(enum setting_scope scope, const char *name)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(table); i++)
+		if (table[i].scope == scope && text_equal(table[i].name, name))
+			return &table[i];
+	return NULL;
+}
+
+const char *
+setting_suggest(enum setting_scope scope, const char *name)
+{
+	const char *best = NULL;
+	unsigned least = (unsigned)strlen(name) / 3 + 2;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
+		unsigned d;
+
+		if (table[i].scope != scope)
+			continue;
+		if (strlen(name) >= 3 && has_prefix(table[i].name, name))
+			return table[i].name;
+		d = str_distance(name, table[i].name);
+		if (d < least) {
+			least = d;
+			best = table[i].name;
+		}
+	}
+	return best;
+}
+
+bool
+setting_is_later(enum setting_scope scope, const char *name)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(later); i++)
+		if (later[i].scope == scope && text_equal(later[i].name, name))
+			return true;
+	return false;
+}
+
+const char *
+setting_scope_to_string(enum setting_scope s)
+{
+	static const char *const names[_SCOPE_MAX] = { "daemon", "hosts", "groups", "jobs" };
+
+	return s < _SCOPE_MAX ? names[s] : "?";
+}
+
+static int
+parse_word(const struct setting *s, const char *text, uint64_t *ret)
+{
+	uint64_t i = 0;
+
+	for (const char *w = s->words; *w; i++) {
+		size_t n = strcspn(w, "|");
+
+		if (strlen(text) == n && memcmp(w, text, n) == 0) {
+			*ret = i;
+			return 0;
+		}
+		w += n + (w[n] == '|');
+	}
+	return -EINVAL;
+}
+
+static int
+parse_signed(const char *text, uint64_t *ret)
+{
+	bool negative = *text == '-';
+	uint64_t v;
+	int r = parse_u64(text + negative, &v);
+
+	if (r < 0 || v > INT64_MAX)
+		return r < 0 ? r : -ERANGE;
+	*ret = negative ? (uint64_t) - (int64_t)v : v;
+	return 0;
+}
+
+static int
+parse_by_type(const struct setting *s, const char *text, uint64_t *ret)
+{
+	uint32_t mode;
+	int r;
+
+	switch (s->type) {
+	case TYPE_BOOL:
+		*ret = text_equal(text, "true");
+		return *ret || text_equal(text, "false") ? 0 : -EINVAL;
+	case TYPE_UINT:
+		return parse_u64(text, ret);
+	case TYPE_INT:
+		return parse_signed(text, ret);
+	case TYPE_SIZE:
+		return parse_size(text, ret);
+	case TYPE_DURATION:
+		return parse_duration(text, ret);
+	case TYPE_MODE:
+		r = parse_mode(text, &mode);
+		if (r == 0)
+			*ret = mode;
+		return r;
+	case TYPE_ENUM:
+		return parse_word(s, text, ret);
+	case TYPE_STRING:
+	case TYPE_LIST:
+		break;
+	}
+	return -EINVAL;
+}
+
+char *
+setting_wanted(const struct setting *s)
+{
+	switch (s->type) {
+	case TYPE_BOOL:
+		return xstrdup("true or false");
+	case TYPE_UINT:
+	case TYPE_INT:
+		return xstrdup("a whole number");
+	case TYPE_SIZE:
+		return xstrdup("a size, such as \"64M\" or \"5G\"");
+	case TYPE_DURATION:
+		return xstrdup("a duration, such as \"250ms\", \"30s\" or \"6h\"");
+	case TYPE_MODE:
+		return xstrdup("permissions in octal as a string, such as \"0644\"");
+	case TYPE_ENUM:
+		return xasprintf("one of %s", s->words);
+	case TYPE_STRING:
+		return xstrdup("a string");
+	case TYPE_LIST:
+		return xstrdup("a string or a list of strings");
+	}
+	return xstrdup("?");
+}
+
+static int
+check_bounds(const struct setting *s, uint64_t v, char **ret_why)
+{
+	int64_t n = (int64_t)v;
+
+	if ((s->min || s->max) && (n < s->min || (s->max && n > s->max))) {
+		if (s->max)
+			*ret_why = xasprintf("must be from %lld to %lld%s", (long long)s->min,
+			    (long long)s->max, s->type == TYPE_DURATION ? " milliseconds" : "");
+		else
+			*ret_why = xasprintf("must be at least %lld", (long long)s->min);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int
+setting_parse_text(const struct setting *s, const char *text, uint64_t *ret, char **ret_why)
+{
+	uint64_t v;
+	int r = parse_by_type(s, text, &v);
+
+	if (r == -ERANGE) {
+		*ret_why = xstrdup("is a number larger than haul can count");
+		return -EINVAL;
+	}
+	if (r < 0) {
+		char safe[80];
+		AUTO_FREE char *want = setting_wanted(s);
+
+		*ret_why = xasprintf("is \"%s\": it must be %s",
+		    str_safe(safe, sizeof safe, text, strlen(text)), want);
+		return -EINVAL;
+	}
+	r = check_bounds(s, v, ret_why);
+	if (r == 0)
+		*ret = v;
+	return r;
+}
+
+int
+setting_check_number(const struct setting *s, int64_t number, uint64_t *ret, char **ret_why)
+{
+	uint64_t v = (uint64_t)number;
+	int r;
+
+	if (s->type == TYPE_MODE || s->type == TYPE_BOOL || s->type == TYPE_ENUM ||
+	    !setting_is_number(s)) {
+		AUTO_FREE char *want = setting_wanted(s);
+
+		*ret_why = xasprintf("is the number %lld: it must be %s", (long long)number, want);
+		return -EINVAL;
+	}
+	if (number < 0 && s->type != TYPE_INT) {
+		*ret_why = xstrdup("must not be negative");
+		return -EINVAL;
+	}
+	if (s->type == TYPE_DURATION && __builtin_mul_overflow(v, UINT64_C(1000), &v)) {
+		*ret_why = xstrdup("is a number larger than haul can count");
+		return -EINVAL;
+	}
+	r = check_bounds(s, v, ret_why);
+	if (r == 0)
+		*ret = v;
+	return r;
+}
+
+uint64_t
+setting_default_number(const struct setting *s)
+{
+	static uint64_t cache[_SETTING_MAX];
+	static bool known[_SETTING_MAX];
+
+	if (!known[s->id]) {
+		if (!s->def || parse_by_type(s, s->def, &cache[s->id]) < 0)
+			cache[s->id] = 0;
+		known[s->id] = true;
+	}
+	return cache[s->id];
+}

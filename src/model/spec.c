@@ -1,0 +1,187 @@
+/* A spec; see spec.h. */
+#include "model/spec.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+struct spec {
+	unsigned refs;
+	uint32_t len;
+	struct spec *defaults; /* ref */
+	uint8_t bytes[];
+};
+
+static uint64_t
+read_le(const uint8_t *p, unsigned n)
+{
+	uint64_t v = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		v |= (uint64_t)p[i] << (8 * i);
+	return v;
+}
+
+static void
+append_le(struct buf *b, uint64_t v, unsigned n)
+{
+	uint8_t *p = buf_reserve(b, n);
+
+	for (unsigned i = 0; i < n; i++)
+		p[i] = (uint8_t)(v >> (8 * i));
+	buf_commit(b, n);
+}
+
+void
+spec_put_number(struct buf *b, enum setting_id id, uint64_t v)
+{
+	append_le(b, id, 1);
+	append_le(b, v, 8);
+}
+
+void
+spec_put_string(struct buf *b, enum setting_id id, const char *s)
+{
+	size_t n = MIN(strlen(s), (size_t)UINT16_MAX);
+
+	append_le(b, id, 1);
+	append_le(b, n, 2);
+	buf_append(b, s, n);
+	append_le(b, 0, 1);
+}
+
+/* The size of the value at p (id included), 0 when it is not whole or unknown. */
+static size_t
+value_size(const uint8_t *p, size_t n, const struct setting **ret)
+{
+	const struct setting *s = n ? setting_find(p[0]) : NULL;
+	size_t size;
+
+	if (!s)
+		return 0;
+	*ret = s;
+	if (setting_is_number(s))
+		return n >= 9 ? 9 : 0;
+	if (n < 4)
+		return 0;
+	size = 4 + (size_t)read_le(p + 1, 2);
+	if (size > n || memchr(p + 3, 0, size - 3) != p + size - 1)
+		return 0;
+	return size;
+}
+
+int
+spec_new(enum setting_scope scope, const void *bytes, size_t n, struct spec *defaults,
+    struct spec **ret)
+{
+	const uint8_t *p = bytes;
+	struct spec *s;
+
+	if (n > SPEC_MAX)
+		return -EMSGSIZE;
+	for (size_t at = 0; at < n;) {
+		const struct setting *row;
+		size_t size = value_size(p + at, n - at, &row);
+
+		if (size == 0 || row->scope != scope)
+			return -EPROTO;
+		at += size;
+	}
+	s = xmalloc(sizeof *s + n);
+	s->refs = 1;
+	s->len = (uint32_t)n;
+	s->defaults = defaults ? spec_ref(defaults) : NULL;
+	if (n)
+		memcpy(s->bytes, bytes, n);
+	*ret = s;
+	return 0;
+}
+
+struct spec *
+spec_ref(struct spec *s)
+{
+	s->refs++;
+	return s;
+}
+
+void
+spec_unref(struct spec *s)
+{
+	if (!s)
+		return;
+	assert(s->refs > 0);
+	if (--s->refs)
+		return;
+	spec_unref(s->defaults);
+	free(s);
+}
+
+/* The skip-th value of id in this spec alone. */
+static const uint8_t *
+find_own(const struct spec *s, enum setting_id id, unsigned skip)
+{
+	const struct setting *row;
+
+	for (size_t at = 0; at < s->len; at += value_size(s->bytes + at, s->len - at, &row))
+		if (s->bytes[at] == id && skip-- == 0)
+			return s->bytes + at;
+	return NULL;
+}
+
+static const uint8_t *
+find(const struct spec *s, enum setting_id id, unsigned skip)
+{
+	for (; s; s = s->defaults)
+		if (find_own(s, id, 0))
+			return find_own(s, id, skip);
+	return NULL;
+}
+
+bool
+spec_has(const struct spec *s, enum setting_id id)
+{
+	return find(s, id, 0) != NULL;
+}
+
+uint64_t
+spec_number(const struct spec *s, enum setting_id id)
+{
+	const uint8_t *p = find(s, id, 0);
+
+	return p ? read_le(p + 1, 8) : setting_default_number(setting_find(id));
+}
+
+const char *
+spec_string(const struct spec *s, enum setting_id id)
+{
+	const uint8_t *p = find(s, id, 0);
+
+	return p ? (const char *)p + 3 : setting_find(id)->def;
+}
+
+const char *
+spec_list(const struct spec *s, enum setting_id id, unsigned i)
+{
+	const uint8_t *p = find(s, id, i);
+
+	return p ? (const char *)p + 3 : NULL;
+}
+
+unsigned
+spec_list_len(const struct spec *s, enum setting_id id)
+{
+	unsigned n = 0;
+
+	while (spec_list(s, id, n))
+		n++;
+	return n;
+}
+
+bool
+spec_equal(const struct spec *a, const struct spec *b)
+{
+	return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
+}

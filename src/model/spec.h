@@ -1,0 +1,55 @@
+/*
+ * A spec: the settings of one job (or host entry, group, the daemon), packed,
+ * immutable, counted.  What is not set in it is looked up in its defaults,
+ * then in the settings table.  The packed bytes are also what goes over the
+ * wire (CONF_*) and, later, into the store.
+ *
+ * Packed: for each value u8 id, then u64 for a number, or u16 length, bytes
+ * and a NUL for a string; a list is several strings with the same id.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "model/settings.h"
+
+enum { SPEC_MAX = 256 * 1024 }; /* bytes of one packed spec */
+
+struct spec;
+
+/* Building the bytes.  A string is at most 65535 bytes and has no NUL. */
+void spec_put_number(struct buf *b, enum setting_id id, uint64_t v);
+void spec_put_string(struct buf *b, enum setting_id id, const char *s);
+
+/* A spec of bytes from outside, checked: every id is of the scope, every value
+ * whole.  defaults (may be NULL) gets a reference.  0, -EPROTO or -EMSGSIZE. */
+int spec_new(enum setting_scope scope, const void *bytes, size_t n, struct spec *defaults,
+    struct spec **ret) MUST_CHECK;
+struct spec *spec_ref(struct spec *s);
+void spec_unref(struct spec *s); /* NULL is fine */
+
+/* Set in the spec or its defaults (not merely in the table). */
+bool spec_has(const struct spec *s, enum setting_id id);
+uint64_t spec_number(const struct spec *s, enum setting_id id);
+static inline bool
+spec_bool(const struct spec *s, enum setting_id id)
+{
+	return spec_number(s, id) != 0;
+}
+/* Borrowed from the spec; the table's default when not set; may be NULL. */
+const char *spec_string(const struct spec *s, enum setting_id id);
+/* The i-th string of a list, NULL behind the last. */
+const char *spec_list(const struct spec *s, enum setting_id id, unsigned i);
+unsigned spec_list_len(const struct spec *s, enum setting_id id);
+/* Equal bytes (not defaults). */
+bool spec_equal(const struct spec *a, const struct spec *b);
+
+static inline void
+cleanup_spec(struct spec **s)
+{
+	spec_unref(*s);
+}
+#define AUTO_SPEC CLEANUP(cleanup_spec)

@@ -1,0 +1,33 @@
+/*
+ * The digests of one stream of data: each algorithm is computed once, however
+ * many digests of it are asked for.  Owned by a task.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "wire/work_msg.h"
+#include "worker/digest.h"
+
+enum { DIGEST_SET_MAX = 2 * TASK_DIGESTS_MAX };
+
+struct digest_set {
+	struct digest_ctx *ctx[DIGEST_SET_MAX]; /* owned */
+	struct digest done[DIGEST_SET_MAX];     /* after digest_set_finish() */
+	unsigned n;
+	bool finished;
+};
+
+void digest_set_done(struct digest_set *s);
+/* The algorithms of these n digests; 0, or -ENOTSUP with *ret_algo. */
+int digest_set_add(struct digest_set *s, const struct digest *want, unsigned n,
+    enum digest_algo *ret_algo) MUST_CHECK;
+void digest_set_update(struct digest_set *s, const void *data, size_t n);
+void digest_set_finish(struct digest_set *s);
+/* What was computed for each of want; 0 before digest_set_finish() and when one
+ * of them was never added, else n. */
+uint8_t digest_set_report(const struct digest_set *s, const struct digest *want, unsigned n,
+    struct digest *out);
+/* The first of want that does not hold, NULL when all do; after finish. */
+const struct digest *digest_set_mismatch(const struct digest_set *s, const struct digest *want,
+    unsigned n, const struct digest **ret_is);

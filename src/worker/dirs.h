@@ -1,0 +1,52 @@
+/*
+ * Opened directories: a destination beneath its root, and the .haul directory in
+ * it.  Everything a worker does to files goes through these descriptors and one
+ * component names, so that no path from outside is ever resolved as a whole
+ * (THREATS 1.2: traversal, symlink races, mount crossing).
+ *
+ * Ten thousand small files go to few directories, so the last ones are kept
+ * open.  A kept one is believed for DIRS_TRUST_MS only: somebody may have moved
+ * the directory away meanwhile, and the file must not follow it there.
+ * Main thread only; the sync lane uses the descriptors of a struct dir that its
+ * task holds.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/list.h"
+
+#define HAUL_DIR ".haul"
+
+enum { DIRS_KEPT = 32, DIRS_TRUST_MS = 200 };
+
+struct dir {
+	struct list link;
+	unsigned refs;
+	char *root, *path; /* owned: what it was opened by */
+	int fd;            /* the destination's directory; owned */
+	int haul_fd;       /* its .haul; -1 until dir_open_haul(); owned */
+	uint64_t opened_ns;
+};
+
+struct dirs {
+	struct list kept; /* the last used first */
+	unsigned len;
+};
+
+void dirs_init(struct dirs *d);
+void dirs_done(struct dirs *d);
+/* The directory `path` beneath `root` ("" is the root), with a reference for the
+ * caller; 0 or -errno (ELOOP, EXDEV: it leads elsewhere; EINVAL: has ".."). */
+int dirs_get(struct dirs *d, const char *root, const char *path, struct dir **ret) MUST_CHECK;
+/* Forgets a directory, so that the next dirs_get() opens it again. */
+void dirs_forget(struct dirs *d, struct dir *dir);
+
+/* Opens dir's .haul if it is not open yet; 0 or -errno. */
+int dir_open_haul(struct dir *dir) MUST_CHECK;
+void dir_unref(struct dir *dir); /* NULL is fine */
+
+/* True for one component that is no ".", ".." and fits in a directory. */
+bool name_is_safe(const char *name);

@@ -1,0 +1,171 @@
+/*
+ * A task: one job's work in this process, from TASK to RESULT.  What all kinds
+ * share is here: names, phases, messages, cancelling, the end.  The kinds are in
+ * process.c (hash, decode, publish), check.c, and filework.c (copy, discard).
+ *
+ * The main thread owns tasks.  A task is not let go, and its RESULT not sent,
+ * before every job it has in the sync lane came back.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "wire/work_msg.h"
+#include "worker/codec.h"
+#include "worker/digest_set.h"
+#include "worker/dirs.h"
+#include "worker/lane.h"
+#include "worker/publish.h"
+#include "worker/writeback.h"
+
+enum {
+	READ_SIZE = 256 << 10,        /* one pread */
+	PIECE_SIZE = 1 << 20,         /* one write of decoded output */
+	SLICE_IN = 1 << 20,           /* of input, and ... */
+	SLICE_OUT = 4 << 20,          /* of output before others have their turn */
+	SLICE_MS = 20,                /* the same for slow decoders */
+	SMALL_FILE = 1 << 20,         /* renamed or unlinked without the lane */
+	PROGRESS_MS = 250,            /* between two messages of a task */
+	PROGRESS_FLUSH_MS = 50,       /* the same when what hauld waits for is flushed */
+	EXPANSION_GRACE = 1 << 20,    /* input that max-expansion counts at least */
+	COPY_PIECE = 8 << 20,
+};
+
+struct task;
+
+/* What the tasks of a worker share; owned by the worker. */
+struct task_env {
+	struct dirs dirs;
+	struct lane *lane;    /* owned */
+	struct buf frames;    /* answers to be written */
+	uint8_t *in_buf;      /* READ_SIZE; owned */
+	uint8_t *out_buf;     /* PIECE_SIZE; owned */
+	unsigned opened;      /* tasks that hold descriptors, or soon will */
+	/* Called last in a handler of the lane: the task may be runnable or over. */
+	void (*changed)(struct task_env *env, struct task *t);
+};
+
+enum task_phase {
+	PHASE_NEW,     /* nothing is open yet */
+	PHASE_INPUT,   /* reading */
+	PHASE_READY,   /* verified; waits for PUBLISH */
+	PHASE_PUBLISH, /* on its way through the lane */
+	PHASE_LANE,    /* a copy or discard is in the lane */
+	PHASE_ENDING,  /* the result is known; the lane still has something of it */
+	PHASE_OVER,    /* RESULT is sent; to be freed */
+};
+
+struct task_names { /* all in one allocation, `block` */
+	char *block;
+	const char *root, *dir, *name, *part, *out;
+	const char *keep_root, *keep_dir, *keep_name;
+	const char *source, *url_name;
+};
+
+struct copy_job { /* one piece of a copy; the lane's while it is out */
+	struct lane_job job;
+	int from, to;      /* owned by the task; opened by the first piece */
+	struct dir *dir;   /* borrowed from the task */
+	const char *source, *name;
+	uint64_t done, size, max, dirty_max;
+	uint64_t started, clean, wait_ns;
+	uint64_t inode;
+	bool eof;
+	struct result result;
+};
+
+struct discard_job {
+	struct lane_job job;
+	int haul_fd;
+	int fd;             /* owned: closing it may free a large file; -1 */
+	const char *names[2];
+};
+
+struct task {
+	struct list link;         /* in the worker's list of runnable tasks */
+	uint64_t id;
+	struct task_env *env;     /* borrowed; outlives tasks */
+	enum task_phase phase;
+	struct task_msg msg;      /* its texts are not valid, see names */
+	struct task_names names;
+	bool counted;             /* in env->opened */
+	bool publish_allowed;     /* PUBLISH came */
+	bool cancelled;           /* while a copy is in the lane */
+	unsigned lane_jobs;       /* out there */
+	uint64_t start_ns;
+
+	struct dir *dir, *keep_dir; /* references; NULL until opened */
+	int part_fd;              /* the input; of TASK_CHECK the target */
+	uint64_t front, consumed, hashed; /* offsets in the input */
+	bool last;                /* front is the end */
+	enum codec codec;         /* CODEC_AUTO until the beginning was seen */
+	struct decoder *decoder;  /* owned; NULL: the input is published */
+	bool begun;               /* what is done with the input is decided */
+	bool told_last;           /* the decoder knows that no more is to come */
+	bool more;                /* the decoder wants to be called again */
+	struct digest_set in_digests, out_digests;
+
+	int out_fd;               /* the decoded file */
+	bool out_exists;          /* under its name in .haul */
+	uint64_t out_made, out_written; /* bytes; the difference is in env->out_buf */
+
+	struct writeback part_wb, out_wb;
+	struct publish publish;
+	bool publish_out;         /* the publish job is in the lane */
+	struct copy_job copy;
+	struct discard_job discard;
+
+	struct progress_msg told; /* last PROGRESS */
+	uint64_t told_ns;
+	struct result result;
+	uint64_t inode;
+};
+
+/* A task of a decoded message; what is wrong with it shows in its first slice. */
+struct task *task_new(struct task_env *env, uint64_t id, const struct task_msg *m);
+/* Only when no lane job is out. */
+void task_free(struct task *t);
+bool task_is_runnable(const struct task *t);
+/* Counts it in env->opened until its end; before its first slice. */
+void task_count_open(struct task *t);
+/* One bounded piece of work. */
+void task_slice(struct task *t);
+void task_on_front(struct task *t, const struct front_msg *f);
+void task_on_publish(struct task *t);
+void task_on_cancel(struct task *t);
+/* Sends PROGRESS when something moved and the last one is long enough ago;
+ * true when something moved that was not told. */
+bool task_tell_progress(struct task *t, uint64_t now_ns);
+
+/* For the kinds. */
+
+/* Opens the target's directory (and .haul when asked to); on failure the task
+ * fails and false comes back. */
+bool task_open_dir(struct task *t, bool haul);
+/* The task ends with this result. */
+void task_fail(struct task *t, enum result_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void task_fail_errno(struct task *t, int err, const char *doing, const char *what);
+/* Ends with t->result; cleans up first, through the lane where that may take long. */
+void task_end(struct task *t);
+/* root/dir/name of the target, newly allocated; the same in .haul. */
+char *task_target_path(const struct task *t);
+char *task_haul_path(const struct task *t, const char *name);
+void task_send_result(struct task *t, enum work_msg_type type);
+void task_submit(struct task *t, struct lane_job *job);
+/* A job came back: counts it; a task that waited for it to end ends. */
+void task_returned(struct task *t);
+bool task_digest_mismatch(struct task *t, const struct digest_set *s, const struct digest *want,
+    unsigned n, const char *whose);
+
+void process_slice(struct task *t);
+bool process_is_runnable(const struct task *t);
+void process_publish(struct task *t);
+/* After flush_to or a consumed offset changed. */
+void process_writeback(struct task *t);
+void check_slice(struct task *t);
+void copy_slice(struct task *t);
+void discard_slice(struct task *t);
+/* Unlinks names in .haul through the lane and closes fd there. */
+void discard_submit(struct task *t, int fd, const char *name, const char *second);
