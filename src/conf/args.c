@@ -56,7 +56,8 @@ make_options(void)
 		if (is_option(&all[i]))
 			o[at++] = (struct option){
 				.name = all[i].name,
-				.has_arg = all[i].type == TYPE_BOOL ? optional_argument : required_argument,
+				.has_arg = all[i].type == TYPE_BOOL ? optional_argument
+								    : required_argument,
 				.val = OPT_SETTING + (int)all[i].id,
 			};
 	return o;
@@ -88,10 +89,12 @@ unknown_option(const char *word)
 	const char *bare = name + strspn(name, "-"), *near;
 	char safe[80];
 
-	if (text_equal(bare, "insecure") || text_equal(name, "-k") || text_equal(bare, "no-check-certificate") ||
-	    text_equal(bare, "check-certificate"))
-		return xasprintf("%s is refused: there is no switch that turns certificate checks off; "
-		    "give --cacert FILE or --pinnedpubkey", name);
+	if (text_equal(bare, "insecure") || text_equal(name, "-k") ||
+	    text_equal(bare, "no-check-certificate") || text_equal(bare, "check-certificate"))
+		return xasprintf(
+		    "%s is refused: there is no switch that turns certificate checks off; "
+		    "give --cacert FILE or --pinnedpubkey",
+		    name);
 	(void)str_safe(safe, sizeof safe, name, strlen(name));
 	if (setting_is_later(SCOPE_JOB, bare) || setting_is_later(SCOPE_DAEMON, bare))
 		return xasprintf("%s is not in this version of haul", safe);
@@ -163,9 +166,12 @@ refuse_together(const struct conf_args *a)
 		if (row->scope != SCOPE_JOB)
 			continue;
 		if (a->n_urls == 0 && !a->input)
-			return xasprintf("--%s is for urls of the command line or of -i, and there are none", row->name);
+			return xasprintf(
+			    "--%s is for urls of the command line or of -i, and there are none",
+			    row->name);
 		if ((row->flags & SETTING_OWN) && (a->n_urls != 1 || a->input))
-			return xasprintf("--%s is about one job: give it with exactly one url", row->name);
+			return xasprintf(
+			    "--%s is about one job: give it with exactly one url", row->name);
 	}
 	return NULL;
 }
@@ -240,20 +246,21 @@ args_done(struct conf_args *a)
 void
 args_print_help(void)
 {
-	(void)fputs("usage: hauld-conf -t [-c FILE | --no-config] [-i FILE|-] [--KEY VALUE ...] [URL ...]\n"
-		    "\n"
-		    "Checks the configuration of hauld (hauld.conf(5)) and says what is wrong with it.\n"
-		    "Without -t it writes binary frames, which only hauld reads.\n"
-		    "\n"
-		    "  -t               check, tell every error, exit 0 or 78\n"
-		    "  -c FILE          the configuration, " HAULD_CONF_PATH " by default\n"
-		    "  --no-config      none\n"
-		    "  --conf-dir DIR   read DIR/*.conf too; by default only conf.d beside the default file\n"
-		    "  -i FILE|-        a list of downloads: aria2's input format, or checksums\n"
-		    "  --base-url URL   where the names of a list of checksums lie\n"
-		    "  --root DIR       the root for destinations when the configuration gives none\n"
-		    "  --KEY VALUE      any key of daemon, or of the jobs given by URL and -i\n"
-		    "  -o FILE          the same as --output FILE\n"
-		    "  --help, --version\n",
+	(void)fputs(
+	    "usage: hauld-conf -t [-c FILE | --no-config] [-i FILE|-] [--KEY VALUE ...] [URL ...]\n"
+	    "\n"
+	    "Checks the configuration of hauld (hauld.conf(5)) and says what is wrong with it.\n"
+	    "Without -t it writes binary frames, which only hauld reads.\n"
+	    "\n"
+	    "  -t               check, tell every error, exit 0 or 78\n"
+	    "  -c FILE          the configuration, " HAULD_CONF_PATH " by default\n"
+	    "  --no-config      none\n"
+	    "  --conf-dir DIR   read DIR/*.conf too; by default only conf.d beside the default file\n"
+	    "  -i FILE|-        a list of downloads: aria2's input format, or checksums\n"
+	    "  --base-url URL   where the names of a list of checksums lie\n"
+	    "  --root DIR       the root for destinations when the configuration gives none\n"
+	    "  --KEY VALUE      any key of daemon, or of the jobs given by URL and -i\n"
+	    "  -o FILE          the same as --output FILE\n"
+	    "  --help, --version\n",
 	    stdout);
 }

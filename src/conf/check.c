@@ -24,7 +24,8 @@ const char *
 check_name(const char *s)
 {
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
-	static const char all[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789.-";
+	static const char all[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789.-";
 
 	if (!*s || !strchr(letters, *s))
 		return "must begin with a letter or _";
@@ -48,13 +49,16 @@ tell_unknown(struct check *c, const struct draft *d, struct where at, const char
 	const char *in = *d->label ? " in " : "";
 
 	if (is_insecure(name))
-		emit_error(c->emit, at, d->label, "\"%s\" is refused: there is no switch that turns certificate "
-		    "checks off; give cacert = \"FILE\" or pinnedpubkey", quote(name));
+		emit_error(c->emit, at, d->label,
+		    "\"%s\" is refused: there is no switch that turns certificate "
+		    "checks off; give cacert = \"FILE\" or pinnedpubkey",
+		    quote(name));
 	else if (setting_is_later(d->scope, name))
-		emit_error(c->emit, at, d->label, "\"%s\" is not in this version of haul", quote(name));
+		emit_error(
+		    c->emit, at, d->label, "\"%s\" is not in this version of haul", quote(name));
 	else if (near)
-		emit_error(c->emit, at, "", "unknown key \"%s\"%s%s: did you mean \"%s\"?", quote(name), in,
-		    d->label, near);
+		emit_error(c->emit, at, "", "unknown key \"%s\"%s%s: did you mean \"%s\"?",
+		    quote(name), in, d->label, near);
 	else
 		emit_error(c->emit, at, "", "unknown key \"%s\"%s%s", quote(name), in, d->label);
 }
@@ -101,7 +105,8 @@ check_key(struct check *c, struct draft *d, struct where at, const char *name, b
 		return NULL;
 	}
 	if (defaults && (row->flags & SETTING_OWN)) {
-		emit_error(c->emit, at, d->label, "%s is about one job: it cannot stand in defaults", name);
+		emit_error(c->emit, at, d->label,
+		    "%s is about one job: it cannot stand in defaults", name);
 		return NULL;
 	}
 	draft_open(d, row);
@@ -119,11 +124,14 @@ refuse_url(const char *text, char **ret_why)
 		*ret_why = xasprintf("is no url: %s", why);
 	} else if (u.userinfo.at) {
 		*ret_why = xstrdup("has a name or password in it: give user = \"@FILE\" instead");
-	} else if (!url_scheme_is(&u, "http") && !url_scheme_is(&u, "https") && !url_scheme_is(&u, "file")) {
+	} else if (!url_scheme_is(&u, "http") && !url_scheme_is(&u, "https") &&
+	    !url_scheme_is(&u, "file")) {
 		char safe[40];
 
-		*ret_why = xasprintf("has the scheme %s: this version of haul takes http, https and, with "
-		    "allow-file = true, file", str_safe(safe, sizeof safe, u.scheme.at, u.scheme.len));
+		*ret_why =
+		    xasprintf("has the scheme %s: this version of haul takes http, https and, with "
+			      "allow-file = true, file",
+			str_safe(safe, sizeof safe, u.scheme.at, u.scheme.len));
 	} else if (url_scheme_is(&u, "file") && (u.path.len < 2 || u.path.at[0] != '/')) {
 		*ret_why = xstrdup("names no file");
 	}
@@ -146,7 +154,8 @@ refuse_proxy(const char *text, char **ret_why)
 			return u.path.len > 1 || u.query.at
 			    ? (*ret_why = xstrdup("has a path, which no proxy has"))
 			    : NULL;
-	return *ret_why = xstrdup("must begin with http://, https://, socks5:// or socks5h://, or be \"env\"");
+	return *ret_why = xstrdup(
+		   "must begin with http://, https://, socks5:// or socks5h://, or be \"env\"");
 }
 
 static const char *
@@ -155,20 +164,23 @@ refuse_match(const char *text, char **ret_why)
 	if (!*text)
 		return *ret_why = xstrdup("is empty");
 	if (text[strcspn(text, "/:@ ?#")] && *text != '[')
-		return *ret_why = xstrdup("must be a host name, in which * matches anything, without scheme, "
-		    "port or path");
+		return *ret_why = xstrdup(
+			   "must be a host name, in which * matches anything, without scheme, "
+			   "port or path");
 	return NULL;
 }
 
 static const char *
 refuse_pin(const char *text, char **ret_why)
 {
-	static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char base64[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 	for (;;) {
 		const char *digits = text + strlen("sha256//");
 
-		if (!has_prefix(text, "sha256//") || strspn(digits, base64) != 43 || digits[43] != '=')
+		if (!has_prefix(text, "sha256//") || strspn(digits, base64) != 43 ||
+		    digits[43] != '=')
 			break;
 		text = digits + 44;
 		if (!*text)
@@ -176,7 +188,8 @@ refuse_pin(const char *text, char **ret_why)
 		if (*text++ != ';')
 			break;
 	}
-	return *ret_why = xstrdup("must be \"sha256//\" and 44 characters of base64 (more of them after \";\")");
+	return *ret_why = xstrdup(
+		   "must be \"sha256//\" and 44 characters of base64 (more of them after \";\")");
 }
 
 static const char *
@@ -198,36 +211,42 @@ refuse_group(struct check *c, const char *text, char **ret_why)
 }
 
 static void
-put_digest(struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
+put_digest(
+    struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
 {
 	struct digest digest;
 	char canonical[DIGEST_TEXT_MAX];
 	const char *why;
 
 	if (digest_parse(text, &digest, &why) < 0)
-		emit_error(c->emit, at, d->label, "%s \"%s\" is wrong: %s", row->name, quote(text), why);
+		emit_error(
+		    c->emit, at, d->label, "%s \"%s\" is wrong: %s", row->name, quote(text), why);
 	else
 		draft_put_text(d, row, at, digest_format(&digest, canonical));
 }
 
 /* cacert, cert and key: read by hauld, but a mistake shows now. */
 static void
-put_file(struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
+put_file(
+    struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
 {
 	AUTO_FREE char *path = source_resolve(at.file, text);
 	const char *why;
 	bool world;
 
 	if (source_probe(path, &world, &why) < 0)
-		emit_error(c->emit, at, d->label, "%s \"%s\" cannot be read: %s", row->name, quote(path), why);
+		emit_error(c->emit, at, d->label, "%s \"%s\" cannot be read: %s", row->name,
+		    quote(path), why);
 	else if (row->id == JOB_KEY && world)
-		emit_error(c->emit, at, d->label, "key \"%s\" can be read by everyone: chmod o-r it", quote(path));
+		emit_error(c->emit, at, d->label,
+		    "key \"%s\" can be read by everyone: chmod o-r it", quote(path));
 	else
 		draft_put_text(d, row, at, path);
 }
 
 static void
-put_root(struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
+put_root(
+    struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
 {
 	AUTO_FREE char *why = NULL, *root = root_normalize(text, &why);
 
@@ -252,7 +271,8 @@ refuse_bytes(const struct setting *row, const char *text)
 }
 
 static void
-check_string(struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
+check_string(
+    struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
 {
 	AUTO_FREE char *reason = NULL;
 	const char *why = NULL;
@@ -316,7 +336,8 @@ check_string(struct check *c, struct draft *d, const struct setting *row, struct
 }
 
 void
-check_text(struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
+check_text(
+    struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
 {
 	const char *why = refuse_bytes(row, text);
 	AUTO_FREE char *reason = NULL;
@@ -333,7 +354,8 @@ check_text(struct check *c, struct draft *d, const struct setting *row, struct w
 }
 
 void
-check_number(struct check *c, struct draft *d, const struct setting *row, struct where at, int64_t number)
+check_number(
+    struct check *c, struct draft *d, const struct setting *row, struct where at, int64_t number)
 {
 	AUTO_FREE char *reason = NULL;
 	uint64_t v;

@@ -14,8 +14,8 @@ static const char hex_digits[] = "0123456789abcdefABCDEF";
 static const char *
 algo_by_digits(size_t n)
 {
-	static const enum digest_algo algos[] = { DIGEST_MD5, DIGEST_SHA1, DIGEST_SHA224, DIGEST_SHA256,
-		DIGEST_SHA384, DIGEST_SHA512 };
+	static const enum digest_algo algos[] = { DIGEST_MD5, DIGEST_SHA1, DIGEST_SHA224,
+		DIGEST_SHA256, DIGEST_SHA384, DIGEST_SHA512 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(algos); i++)
 		if (2 * digest_algo_size(algos[i]) == n)
@@ -93,7 +93,8 @@ checksum_line_parse(const char *line, char **ret_digest, char **ret_name)
 char *
 checksum_url(const char *base, const char *name)
 {
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
+	static const char plain[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
 	AUTO_BUF struct buf url = { 0 };
 	size_t n = strlen(base);
 

@@ -77,15 +77,19 @@ read_conf_dir(struct conf *c, struct reader *r)
 	n = scandir(beside ? beside : given, &names, is_conf_name, by_bytes);
 	if (n < 0) {
 		if (!beside || errno != ENOENT)
-			emit_error(c->check.emit, (struct where){ source_add(&c->files, beside ? beside : given, NULL), 0 },
+			emit_error(c->check.emit,
+			    (struct where){
+				source_add(&c->files, beside ? beside : given, NULL), 0 },
 			    "", "cannot be read: %s", strerror(errno));
 		return;
 	}
 	if (n > CONF_FILES_MAX)
-		emit_error(c->check.emit, (struct where){ source_add(&c->files, beside ? beside : given, NULL), 0 }, "",
+		emit_error(c->check.emit,
+		    (struct where){ source_add(&c->files, beside ? beside : given, NULL), 0 }, "",
 		    "has more than %d files", CONF_FILES_MAX);
 	for (int i = 0; i < n; i++) {
-		AUTO_FREE char *path = xasprintf("%s/%s", beside ? beside : given, names[i]->d_name);
+		AUTO_FREE char *path =
+		    xasprintf("%s/%s", beside ? beside : given, names[i]->d_name);
 
 		if (n <= CONF_FILES_MAX)
 			read_tree(c, r, path);
@@ -128,7 +132,8 @@ default_root(struct conf *c)
 		return;
 	if (given && given[0] != '/') {
 		if (!realpath(given, path)) {
-			emit_error(c->check.emit, at, "", "--root \"%s\": %s", quote(given), strerror(errno));
+			emit_error(c->check.emit, at, "", "--root \"%s\": %s", quote(given),
+			    strerror(errno));
 			return;
 		}
 		given = path;
@@ -144,7 +149,8 @@ take_roots(struct conf *c)
 	default_root(c);
 	for (i = draft_find(&c->daemon, DAEMON_ROOTS); i; i = draft_next(&c->daemon, i)) {
 		if (c->jobs.n_roots == CONF_ROOTS_MAX) {
-			check_tell(&c->check, &c->daemon, i->row, i->at, "has more than 16 directories");
+			check_tell(
+			    &c->check, &c->daemon, i->row, i->at, "has more than 16 directories");
 			break;
 		}
 		c->jobs.roots[c->jobs.n_roots++] = xstrdup(i->text);
@@ -184,13 +190,16 @@ read_list(struct conf *c)
 	const char *input = c->args->input;
 	bool in = text_equal(input, "-");
 	struct conf_file *file = source_add(&c->files, in ? "standard input" : input, NULL);
-	struct list_source from = { .file = file, .base_url = c->args->base_url, .common = &c->common };
+	struct list_source from = {
+		.file = file, .base_url = c->args->base_url, .common = &c->common
+	};
 	AUTO_CLOSE int fd = -1;
 	struct stat st;
 	struct url u;
 	const char *why;
 
-	if (from.base_url && (url_parse(from.base_url, &u, &why) < 0 || u.query.at || u.fragment.at)) {
+	if (from.base_url &&
+	    (url_parse(from.base_url, &u, &why) < 0 || u.query.at || u.fragment.at)) {
 		emit_error(c->check.emit, (struct where){ c->command_line, 0 }, "",
 		    "--base-url must be a url without ? and #");
 		return;
@@ -199,7 +208,8 @@ read_list(struct conf *c)
 	if (!in)
 		fd = open(input, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (!in && (fd < 0 || fstat(fd, &st) < 0)) {
-		emit_error(c->check.emit, (struct where){ file, 0 }, "", "cannot be read: %s", strerror(errno));
+		emit_error(c->check.emit, (struct where){ file, 0 }, "", "cannot be read: %s",
+		    strerror(errno));
 		return;
 	}
 	if (!in)

@@ -55,7 +55,7 @@ emit_frames(struct emit *e, const struct buf *frames)
 static char *
 static_buffer(size_t *ret_size)
 {
-	static char buffers[8][160];
+	static char buffers[8][1024];
 	static unsigned turn;
 
 	turn = (turn + 1) % 8;
@@ -69,7 +69,7 @@ quote(const char *s)
 	size_t n;
 	char *out = static_buffer(&n);
 
-	return str_safe(out, n, s, strlen(s));
+	return str_safe(out, MIN(n, (size_t)400), s, strlen(s));
 }
 
 const char *

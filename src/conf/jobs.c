@@ -49,19 +49,22 @@ check_urls(const struct jobs *j, const struct draft *d)
 
 	if (!d->tried[JOB_URL])
 		emit_error(j->check->emit, d->at, d->label, "a job needs a url");
-	for (const struct draft_item *i = draft_find(d, JOB_URL); i && !allowed; i = draft_next(d, i)) {
+	for (const struct draft_item *i = draft_find(d, JOB_URL); i && !allowed;
+	     i = draft_next(d, i)) {
 		struct url u;
 		const char *why;
 
 		if (url_parse(i->text, &u, &why) == 0 && url_scheme_is(&u, "file"))
-			emit_error(j->check->emit, i->at, d->label, "url is a file: url: that takes allow-file = true");
+			emit_error(j->check->emit, i->at, d->label,
+			    "url is a file: url: that takes allow-file = true");
 	}
 }
 
 static void
 check_between_keys(const struct jobs *j, const struct draft *d)
 {
-	bool off = draft_number(d, j->defaults, JOB_DECOMPRESS) == CODEC_OFF && !d->tried[JOB_DECOMPRESS];
+	bool off =
+	    draft_number(d, j->defaults, JOB_DECOMPRESS) == CODEC_OFF && !d->tried[JOB_DECOMPRESS];
 	bool cert = draft_find(d, JOB_CERT) || draft_find(j->defaults, JOB_CERT);
 
 	off |= draft_find(d, JOB_DECOMPRESS) && draft_number(d, NULL, JOB_DECOMPRESS) == CODEC_OFF;
@@ -98,9 +101,11 @@ wanted_output(const struct jobs *j, const struct draft *d)
 	if (given) {
 		name = xstrdup(given->text);
 	} else if (url) {
-		name = output_name(url->text, (unsigned)draft_number(d, j->defaults, JOB_DECOMPRESS));
+		name =
+		    output_name(url->text, (unsigned)draft_number(d, j->defaults, JOB_DECOMPRESS));
 		if (!name) {
-			emit_error(j->check->emit, url->at, d->label, "the url ends in no file name: give output");
+			emit_error(j->check->emit, url->at, d->label,
+			    "the url ends in no file name: give output");
 			return NULL;
 		}
 	}
@@ -124,13 +129,15 @@ put_target(struct jobs *j, struct draft *d, enum setting_id id, const char *text
 	const struct where *first;
 
 	if (!path) {
-		emit_error(j->check->emit, at, d->label, "%s \"%s\" %s", row->name, quote(text), why);
+		emit_error(
+		    j->check->emit, at, d->label, "%s \"%s\" %s", row->name, quote(text), why);
 		return;
 	}
 	first = seen_add(&j->targets, path, at);
 	if (first)
-		emit_error(j->check->emit, at, d->label, "%s %s is also the destination of another job (%s)",
-		    row->name, quote(path), quote_place(*first));
+		emit_error(j->check->emit, at, d->label,
+		    "%s %s is also the destination of another job (%s)", row->name, quote(path),
+		    quote_place(*first));
 	draft_drop(d, id);
 	draft_put_text(d, row, at, path);
 }
@@ -159,7 +166,8 @@ jobs_submit(struct jobs *j, struct draft *d)
 	emit->jobs++;
 	if (jobs_full(j)) {
 		if (emit->jobs == CONF_JOBS_MAX + 1)
-			emit_error(emit, d->at, d->label, "there are more than %d jobs", CONF_JOBS_MAX);
+			emit_error(
+			    emit, d->at, d->label, "there are more than %d jobs", CONF_JOBS_MAX);
 		return;
 	}
 	check_urls(j, d);
@@ -171,7 +179,8 @@ jobs_submit(struct jobs *j, struct draft *d)
 	buf_consume(&j->spec, buf_len(&j->spec));
 	draft_pack(d, &j->spec);
 	if (buf_len(&j->spec) > SPEC_MAX)
-		emit_error(emit, d->at, d->label, "the settings of this job take more than 256 KiB");
+		emit_error(
+		    emit, d->at, d->label, "the settings of this job take more than 256 KiB");
 	else
 		emit_spec(emit, CONF_JOB, &j->spec);
 }

@@ -8,7 +8,7 @@ enum {
 	CONF_FILES_MAX = 4096,        /* files of conf.d */
 	CONF_INCLUDE_DEPTH_MAX = 10,
 	CONF_NESTING_MAX = 32,        /* brackets inside brackets */
-	CONF_STRING_MAX = 1 << 20,    /* bytes of one string; libconfig's time grows with its square */
+	CONF_STRING_MAX = 1 << 20,    /* bytes of a string: libconfig takes its square in time */
 	CONF_TREE_BYTES_MAX = 640 << 20, /* what libconfig's tree may take, by our estimate */
 	CONF_JOBS_MAX = 4000000,
 	CONF_ERRORS_SHOWN_MAX = 1000, /* more are counted, not told */

@@ -100,7 +100,8 @@ read_option(struct list *l, char *option)
 		put_dir(l, value);
 		return;
 	}
-	row = check_key(l->check, &l->draft, here(l), text_equal(option, "out") ? "output" : option, false);
+	row = check_key(
+	    l->check, &l->draft, here(l), text_equal(option, "out") ? "output" : option, false);
 	if (row)
 		check_text(l->check, &l->draft, row, here(l), value);
 }
@@ -145,9 +146,11 @@ choose_kind(struct list *l, const char *line)
 
 	l->kind = sums ? LIST_CHECKSUMS : LIST_ARIA2;
 	if (sums && !l->from->base_url)
-		emit_error(l->check->emit, here(l), "", "a checksum list needs --base-url, where its files lie");
+		emit_error(l->check->emit, here(l), "",
+		    "a checksum list needs --base-url, where its files lie");
 	else if (!sums && l->from->base_url)
-		emit_error(l->check->emit, here(l), "", "this is no checksum list, so --base-url has no use");
+		emit_error(l->check->emit, here(l), "",
+		    "this is no checksum list, so --base-url has no use");
 	else
 		return true;
 	return false;
@@ -220,7 +223,8 @@ list_read(struct check *c, struct jobs *j, const struct list_source *from)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
-			emit_error(c->emit, (struct where){ from->file, 0 }, "", "cannot be read: %s", strerror(errno));
+			emit_error(c->emit, (struct where){ from->file, 0 }, "",
+			    "cannot be read: %s", strerror(errno));
 			break;
 		}
 		buf_commit(&l.in, (size_t)n);

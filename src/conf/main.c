@@ -20,17 +20,24 @@
 #include "wire/build_id.h"
 
 #if defined(__SANITIZE_ADDRESS__)
-#define UNLIMITED_MEMORY 1 /* its shadow memory alone is terabytes */
+#define SANITIZED 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
-#define UNLIMITED_MEMORY 1
+#define SANITIZED 1
 #endif
+#endif
+
+#ifdef SANITIZED /* a sanitizer's shadow memory is terabytes, and all takes longer */
+enum { SLOWNESS = 10 };
+#else
+enum { SLOWNESS = 1 };
 #endif
 
 static void
 on_cpu_limit(int sig)
 {
-	static const char text[] = "hauld-conf: reading the configuration took more than 10 seconds\n";
+	static const char text[] =
+	    "hauld-conf: reading the configuration took more than 10 seconds\n";
 
 	(void)sig;
 	(void)!write(STDERR_FILENO, text, sizeof text - 1); /* nothing is left to do about it */
@@ -53,13 +60,13 @@ limit(int what, rlim_t soft, rlim_t hard)
 static void
 set_limits(void)
 {
-	struct sigaction act = { .sa_handler = on_cpu_limit };
+	struct sigaction end = { .sa_handler = on_cpu_limit }, ignore = { .sa_handler = SIG_IGN };
 
-	(void)sigaction(SIGXCPU, &act, NULL);
-	(void)signal(SIGPIPE, SIG_IGN); /* a reader that is gone is an error of write() */
-	limit(RLIMIT_CPU, CPU_SECONDS_MAX, CPU_SECONDS_MAX + 2);
+	(void)sigaction(SIGXCPU, &end, NULL);
+	(void)sigaction(SIGPIPE, &ignore, NULL); /* a reader that is gone is an error of write() */
+	limit(RLIMIT_CPU, CPU_SECONDS_MAX * SLOWNESS, CPU_SECONDS_MAX * SLOWNESS + 2);
 	limit(RLIMIT_CORE, 0, 0); /* secrets are in this memory */
-#ifndef UNLIMITED_MEMORY
+#ifndef SANITIZED
 	limit(RLIMIT_AS, MEMORY_BYTES_MAX, MEMORY_BYTES_MAX);
 #endif
 }
@@ -67,15 +74,17 @@ set_limits(void)
 static void
 dump_settings(void)
 {
-	static const char *const types[] = { "bool", "uint", "int", "size", "duration", "mode", "enum", "string",
-		"list" };
+	static const char *const types[] = { "bool", "uint", "int", "size", "duration", "mode",
+		"enum", "string", "list" };
 	unsigned n;
 	const struct setting *all = settings_all(&n);
 
 	for (unsigned i = 0; i < n; i++)
-		(void)printf("%s\t%s\t%s\t%s\t%s\t%s%s%s\t%s\n", setting_scope_to_string(all[i].scope), all[i].name,
-		    types[all[i].type], all[i].def ? all[i].def : "-", all[i].words ? all[i].words : "-",
-		    all[i].flags & SETTING_OWN ? "O" : "-", all[i].flags & SETTING_SECRET ? "S" : "-",
+		(void)printf("%s\t%s\t%s\t%s\t%s\t%s%s%s\t%s\n",
+		    setting_scope_to_string(all[i].scope), all[i].name, types[all[i].type],
+		    all[i].def ? all[i].def : "-", all[i].words ? all[i].words : "-",
+		    all[i].flags & SETTING_OWN ? "O" : "-",
+		    all[i].flags & SETTING_SECRET ? "S" : "-",
 		    all[i].flags & SETTING_RESTART ? "R" : "-", all[i].help);
 }
 
@@ -83,9 +92,10 @@ dump_settings(void)
 static const char *
 subject(const struct conf_args *a)
 {
-	return a->config ? a->config : a->input && !text_equal(a->input, "-") ? a->input
-	    : a->input                                                      ? "standard input"
-									    : "command line";
+	return a->config                             ? a->config
+	    : a->input && !text_equal(a->input, "-") ? a->input
+	    : a->input                               ? "standard input"
+						     : "command line";
 }
 
 static int
@@ -95,17 +105,20 @@ run(const struct conf_args *args)
 	int status;
 
 	if (!args->test && isatty(STDOUT_FILENO)) {
-		(void)fputs("hauld-conf reads the configuration for hauld and writes binary frames; "
-			    "run \"hauld-conf -t\" to check a configuration\n", stderr);
+		(void)fputs(
+		    "hauld-conf reads the configuration for hauld and writes binary frames; "
+		    "run \"hauld-conf -t\" to check a configuration\n",
+		    stderr);
 		return CONF_EXIT_USAGE;
 	}
 	status = conf_run(args, &emit);
 	if (args->test && emit.errors)
-		(void)fprintf(stderr, "hauld-conf: %llu error%s in %s\n", (unsigned long long)emit.errors,
-		    emit.errors == 1 ? "" : "s", quote(subject(args)));
+		(void)fprintf(stderr, "hauld-conf: %llu error%s in %s\n",
+		    (unsigned long long)emit.errors, emit.errors == 1 ? "" : "s",
+		    quote(subject(args)));
 	else if (args->test)
-		(void)printf("%s: %llu job%s, no errors\n", quote(subject(args)), (unsigned long long)emit.jobs,
-		    emit.jobs == 1 ? "" : "s");
+		(void)printf("%s: %llu job%s, no errors\n", quote(subject(args)),
+		    (unsigned long long)emit.jobs, emit.jobs == 1 ? "" : "s");
 	if (emit.io_error && emit.io_error != -EPIPE)
 		(void)fprintf(stderr, "hauld-conf: cannot write: %s\n", strerror(-emit.io_error));
 	emit_done(&emit);

@@ -40,7 +40,8 @@ static void
 append_lines(struct merge *m, const char *text, size_t n)
 {
 	buf_append(&m->text, text, n);
-	for (const char *p = text; p < text + n && (p = memchr(p, '\n', (size_t)(text + n - p))); p++)
+	for (const char *p = text; p < text + n && (p = memchr(p, '\n', (size_t)(text + n - p)));
+	     p++)
 		m->line++;
 }
 
@@ -52,7 +53,8 @@ merge_include(struct merge *m, const struct scan_include *inc, unsigned depth)
 	AUTO_FREE char *path = source_resolve(inc->at.file, inc->path);
 
 	if (depth >= CONF_INCLUDE_DEPTH_MAX) {
-		emit_error(m->reader->emit, inc->at, "", "@include \"%s\": files include each other more than 10 deep",
+		emit_error(m->reader->emit, inc->at, "",
+		    "@include \"%s\": files include each other more than 10 deep",
 		    quote(inc->path));
 		return -EINVAL;
 	}
@@ -81,13 +83,16 @@ merge_text(struct merge *m, const struct conf_file *file, struct buf *raw, unsig
 		if (result == SCAN_BAD)
 			return -EINVAL;
 		if (result == SCAN_END && depth == 0 && buf_len(&m->text) == 0) {
-			/* Nearly always: one file, taken over without a copy. */
+			/* Nearly always: one file, taken over without a copy.  libconfig
+			 * 1.5 refuses a comment that ends without a newline. */
+			buf_append(raw, "\n", 1);
 			buf_consume(raw, (size_t)(from - (const char *)buf_bytes(raw)));
 			m->text = *raw;
 			*raw = (struct buf){ 0 };
 			return 0;
 		}
-		append_lines(m, from, (size_t)((result == SCAN_INCLUDE ? inc.line_start : end) - from));
+		append_lines(
+		    m, from, (size_t)((result == SCAN_INCLUDE ? inc.line_start : end) - from));
 		if (result == SCAN_END)
 			break;
 		r = merge_include(m, &inc, depth);
@@ -119,8 +124,8 @@ merge_file(struct merge *m, const char *path, struct where from, unsigned depth)
 		if (depth == 0)
 			emit_error(r->emit, from, "", "cannot be read: %s", why);
 		else
-			emit_error(r->emit, from, "", "@include \"%s\" cannot be read: %s%s", quote(path), why,
-			    err == -EISDIR ? " (@include takes one file)" : "");
+			emit_error(r->emit, from, "", "@include \"%s\" cannot be read: %s%s",
+			    quote(path), why, err == -EISDIR ? " (@include takes one file)" : "");
 		return -EINVAL;
 	}
 	r->bytes += buf_len(&raw);
@@ -162,7 +167,8 @@ tell_libconfig(struct emit *e, const struct tree *t)
 	if (strstr(text, "duplicate"))
 		emit_error(e, at, "", "a key stands here that stands in the same { } already");
 	else if (strstr(text, "mismatched element"))
-		emit_error(e, at, "", "the values of one [ ] must be of one kind: all strings, or all numbers");
+		emit_error(e, at, "",
+		    "the values of one [ ] must be of one kind: all strings, or all numbers");
 	else
 		emit_error(e, at, "", "%s", quote(text));
 }
@@ -231,5 +237,6 @@ tree_is_flagged(const struct tree *t, const config_setting_t *s)
 {
 	const char *name = config_setting_name(s);
 
-	return t->scan.n_flags && name && scan_is_flagged(&t->scan, config_setting_source_line(s), name);
+	return t->scan.n_flags && name &&
+	    scan_is_flagged(&t->scan, config_setting_source_line(s), name);
 }

@@ -85,8 +85,8 @@ bad_value(struct scan *s, const struct scan_text *t, const char *sentence)
 
 	while (l->open != '{' && l > s->levels)
 		l--;
-	emit_error(s->emit, here(t), "", "syntax error: %s%s %s", l->key[0] ? "the value of " : "a value",
-	    l->key, sentence);
+	emit_error(s->emit, here(t), "", "syntax error: %s%s %s",
+	    l->key[0] ? "the value of " : "a value", l->key, sentence);
 	return SCAN_BAD;
 }
 
@@ -141,12 +141,14 @@ skip_blank(struct scan *s, struct scan_text *t)
 			t->at++;
 		} else if (*t->at == ' ' || *t->at == '\t' || *t->at == '\r' || *t->at == '\f') {
 			t->at++;
-		} else if (*t->at == '#' || (t->end - t->at > 1 && t->at[0] == '/' && t->at[1] == '/')) {
+		} else if (*t->at == '#' ||
+		    (t->end - t->at > 1 && t->at[0] == '/' && t->at[1] == '/')) {
 			const char *eol = memchr(t->at, '\n', (size_t)(t->end - t->at));
 
 			t->at = eol ? eol : t->end;
 		} else if (t->end - t->at > 1 && t->at[0] == '/' && t->at[1] == '*') {
-			const char *close = memmem(t->at + 2, (size_t)(t->end - t->at - 2), "*/", 2);
+			const char *close =
+			    memmem(t->at + 2, (size_t)(t->end - t->at - 2), "*/", 2);
 
 			if (!close)
 				return bad(s, t, "the comment that begins here is never closed");
@@ -173,7 +175,8 @@ scan_escape(struct scan *s, struct scan_text *t)
 
 	if (c == 'x' && is_hex(t->at + 2, t->end) && is_hex(t->at + 3, t->end)) {
 		if (t->at[2] == '0' && t->at[3] == '0') {
-			emit_error(s->emit, here(t), "", "\\x00 in a string: no string of haul has a NUL byte");
+			emit_error(s->emit, here(t), "",
+			    "\\x00 in a string: no string of haul has a NUL byte");
 			flag(s);
 		}
 		t->at += 4;
@@ -182,7 +185,8 @@ scan_escape(struct scan *s, struct scan_text *t)
 	} else {
 		char safe[16];
 
-		emit_error(s->emit, here(t), "", "unknown escape \\%s in a string: write \\\\ for a backslash",
+		emit_error(s->emit, here(t), "",
+		    "unknown escape \\%s in a string: write \\\\ for a backslash",
 		    str_safe(safe, sizeof safe, &c, c ? 1 : 0));
 		flag(s);
 		t->at += 1;
@@ -201,11 +205,13 @@ check_joined(struct scan *s, const struct scan_text *t, struct where at, bool ha
 	if (l->state != SCAN_AFTER_STRING)
 		return SCAN_END;
 	if (l->open == '(' || l->open == '[') {
-		emit_error(s->emit, at, "", "a comma is missing before this string: "
+		emit_error(s->emit, at, "",
+		    "a comma is missing before this string: "
 		    "two strings in a row are read as one");
 		flag(s);
 	} else if (has_scheme && s->string_schemes > 1) {
-		emit_error(s->emit, at, "", "a comma is missing: two urls in a row are read as one; "
+		emit_error(s->emit, at, "",
+		    "a comma is missing: two urls in a row are read as one; "
 		    "write [ \"first\", \"second\" ]");
 		flag(s);
 	}
@@ -259,17 +265,20 @@ check_integer(struct scan *s, const struct scan_text *t, const char *word)
 	int r = parse_u64_n(digits, n, hex ? 16 : 10, &v);
 
 	if (!hex && n > 1 && digits[0] == '0') {
-		emit_error(s->emit, here(t), "", "the number %s begins with 0 and would be read as decimal: "
-		    "write \"%s\" in quotes for octal permissions, or leave the 0 out", quote(word),
-		    quote(word));
+		emit_error(s->emit, here(t), "",
+		    "the number %s begins with 0 and would be read as decimal: "
+		    "write \"%s\" in quotes for octal permissions, or leave the 0 out",
+		    quote(word), quote(word));
 		flag(s);
 	} else if (r < 0 || v > most + negative) {
 		if (r == 0 && !digits[n] && v <= INT64_MAX)
-			emit_error(s->emit, here(t), "", "the number %s would be cut to 32 bits: write %sL, "
-			    "or a string such as \"5G\"", quote(word), quote(word));
+			emit_error(s->emit, here(t), "",
+			    "the number %s would be cut to 32 bits: write %sL, "
+			    "or a string such as \"5G\"",
+			    quote(word), quote(word));
 		else
-			emit_error(s->emit, here(t), "", "the number %s is larger than haul can count",
-			    quote(word));
+			emit_error(s->emit, here(t), "",
+			    "the number %s is larger than haul can count", quote(word));
 		flag(s);
 	}
 }
@@ -314,7 +323,8 @@ scan_number(struct scan *s, struct scan_text *t)
 	const char *start = t->at;
 	AUTO_FREE char *word = NULL;
 
-	while (t->at < t->end && (isalnum((unsigned char)*t->at) || strchr("+-._", *t->at)) && *t->at)
+	while (
+	    t->at < t->end && (isalnum((unsigned char)*t->at) || strchr("+-._", *t->at)) && *t->at)
 		t->at++;
 	word = xstrndup(start, MIN((size_t)(t->at - start), (size_t)200));
 	if (!is_integer(word) && !is_float(word))
@@ -345,7 +355,8 @@ scan_name(struct scan *s, struct scan_text *t)
 	if (l->state == SCAN_WANT_VALUE || l->state == SCAN_WANT_FIRST) {
 		if (text_equal_nocase(start, n, "true") || text_equal_nocase(start, n, "false"))
 			return take_value(s, t, start, n);
-		return bad_value(s, t, "is neither true, false, a number nor a string: put it in quotes");
+		return bad_value(
+		    s, t, "is neither true, false, a number nor a string: put it in quotes");
 	}
 	if (l->open == '(' || l->open == '[')
 		return bad(s, t, "a word follows a value of a list without a comma between them");
@@ -391,13 +402,13 @@ scan_close(struct scan *s, struct scan_text *t)
 	if (!want)
 		return bad_token(s, t, t->at, 1, "closes nothing");
 	if (*t->at != want) {
-		(void)snprintf(text, sizeof text, "closes the %c of line %u, which needs a %c", l->open,
-		    l->at.line, want);
+		(void)snprintf(text, sizeof text, "closes the %c of line %u, which needs a %c",
+		    l->open, l->at.line, want);
 		return bad_token(s, t, t->at, 1, text);
 	}
 	if (l->state == SCAN_WANT_VALUE && l->open != '{') {
-		(void)snprintf(text, sizeof text, "a comma stands before %c: no comma follows the last entry",
-		    want);
+		(void)snprintf(text, sizeof text,
+		    "a comma stands before %c: no comma follows the last entry", want);
 		return bad(s, t, text);
 	}
 	if (l->state == SCAN_WANT_VALUE || l->state == SCAN_WANT_ASSIGN)
@@ -420,8 +431,9 @@ scan_separator(struct scan *s, struct scan_text *t)
 			return bad_token(s, t, t->at, 1, "stands where no key is before it");
 		l->state = SCAN_WANT_VALUE;
 	} else if (!after) {
-		return bad_token(s, t, t->at, 1, group ? "stands where a key or a value is expected"
-						       : "stands where a value is expected");
+		return bad_token(s, t, t->at, 1,
+		    group ? "stands where a key or a value is expected"
+			  : "stands where a value is expected");
 	} else if (group) {
 		l->state = SCAN_WANT_NAME;
 	} else if (c == ',') {
@@ -506,7 +518,8 @@ scan_token(struct scan *s, struct scan_text *t)
 	default:
 		break;
 	}
-	return bad_token(s, t, t->at, MAX(utf8_length((const unsigned char *)t->at, (size_t)(t->end - t->at)), 1U),
+	return bad_token(s, t, t->at,
+	    MAX(utf8_length((const unsigned char *)t->at, (size_t)(t->end - t->at)), 1U),
 	    "has no meaning here");
 }
 
@@ -533,12 +546,13 @@ scan_finish(struct scan *s)
 	const struct scan_level *l = top(s);
 
 	if (s->depth > 0) {
-		emit_error(s->emit, l->at, "", "syntax error: the %c here is never closed", l->open);
+		emit_error(
+		    s->emit, l->at, "", "syntax error: the %c here is never closed", l->open);
 		return false;
 	}
 	if (l->state == SCAN_WANT_ASSIGN || l->state == SCAN_WANT_VALUE) {
-		emit_error(s->emit, l->key_at, "", "syntax error: the file ends where the value of %s is expected",
-		    l->key);
+		emit_error(s->emit, l->key_at, "",
+		    "syntax error: the file ends where the value of %s is expected", l->key);
 		return false;
 	}
 	return true;

@@ -33,15 +33,17 @@ is_secret(const struct setting *row, const char *text)
 const char *
 secret_refuse(const struct setting *row, struct where at, const char *text)
 {
-	bool file = row->id == JOB_USER || row->id == JOB_HEADER || row->id == HOST_HEADER;
+	bool proxy = row->id == JOB_PROXY || row->id == HOST_PROXY;
 
 	if (!(at.file->command_line || at.file->world_readable) || !is_secret(row, text))
 		return NULL;
 	if (at.file->command_line)
-		return file ? "is a secret, and everyone can see a command line: give @FILE"
-			    : "has a password, and everyone can see a command line: put it into a configuration file";
-	return file ? "is a secret in a file that everyone can read: chmod o-r the file, or give \"@FILE\""
-		    : "has a password in a file that everyone can read: chmod o-r the file";
+		return proxy ? "has a password, and everyone can see a command line: "
+			       "put it into a configuration file"
+			     : "is a secret, and everyone can see a command line: give @FILE";
+	return proxy ? "has a password in a file that everyone can read: chmod o-r the file"
+		     : "is a secret in a file that everyone can read: chmod o-r the file, "
+		       "or give \"@FILE\"";
 }
 
 /* RFC 9110 section 5: a token, a colon, a value. */
@@ -67,8 +69,8 @@ refuse_header(const char *text)
 
 /* inside: the file of an @FILE, whose line-th line this is; NULL: no file. */
 static void
-put_header(struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text,
-    const char *inside, unsigned line)
+put_header(struct check *c, struct draft *d, const struct setting *row, struct where at,
+    const char *text, const char *inside, unsigned line)
 {
 	const char *why = refuse_header(text);
 
@@ -79,7 +81,8 @@ put_header(struct check *c, struct draft *d, const struct setting *row, struct w
 	if (!why)
 		draft_put_text(d, row, at, text);
 	else if (inside)
-		emit_error(c->emit, at, d->label, "%s (line %u of \"%s\") %s", row->name, line, quote(inside), why);
+		emit_error(c->emit, at, d->label, "%s (line %u of \"%s\") %s", row->name, line,
+		    quote(inside), why);
 	else
 		check_tell(c, d, row, at, why);
 }
@@ -96,12 +99,14 @@ read_secret(struct check *c, const struct draft *d, const struct setting *row, s
 	if (!*name)
 		check_tell(c, d, row, at, "has no file name behind @");
 	else if (source_read(path, CONF_SECRET_FILE_MAX, ret, &world, &why) < 0)
-		emit_error(c->emit, at, d->label, "%s \"@%s\" cannot be read: %s", row->name, quote(path), why);
+		emit_error(c->emit, at, d->label, "%s \"@%s\" cannot be read: %s", row->name,
+		    quote(path), why);
 	else if (buf_len(ret) && memchr(buf_bytes(ret), 0, buf_len(ret)))
-		emit_error(c->emit, at, d->label, "%s \"@%s\" is no text file", row->name, quote(path));
+		emit_error(
+		    c->emit, at, d->label, "%s \"@%s\" is no text file", row->name, quote(path));
 	else if (world)
-		emit_error(c->emit, at, d->label, "%s \"@%s\" can be read by everyone: chmod o-r it", row->name,
-		    quote(path));
+		emit_error(c->emit, at, d->label,
+		    "%s \"@%s\" can be read by everyone: chmod o-r it", row->name, quote(path));
 	else {
 		*buf_reserve(ret, 1) = '\0';
 		return (char *)buf_bytes(ret);
@@ -126,8 +131,8 @@ next_line(char **at)
 }
 
 void
-secret_put_header(struct check *c, struct draft *d, const struct setting *row, struct where at,
-    const char *text)
+secret_put_header(
+    struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
 {
 	AUTO_BUF struct buf content = { 0 };
 	char *rest, *line;
@@ -145,8 +150,8 @@ secret_put_header(struct check *c, struct draft *d, const struct setting *row, s
 }
 
 void
-secret_put_user(struct check *c, struct draft *d, const struct setting *row, struct where at,
-    const char *text)
+secret_put_user(
+    struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
 {
 	AUTO_BUF struct buf content = { 0 };
 	const char *why = NULL;

@@ -11,7 +11,11 @@ static const struct {
 	const char *name;
 	bool list;
 } sections[] = {
-	{ "daemon", false }, { "defaults", false }, { "hosts", true }, { "groups", true }, { "jobs", true },
+	{ "daemon", false },
+	{ "defaults", false },
+	{ "hosts", true },
+	{ "groups", true },
+	{ "jobs", true },
 };
 
 static void
@@ -29,9 +33,11 @@ tell_section(struct check *c, struct where at, const char *name)
 		}
 	}
 	if (near)
-		emit_error(c->emit, at, "", "unknown section \"%s\": did you mean \"%s\"?", quote(name), near);
+		emit_error(c->emit, at, "", "unknown section \"%s\": did you mean \"%s\"?",
+		    quote(name), near);
 	else
-		emit_error(c->emit, at, "", "unknown section \"%s\": there are daemon, defaults, hosts, groups and jobs",
+		emit_error(c->emit, at, "",
+		    "unknown section \"%s\": there are daemon, defaults, hosts, groups and jobs",
 		    quote(name));
 }
 
@@ -49,9 +55,11 @@ sections_check(struct check *c, const struct tree *t)
 		if (k == ARRAY_SIZE(sections))
 			tell_section(c, tree_place(t, s), name);
 		else if (sections[k].list && !config_setting_is_list(s))
-			emit_error(c->emit, tree_place(t, s), "", "%s must be a list of groups: ( { ... }, { ... } )", name);
+			emit_error(c->emit, tree_place(t, s), "",
+			    "%s must be a list of groups: ( { ... }, { ... } )", name);
 		else if (!sections[k].list && !config_setting_is_group(s))
-			emit_error(c->emit, tree_place(t, s), "", "%s must be a group: { ... }", name);
+			emit_error(
+			    c->emit, tree_place(t, s), "", "%s must be a group: { ... }", name);
 	}
 }
 
@@ -59,7 +67,8 @@ sections_check(struct check *c, const struct tree *t)
 static const config_setting_t *
 find_section(const struct tree *t, const char *name, int type)
 {
-	const config_setting_t *s = config_setting_get_member(config_root_setting(&t->config), name);
+	const config_setting_t *s =
+	    config_setting_get_member(config_root_setting(&t->config), name);
 
 	return s && config_setting_type(s) == type ? s : NULL;
 }
@@ -76,18 +85,20 @@ put_plain(struct check *c, struct draft *d, const struct setting *row, struct wh
 		if (row->type == TYPE_BOOL)
 			draft_put_number(d, row, at, config_setting_get_bool(s) ? 1 : 0);
 		else
-			emit_error(c->emit, at, d->label, "%s is true or false: it must be %s", row->name, want);
+			emit_error(c->emit, at, d->label, "%s is true or false: it must be %s",
+			    row->name, want);
 		break;
 	case CONFIG_TYPE_INT:
 	case CONFIG_TYPE_INT64:
 		check_number(c, d, row, at, config_setting_get_int64(s));
 		break;
 	case CONFIG_TYPE_FLOAT:
-		emit_error(c->emit, at, d->label, "%s is a number with a point: it must be %s%s", row->name, want,
-		    row->type == TYPE_ENUM ? ", in quotes" : "");
+		emit_error(c->emit, at, d->label, "%s is a number with a point: it must be %s%s",
+		    row->name, want, row->type == TYPE_ENUM ? ", in quotes" : "");
 		break;
 	default:
-		emit_error(c->emit, at, d->label, "%s is a list or a group: it must be %s", row->name, want);
+		emit_error(c->emit, at, d->label, "%s is a list or a group: it must be %s",
+		    row->name, want);
 		break;
 	}
 }
@@ -99,7 +110,8 @@ put_list(struct check *c, struct draft *d, const struct setting *row, const stru
 	const config_setting_t *s;
 
 	if (config_setting_length(list) == 0)
-		check_tell(c, d, row, tree_place(t, list), "is an empty list: leave the key out instead");
+		check_tell(
+		    c, d, row, tree_place(t, list), "is an empty list: leave the key out instead");
 	for (unsigned i = 0; (s = config_setting_get_elem(list, i)); i++) {
 		if (config_setting_type(s) == CONFIG_TYPE_STRING)
 			check_text(c, d, row, tree_place(t, s), config_setting_get_string(s));
@@ -121,9 +133,11 @@ put_setting(struct check *c, struct draft *d, const struct setting *row, const s
 		} else {
 			AUTO_FREE char *want = setting_wanted(row);
 
-			emit_error(c->emit, at, d->label, "%s is a string: it must be %s, without quotes", row->name, want);
+			emit_error(c->emit, at, d->label,
+			    "%s is a string: it must be %s, without quotes", row->name, want);
 		}
-	} else if (row->type == TYPE_LIST && (type == CONFIG_TYPE_LIST || type == CONFIG_TYPE_ARRAY)) {
+	} else if (row->type == TYPE_LIST &&
+	    (type == CONFIG_TYPE_LIST || type == CONFIG_TYPE_ARRAY)) {
 		put_list(c, d, row, t, s);
 	} else {
 		put_plain(c, d, row, at, s);
@@ -132,12 +146,14 @@ put_setting(struct check *c, struct draft *d, const struct setting *row, const s
 
 /* One group of keys; what is in the draft already gives way. */
 static void
-read_keys(struct check *c, struct draft *d, const struct tree *t, const config_setting_t *group, bool defaults)
+read_keys(struct check *c, struct draft *d, const struct tree *t, const config_setting_t *group,
+    bool defaults)
 {
 	const config_setting_t *s;
 
 	for (unsigned i = 0; (s = config_setting_get_elem(group, i)); i++) {
-		const struct setting *row = check_key(c, d, tree_place(t, s), config_setting_name(s), defaults);
+		const struct setting *row =
+		    check_key(c, d, tree_place(t, s), config_setting_name(s), defaults);
 
 		if (!row)
 			continue;
@@ -175,7 +191,8 @@ begin_entry(struct check *c, struct draft *d, enum setting_scope scope, const st
 	char label[160];
 
 	if (!config_setting_is_group(s)) {
-		emit_error(c->emit, tree_place(t, s), "", "%s[%u] is no group: { key = value; ... }", section, i);
+		emit_error(c->emit, tree_place(t, s), "",
+		    "%s[%u] is no group: { key = value; ... }", section, i);
 		return false;
 	}
 	(void)config_setting_lookup_string(s, scope == SCOPE_HOST ? "match" : "name", &name);
@@ -209,7 +226,8 @@ sections_read_groups(struct check *c, const struct tree *t, struct buf *ret)
 		}
 		first = seen_add(&c->groups, name->text, name->at);
 		if (first)
-			emit_error(c->emit, name->at, d.label, "name is that of another group (%s)", quote_place(*first));
+			emit_error(c->emit, name->at, d.label, "name is that of another group (%s)",
+			    quote_place(*first));
 		draft_pack(&d, &spec);
 		conf_put_spec(ret, CONF_GROUP, &spec);
 	}

@@ -118,7 +118,8 @@ source_read(const char *path, size_t max, struct buf *ret, bool *ret_world, cons
 		return fd;
 	/* A byte more than it says it has, so that growth meanwhile is noticed. */
 	room = MIN((size_t)MAX(st.st_size, 0), max) + 1;
-	n = fd_read_full(fd, buf_reserve(ret, room), room);
+	/* And room for a newline and a NUL behind it without another copy. */
+	n = fd_read_full(fd, buf_reserve(ret, room + 2), room);
 	if (n < 0) {
 		*ret_why = strerror((int)-n);
 		return (int)n;

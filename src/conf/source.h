@@ -41,7 +41,7 @@ char *source_dir_of(const char *path);
  * *ret_why = a short reason (static or strerror's).  ret_world (may be NULL):
  * everyone can read it.
  */
-int source_read(const char *path, size_t max, struct buf *ret, bool *ret_world, const char **ret_why)
-    MUST_CHECK;
+int source_read(const char *path, size_t max, struct buf *ret, bool *ret_world,
+    const char **ret_why) MUST_CHECK;
 /* The same test without reading. */
 int source_probe(const char *path, bool *ret_world, const char **ret_why) MUST_CHECK;

@@ -2,6 +2,7 @@
 #include "daemon/show_json.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -12,6 +13,8 @@
 
 struct show_json {
 	struct outlet out;
+	char **ended; /* owned array: the members of each job's "end", by id - 1 */
+	uint64_t n_ended;
 	uint64_t counts[_JOB_STATE_MAX], bytes;
 };
 
@@ -30,6 +33,9 @@ show_json_free(struct show_json *s)
 	if (!s)
 		return;
 	outlet_done(&s->out);
+	for (uint64_t i = 0; i < s->n_ended; i++)
+		free(s->ended[i]);
+	free(s->ended);
 	free(s);
 }
 
@@ -145,17 +151,36 @@ put_receipt(struct json *w, const struct job_receipt *r)
 	json_end_object(w);
 }
 
+/* Keeps the members for the list in the order given. */
+static void
+remember(struct show_json *s, const struct job *j, const char *members, size_t n)
+{
+	if (j->id > s->n_ended) {
+		uint64_t size = MAX(j->id, s->n_ended * 2);
+
+		s->ended = xrealloc(s->ended, size * sizeof(s->ended[0]));
+		memset(s->ended + s->n_ended, 0, (size - s->n_ended) * sizeof(s->ended[0]));
+		s->n_ended = size;
+	}
+	s->ended[j->id - 1] = xstrndup(members, n);
+}
+
 void
 show_json_end(struct show_json *s, const struct job *j, const struct job_receipt *r)
 {
+	AUTO_BUF struct buf b = { 0 };
 	struct json w;
 
 	s->counts[j->state]++;
 	s->bytes += j->published;
-	begin(s, &w, "end");
+	json_init(&w, &b);
+	json_begin_object(&w);
 	put_outcome(&w, j);
 	put_receipt(&w, r);
-	end(s, &w);
+	json_end_object(&w);
+	remember(s, j, (const char *)buf_bytes(&b) + 1, buf_len(&b) - 2);
+	buf_printf(outlet_buf(&s->out), "{\"event\":\"end\",%s}\n", s->ended[j->id - 1]);
+	outlet_push(&s->out);
 }
 
 void
@@ -164,9 +189,10 @@ show_json_finish(struct show_json *s, const struct engine *e, uint64_t ms, const
 	struct json w;
 
 	for (uint64_t i = 0; i < engine_count(e); i++) {
-		begin(s, &w, "job");
-		put_outcome(&w, engine_job(e, i));
-		end(s, &w);
+		const struct job *j = engine_job(e, i);
+
+		if (j->id <= s->n_ended && s->ended[j->id - 1])
+			buf_printf(outlet_buf(&s->out), "{\"event\":\"job\",%s}\n", s->ended[j->id - 1]);
 		outlet_finish(&s->out);
 	}
 	begin(s, &w, "summary");

@@ -7,7 +7,10 @@
 void
 cursor_init(struct cursor *c, const void *data, size_t n)
 {
-	*c = (struct cursor){ .at = data, .end = n ? (const uint8_t *)data + n : data };
+	/* Nothing may come with NULL, with which one cannot count. */
+	const uint8_t *at = n ? data : (const void *)"";
+
+	*c = (struct cursor){ .at = at, .end = at + n };
 }
 
 void

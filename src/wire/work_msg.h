@@ -3,7 +3,8 @@
  *
  * Down: WORK_HELLO first; TASK starts a task under the message's id; FRONT
  * tells a following task how far its input has come; PUBLISH lets a task that
- * answered READY go on; CANCEL stops one (it still answers RESULT).
+ * answered READY go on; CANCEL stops one (it still answers RESULT); PING asks
+ * for a PONG.
  * Up: WORK_HELLO first; PROGRESS now and then; READY once from a task that was
  * told to wait before publishing; RESULT exactly once, the task's last word.
  *
@@ -40,9 +41,11 @@ enum work_msg_type {
 	WORK_FRONT = 101,    /* down: struct front_msg */
 	WORK_PUBLISH = 102,  /* down: empty */
 	WORK_CANCEL = 103,   /* down: empty */
+	WORK_PING = 104,     /* down: empty, id 0: does the worker's loop turn? */
 	WORK_PROGRESS = 110, /* up: struct progress_msg */
 	WORK_READY = 111,    /* up: struct result_msg, code 0 */
 	WORK_RESULT = 112,   /* up: struct result_msg */
+	WORK_PONG = 113,     /* up: empty, id 0 */
 };
 
 enum task_kind {

@@ -6,7 +6,9 @@
 #include <limits.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -68,11 +70,56 @@ has_dotdot(const char *path)
 	return false;
 }
 
+/* One component: 0 and *fd moved on to it, or -errno. */
+static int
+walk_step(int *fd, const char *name, dev_t dev)
+{
+	struct stat st;
+	int next = openat(*fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (next < 0 && errno == ENOTDIR && fstatat(*fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISLNK(st.st_mode))
+		return -ELOOP;
+	if (next < 0)
+		return -errno;
+	fd_close(fd);
+	*fd = next;
+	if (fstat(next, &st) < 0)
+		return -errno;
+	return st.st_dev == dev ? 0 : -EXDEV;
+}
+
+int
+dirs_walk(int root_fd, const char *path)
+{
+	AUTO_CLOSE int fd = openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char name[NAME_MAX + 1];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	while (*path) {
+		size_t n = strcspn(path, "/");
+		int r = 0;
+
+		if (n >= sizeof name)
+			return -ENAMETOOLONG;
+		memcpy(name, path, n);
+		name[n] = '\0';
+		if (n && !text_equal(name, "."))
+			r = walk_step(&fd, name, st.st_dev);
+		if (r < 0)
+			return r;
+		path += n + (path[n] == '/');
+	}
+	return TAKE_FD(fd);
+}
+
 static int
 open_beneath(int fd, const char *path)
 {
 	struct open_how how = {
-		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW,
+		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV |
 		    RESOLVE_NO_MAGICLINKS,
 	};
@@ -81,6 +128,8 @@ open_beneath(int fd, const char *path)
 	do { /* EAGAIN: something was renamed meanwhile, the kernel could not be sure */
 		r = syscall(SYS_openat2, fd, path, &how, sizeof how);
 	} while (r < 0 && (errno == EINTR || errno == EAGAIN));
+	if (r < 0 && errno == ENOSYS)
+		return dirs_walk(fd, path);
 	return r < 0 ? -errno : (int)r;
 }
 

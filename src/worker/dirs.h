@@ -48,5 +48,9 @@ void dirs_forget(struct dirs *d, struct dir *dir);
 int dir_open_haul(struct dir *dir) MUST_CHECK;
 void dir_unref(struct dir *dir); /* NULL is fine */
 
+/* What openat2() does, step by step, for kernels before 5.6 and valgrind: path
+ * has no "..".  A new descriptor, or -errno. */
+int dirs_walk(int root_fd, const char *path) MUST_CHECK;
+
 /* True for one component that is no ".", ".." and fits in a directory. */
 bool name_is_safe(const char *name);

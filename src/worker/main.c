@@ -7,9 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -20,19 +18,6 @@
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "unknown"
 #endif
-
-/* The page is a help, not a need: without one the worker works as well. */
-static struct work_page *
-map_page(void)
-{
-	struct stat st;
-	void *p;
-
-	if (fstat(WORK_FD_PAGE, &st) < 0 || st.st_size < (off_t)sizeof(struct work_page))
-		return NULL;
-	p = mmap(NULL, sizeof(struct work_page), PROT_READ | PROT_WRITE, MAP_SHARED, WORK_FD_PAGE, 0);
-	return p == MAP_FAILED ? NULL : p;
-}
 
 /* The second line beside the end of the request pipe: it also ends a worker that
  * is deep in a slice.  A parent that died before this call shows as another one. */
@@ -65,5 +50,5 @@ main(int argc, char **argv)
 	die_with_parent();
 	(void)sigaction(SIGPIPE, &ignore, NULL); /* cannot fail for a valid signal */
 	/* Not exit(): the sync lane may be in a call that does not end soon. */
-	_exit(worker_run(WORK_FD_IN, WORK_FD_OUT, map_page()));
+	_exit(worker_run(WORK_FD_IN, WORK_FD_OUT, worker_map_page()));
 }

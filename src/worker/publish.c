@@ -190,6 +190,7 @@ rename_failed(struct publish *p, const struct publish_file *f, int err)
 		fail_exists(p, f);
 		break;
 	case EISDIR:
+	case ENOTEMPTY: /* the directory that the file itself is in */
 		result_set(&p->result, RESULT_PATH_REFUSED, "%s is a directory", path);
 		break;
 	case EXDEV:
@@ -227,9 +228,6 @@ rename_files(struct publish *p)
 		}
 	}
 	p->renamed = true;
-	if (p->unlink_name) /* a left-over is swept later */
-		(void)unlinkat(p->files[p->n_files - 1].haul_fd, p->unlink_name, 0);
-	fd_close(&p->unlink_fd);
 }
 
 static bool
@@ -290,6 +288,16 @@ sync_dirs(struct lane *lane, struct publish **all, unsigned n)
 		}
 }
 
+/* The packed file goes last: until the target is durable it is all there is. */
+static void
+unlink_packed(struct publish *p)
+{
+	if (has_failed(p) || !p->unlink_name)
+		return;
+	(void)unlinkat(p->files[p->n_files - 1].haul_fd, p->unlink_name, 0); /* else swept later */
+	fd_close(&p->unlink_fd);
+}
+
 void
 publish_batch(struct lane *lane, struct publish **all, unsigned n)
 {
@@ -303,6 +311,8 @@ publish_batch(struct lane *lane, struct publish **all, unsigned n)
 		rename_files(all[i]);
 	}
 	sync_dirs(lane, all, n);
+	for (unsigned i = 0; i < n; i++)
+		unlink_packed(all[i]);
 }
 
 void

@@ -246,6 +246,8 @@ task_tell_progress(struct task *t, uint64_t now)
 	p = progress_now(t);
 	if (p.in == t->told.in && p.out == t->told.out && p.flushed == t->told.flushed)
 		return false;
+	if (buf_len(&t->env->frames) > FRAMES_MAX)
+		return true; /* hauld does not read: it will hear of it later */
 	if (now - t->told_ns < progress_interval_ms(t) * NSEC_PER_MSEC)
 		return true;
 	work_put_progress(&t->env->frames, t->id, &p);

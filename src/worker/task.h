@@ -31,6 +31,7 @@ enum {
 	PROGRESS_FLUSH_MS = 50,       /* the same when what hauld waits for is flushed */
 	EXPANSION_GRACE = 1 << 20,    /* input that max-expansion counts at least */
 	COPY_PIECE = 8 << 20,
+	FRAMES_MAX = 256 << 10,       /* unread answers, above it no PROGRESS is added */
 };
 
 struct task;

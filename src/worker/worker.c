@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -141,6 +143,9 @@ on_message(struct worker *w, const struct message *m)
 	case WORK_PUBLISH:
 	case WORK_CANCEL:
 		return on_order(w, m);
+	case WORK_PING:
+		work_put_empty(&w->env.frames, 0, WORK_PONG);
+		return 0;
 	default:
 		return -EPROTO;
 	}
@@ -390,4 +395,16 @@ worker_run(int fd_in, int fd_out, struct work_page *page)
 	if (idle)
 		free(w);
 	return r == -EPIPE ? 0 : 1;
+}
+
+struct work_page *
+worker_map_page(void)
+{
+	struct stat st;
+	void *p;
+
+	if (fstat(WORK_FD_PAGE, &st) < 0 || st.st_size < (off_t)sizeof(struct work_page))
+		return NULL;
+	p = mmap(NULL, sizeof(struct work_page), PROT_READ | PROT_WRITE, MAP_SHARED, WORK_FD_PAGE, 0);
+	return p == MAP_FAILED ? NULL : p;
 }

@@ -21,5 +21,8 @@ enum {
  * are made non-blocking and stay the caller's. */
 int worker_run(int fd_in, int fd_out, struct work_page *page);
 
+/* The page on WORK_FD_PAGE.  It is a help, not a need: NULL when there is none. */
+struct work_page *worker_map_page(void);
+
 /* For tests of the pool: called when a slice of a task starts; NULL otherwise. */
 extern void (*worker_test_hook)(uint64_t id, const struct task_msg *t);

@@ -60,6 +60,7 @@ download_free(struct download *d)
 	assert(!d->transfer && !pool_task_is_busy(&d->main) && !pool_task_is_busy(&d->hash));
 	part_free(d->part);
 	dest_dir_unref(d->dir);
+	dest_dir_unref(d->keep_dir);
 	list_remove(&d->link);
 	list_remove(&d->touched);
 	list_remove(&d->waiting);
@@ -79,6 +80,17 @@ destination_exists(const struct download *d)
 	return 0;
 }
 
+/* The directories that the job writes to, made when they are missing. */
+static bool
+open_directories(struct download *d, struct result *why)
+{
+	const char *keep = spec_string(d->job->spec, JOB_KEEP_DOWNLOAD);
+
+	if (!d->dir && !roots_get_dir(d->engine->roots, d->output, &d->dir, &d->name, why))
+		return false;
+	return !keep || d->keep_dir || roots_get_dir(d->engine->roots, keep, &d->keep_dir, &d->keep_name, why);
+}
+
 /* Before the network: may the file be made, and is it there already? */
 static bool
 prepare_destination(struct download *d)
@@ -86,7 +98,7 @@ prepare_destination(struct download *d)
 	struct result why = { 0 };
 	int there;
 
-	if (!d->dir && !roots_get_dir(d->engine->roots, d->output, &d->dir, &d->name, &why)) {
+	if (!open_directories(d, &why)) {
 		attempt_failed(d, &why);
 		return false;
 	}
@@ -233,6 +245,12 @@ url_is_at_origin(const struct download *d)
 	    url_parse(d->url, &now, &why) == 0 && url_same_origin(&origin, &now);
 }
 
+static uint64_t
+least_limit(uint64_t a, uint64_t b)
+{
+	return !a ? b : !b ? a : MIN(a, b);
+}
+
 static void
 fetch(struct download *d)
 {
@@ -257,6 +275,7 @@ fetch(struct download *d)
 	d->host = engine_host_spec(d->engine, d->host_name);
 	req.host = d->host;
 	req.at_origin = url_is_at_origin(d);
+	req.limit_rate = least_limit(d->rate.limit, d->engine->rate.limit);
 	req.has_digest = work_has_digest(d);
 	req.has_codec = spec_number(d->job->spec, JOB_DECOMPRESS) != CODEC_OFF;
 	d->transfer = transfer_start(d->engine->xfer, &req, &transfer_ops, d);
@@ -438,17 +457,17 @@ static void
 clean_up(struct download *d)
 {
 	d->cleaning = true;
-	if (pool_task_is_busy(&d->main))
+	if (pool_task_is_busy(&d->main) && !d->discarding)
 		pool_cancel(&d->main);
 	if (pool_task_is_busy(&d->hash))
 		pool_cancel(&d->hash);
 	if (pool_task_is_busy(&d->main) || pool_task_is_busy(&d->hash))
 		return;
-	if (d->part) {
+	d->discarding = d->part != NULL;
+	if (d->discarding)
 		work_discard(d);
-		return;
-	}
-	conclude(d);
+	else
+		conclude(d);
 }
 
 static void
@@ -522,7 +541,9 @@ download_check_hold(struct download *d)
 	}
 	if (d->part && dirty_is_full(d->engine->dirty, part_dir(d->part)->dev)) {
 		d->held_disk = true;
-		work_front(d, false); /* with what is to be written back */
+		if (!work_is_started(d))
+			work_start(d, true); /* someone must write back */
+		work_front(d, false);
 		engine_release_in(d->engine, DISK_LOOK_MS);
 	}
 	set_held(d);

@@ -74,8 +74,8 @@ struct download {
 	bool locked, checked, network;
 	struct transfer *transfer; /* until its on_done */
 	struct part *part;         /* owned */
-	struct dest_dir *dir;      /* ref */
-	const char *name;          /* borrowed from output */
+	struct dest_dir *dir, *keep_dir; /* refs; keep_dir: of keep-download */
+	const char *name, *keep_name;    /* borrowed from the spec */
 	struct pool_task main;     /* hash, decode, publish; also copy, check, discard */
 	struct pool_task hash;     /* the digest of the download, beside a decoder */
 	bool split, hash_ok, main_ready, whole, codec_must_prove;
@@ -88,7 +88,7 @@ struct download {
 	uint64_t fresh;          /* bytes since the rate was asked */
 	uint64_t held_until_ms;  /* by a rate; 0: not held */
 	bool held_disk, held;
-	bool cleaning;
+	bool cleaning, discarding; /* after a failure: see clean_up() */
 	enum verdict verdict;
 	struct result result;    /* of the attempt */
 	uint64_t retry_after_ms, retry_at_ms;

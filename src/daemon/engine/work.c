@@ -127,9 +127,16 @@ work_copy(struct download *d)
 }
 
 static void
-on_discarded(const struct result_msg *r UNUSED, void *arg)
+on_discarded(const struct result_msg *r, void *arg)
 {
-	work_discarded(arg);
+	struct download *d = arg;
+
+	if (r->result.code != RESULT_OK) { /* there is no worker at all */
+		dest_dir_unlink(d->dir, part_name(d->part));
+		dest_dir_unlink(d->dir, part_out_name(d->part));
+	}
+	part_free(TAKE_PTR(d->part));
+	work_discarded(d);
 }
 
 static const struct pool_task_ops discard_ops = { .on_result = on_discarded };
@@ -142,8 +149,8 @@ work_discard(struct download *d)
 
 	m.part = text_of(part_name(d->part));
 	m.out = text_of(part_out_name(d->part));
+	part_seal(d->part);
 	pool_submit(d->engine->pool, &d->main, &m, false, &discard_ops, d);
-	part_free(TAKE_PTR(d->part));
 }
 
 /* ---- Verify, unpack, publish ---------------------------------------------- */
@@ -269,20 +276,6 @@ fill_task(struct download *d, struct task_msg *m, bool follow)
 	};
 }
 
-/* Where the packed file is kept: a place beneath the roots, or nowhere. */
-static void
-fill_keep(struct download *d, struct task_msg *m)
-{
-	const char *path = spec_string(d->job->spec, JOB_KEEP_DOWNLOAD), *root, *rel, *slash;
-
-	if (!path || !roots_split(d->engine->roots, path, &root, &rel))
-		return;
-	slash = strrchr(rel, '/');
-	m->keep.root = text_of(root);
-	m->keep.dir = (struct text){ rel, slash ? (size_t)(slash - rel) : 0 };
-	m->keep.name = text_of(slash ? slash + 1 : rel);
-}
-
 /* A digest of the download is computed beside a decoder by another worker:
  * two CPUs, one pass each over pages that are hot. */
 void
@@ -295,7 +288,8 @@ work_start(struct download *d, bool follow)
 	bool heavy = follow || d->job->received > PART_WRITE_MAX;
 
 	fill_task(d, &m, follow);
-	fill_keep(d, &m);
+	if (d->keep_dir)
+		m.keep = place_of(d->keep_dir, d->keep_name);
 	m.url_name = text_of(url_name);
 	m.n_in = digests_of(d->job->spec, JOB_CHECKSUM, m.in);
 	m.n_out = digests_of(d->job->spec, JOB_CHECKSUM_OUTPUT, m.out_digest);
@@ -339,6 +333,7 @@ work_input_is_whole(struct download *d)
 {
 	scheduler_to_verify(d->engine->scheduler, &d->entry->ticket);
 	d->whole = true;
+	part_seal(d->part);
 	d->job->phase = codec_of(d) == CODEC_OFF ? PHASE_VERIFY : PHASE_DECOMPRESS;
 	if (work_is_started(d))
 		work_front(d, true);

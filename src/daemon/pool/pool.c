@@ -100,7 +100,8 @@ give(struct worker_proc *w, struct pool_task *t)
 		loop_timer_set(&p->check_timer, CHECK_MS);
 	t->worker = w;
 	list_append(&w->tasks, &t->link);
-	w->n_tasks++;
+	if (!w->n_tasks++)
+		w->heard_ms = clock_now_ms();
 	w->n_heavy += t->heavy;
 	w->exclusive |= t->alone;
 	buf_append(out, buf_bytes(&t->message), buf_len(&t->message));
@@ -278,20 +279,37 @@ on_message(const struct message *m, void *worker)
 	struct worker_proc *w = worker;
 	struct pool *p = w->pool;
 	struct pool_task *t;
+	int r;
 
 	if (!w->greeted) {
 		if (work_get_hello(m) < 0)
 			return -EPROTO;
 		w->greeted = true;
-		p->start_failures = 0;
 		return 0;
 	}
 	if (w->reason)
 		return 0; /* we killed it: its word does not count any more */
+	w->heard_ms = clock_now_ms();
+	w->pinged = false;
+	if (m->type == WORK_PONG)
+		return m->len ? -EPROTO : 0;
 	t = map_find(&p->by_id, hash_u64(m->id), &m->id);
 	if (m->version != WORK_PROTO || !t || t->worker != w)
 		return -EPROTO;
-	return on_answer(t, m);
+	r = on_answer(t, m);
+	if (r == 0) {
+		w->answered = true;
+		p->start_failures = 0;
+	}
+	return r;
+}
+
+/* A task that killed its two, or one that saw so many die unnamed that it must
+ * be the cause. */
+static bool
+is_lost(const struct pool_task *t)
+{
+	return t->strikes >= POOL_STRIKES || t->deaths >= POOL_DEATHS;
 }
 
 /* The task that was named when the worker died is charged; all are given out
@@ -307,7 +325,7 @@ on_dead(struct worker_proc *w)
 	list_init(&orphans);
 	p->n_workers--;
 	list_remove(&w->link);
-	if (!w->greeted)
+	if (!w->answered && !w->culprit)
 		p->start_failures++;
 	(void)child_status_to_string(w->status, how, sizeof how);
 	if (!p->stopping)
@@ -321,13 +339,14 @@ on_dead(struct worker_proc *w)
 			t->strikes++;
 			t->alone = true;
 		}
-		list_append(t->strikes >= POOL_STRIKES || t->cancelled ? &orphans : &p->waiting, &t->link);
+		t->deaths++;
+		list_append(is_lost(t) || t->cancelled ? &orphans : &p->waiting, &t->link);
 	}
 	worker_proc_free(w);
 	while (!list_empty(&orphans)) {
 		t = LIST_FIRST(&orphans, struct pool_task, link);
 		list_remove(&t->link);
-		if (t->strikes >= POOL_STRIKES)
+		if (is_lost(t))
 			fail_task(t, RESULT_WORKER_CRASHED, text);
 		else
 			fail_task(t, RESULT_CANCELLED, "cancelled");
@@ -335,6 +354,26 @@ on_dead(struct worker_proc *w)
 	loop_defer(p->loop, &p->assign);
 	if (p->stopping && !p->n_workers)
 		loop_defer(p->loop, &p->stopped);
+}
+
+/* A slice that does not end, or a loop that does not turn between slices: a
+ * worker that was stopped stands in neither. */
+static void
+check_worker(struct pool *p, struct worker_proc *w, uint64_t now_ns)
+{
+	uint64_t limit = p->options.slice_timeout_ms, silent = now_ns / NSEC_PER_MSEC - w->heard_ms;
+
+	if (!w->n_tasks || w->doomed || !w->chan)
+		return;
+	if (worker_proc_slice_ms(w, now_ns) > limit) {
+		worker_proc_kill(w, "it made no progress");
+	} else if (w->pinged && silent > limit) {
+		worker_proc_kill(w, "it does not answer");
+	} else if (!w->pinged && silent > limit / 2) {
+		w->pinged = true;
+		w->heard_ms = clock_now_ms();
+		work_put_empty(chan_out(w->chan), 0, WORK_PING);
+	}
 }
 
 /* Only while there are tasks: idle costs nothing (I10). */
@@ -348,8 +387,7 @@ on_check(void *arg)
 
 	LIST_FOREACH(w, &p->workers, struct worker_proc, link) {
 		busy |= w->n_tasks > 0;
-		if (worker_proc_slice_ms(w, now) > p->options.slice_timeout_ms)
-			worker_proc_kill(w, "it made no progress");
+		check_worker(p, w, now);
 	}
 	if (busy)
 		loop_timer_set(&p->check_timer, CHECK_MS);

@@ -18,7 +18,10 @@
 struct pool;
 struct worker_proc;
 
-enum { POOL_STRIKES = 2 }; /* workers a task may kill */
+enum {
+	POOL_STRIKES = 2, /* workers a task may kill */
+	POOL_DEATHS = 8,  /* workers that may die around it, whoever is to blame */
+};
 
 struct pool_options {
 	const char *worker_path;    /* of hauld-worker; borrowed */
@@ -44,7 +47,7 @@ struct pool_task {
 	uint64_t id;           /* 0: not in the pool */
 	struct buf message;    /* owned: TASK as it is sent again after a crash */
 	struct front_msg front, sent;
-	unsigned strikes;
+	unsigned strikes, deaths;
 	bool heavy;            /* more than a small file: counts for the balance */
 	bool follow, publish, cancelled, alone;
 	const struct pool_task_ops *ops;

@@ -21,6 +21,9 @@ struct worker_proc {
 	struct list tasks;   /* struct pool_task */
 	unsigned n_tasks, n_heavy;
 	bool greeted;        /* its HELLO came */
+	bool answered;       /* and something about a task: it is a worker */
+	bool pinged;         /* asked whether its loop turns, no answer yet */
+	uint64_t heard_ms;   /* when its last message came, or the ping left */
 	bool exclusive;      /* runs one suspected task alone */
 	bool doomed;         /* killed by us, or at its end: gets no more tasks */
 	const char *reason;  /* why we killed it; static */

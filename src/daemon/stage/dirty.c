@@ -190,7 +190,7 @@ dirty_wants_flush(const struct dirty *d, dev_t dev, bool durable)
 	if (!fs)
 		return false;
 	if (durable)
-		return fs->bytes > DURABLE_FLUSH;
+		return fs->bytes > MIN((uint64_t)DURABLE_FLUSH, limit_of(d, fs) / 2);
 	/* Before the speed is known a little is flushed, to learn it. */
 	return fs->bytes > (fs->speed > 0 || d->limit ? limit_of(d, fs) / 2 : MIN(d->ceiling / 2, (uint64_t)DIRTY_START * 6));
 }

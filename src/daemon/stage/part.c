@@ -154,6 +154,13 @@ part_new(struct stage *s, struct dest_dir *dir, uint64_t job_id, unsigned genera
 }
 
 void
+part_seal(struct part *p)
+{
+	part_stop(p);
+	fd_close(&p->fd);
+}
+
+void
 part_free(struct part *p)
 {
 	if (!p)

@@ -46,6 +46,9 @@ bool part_new(struct stage *s, struct dest_dir *dir, uint64_t job_id, unsigned g
  * through it, part_set_inode() tells what was made. */
 struct part *part_plan(struct stage *s, struct dest_dir *dir, uint64_t job_id, unsigned generation);
 void part_set_inode(struct part *p, uint64_t inode);
+/* Nothing more will be written: the descriptor goes, so that the last to let
+ * go of the blocks, when the file is unlinked, is a worker and not the loop. */
+void part_seal(struct part *p);
 /* The descriptor goes; the file stays (worker or part_discard removes it). */
 void part_free(struct part *p);
 /* Appends n bytes behind the last ones. Callbacks may come from in here or

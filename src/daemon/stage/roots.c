@@ -133,16 +133,6 @@ find_root(const struct roots *r, const char *path, const char **ret_rel)
 	return best;
 }
 
-bool
-roots_split(const struct roots *r, const char *path, const char **ret_root, const char **ret_rel)
-{
-	struct root *root = find_root(r, path, ret_rel);
-
-	if (root)
-		*ret_root = root->path;
-	return root != NULL;
-}
-
 /* One component below dir, through no link and no mount point. */
 static int
 open_beneath(int dir, const char *rel, uint64_t flags)
@@ -156,7 +146,9 @@ open_beneath(int dir, const char *rel, uint64_t flags)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Opens one component, making it when it is missing. */
+/* Opens one component, making it when it is missing.  main() has set the umask
+ * to 022, so the mode is what is asked; a setgid directory hands its bit and
+ * group on (mkdir(2)), down to the part files. */
 static int
 open_or_make(int dir, const char *name, mode_t mode)
 {
@@ -166,15 +158,7 @@ open_or_make(int dir, const char *name, mode_t mode)
 		return fd;
 	if (mkdirat(dir, name, mode) < 0 && errno != EEXIST)
 		return -errno;
-	fd = open_beneath(dir, name, O_PATH | O_DIRECTORY);
-	/* The umask must not decide who may pass: DESIGN 5 says 0755. */
-	if (fd >= 0 && fchmodat(dir, name, mode, 0) < 0 && errno != EPERM) {
-		int err = errno;
-
-		fd_close(&fd);
-		return -err;
-	}
-	return fd;
+	return open_beneath(dir, name, O_PATH | O_DIRECTORY);
 }
 
 /* The directory of rel[0..n), each missing part made with 0755. */
@@ -282,6 +266,12 @@ dest_dir_unref(struct dest_dir *d)
 {
 	if (d)
 		d->refs--;
+}
+
+void
+dest_dir_unlink(struct dest_dir *d, const char *name)
+{
+	(void)unlinkat(d->haul_fd, name, 0); /* the sweep will find what stays */
 }
 
 void

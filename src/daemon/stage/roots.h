@@ -40,9 +40,9 @@ bool roots_add(struct roots *r, const char *path, struct result *why);
  */
 bool roots_get_dir(struct roots *r, const char *path, struct dest_dir **ret, const char **ret_name,
     struct result *why);
-/* The root and the rest of a path, without touching the disk: for messages. */
-bool roots_split(const struct roots *r, const char *path, const char **ret_root, const char **ret_rel);
 struct dest_dir *dest_dir_ref(struct dest_dir *d);
+/* Removes a file of .haul/, as the last resort when no worker can. */
+void dest_dir_unlink(struct dest_dir *d, const char *name);
 /* The .haul/ of a directory without users goes with roots_tidy(). */
 void dest_dir_unref(struct dest_dir *d);
 /* Removes what is not in use: to be called now and then, and at the end. */

@@ -2,10 +2,13 @@
 #include "daemon/xfer/curl_glue.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -23,6 +26,8 @@ struct glue_socket {
 	curl_socket_t fd;
 	unsigned want; /* what curl waits for */
 	bool held;
+	int real;      /* -1, or the socket itself while `fd` is the idle one */
+	CURL *easy;    /* that libcurl named with it last: of HTTP/1 its transfer */
 };
 
 struct curl_glue {
@@ -31,6 +36,10 @@ struct curl_glue {
 	const struct curl_glue_ops *ops;
 	void *arg;
 	struct map sockets; /* by fd */
+	struct map by_easy; /* the same by the transfer they serve */
+	int idle[2];        /* a socket that never has anything to read, and its peer */
+	struct glue_socket *stopped; /* in the running call */
+	uint64_t call_ms;
 	struct loop_timer timer;
 	struct loop_deferred now;   /* a timeout of 0 ms */
 	struct loop_deferred drain; /* completions left over from the last turn */
@@ -43,10 +52,78 @@ socket_has_fd(const void *item, const void *key)
 	return ((const struct glue_socket *)item)->fd == *(const curl_socket_t *)key;
 }
 
+static bool
+socket_has_easy(const void *item, const void *key)
+{
+	return ((const struct glue_socket *)item)->easy == key;
+}
+
+/*
+ * CURLINFO_ACTIVESOCKET knows nothing before a transfer has ended (7.88), so
+ * the handle that comes with a socket is remembered: good for HTTP/1, where a
+ * socket has one transfer at a time, and only used for that.
+ */
+static void
+set_easy(struct glue_socket *s, CURL *easy)
+{
+	struct map *m = &s->glue->by_easy;
+	struct glue_socket *other;
+
+	if (s->easy == easy)
+		return;
+	if (s->easy)
+		(void)map_remove(m, hash_u64((uintptr_t)s->easy), s->easy);
+	s->easy = easy;
+	if (!easy)
+		return;
+	other = map_remove(m, hash_u64((uintptr_t)easy), easy); /* a resolver's, a losing address's */
+	if (other)
+		other->easy = NULL;
+	s->easy = easy;
+	map_add(m, hash_u64((uintptr_t)easy), s);
+}
+
+static struct glue_socket *
+find_by_easy(const struct curl_glue *g, CURL *easy)
+{
+	return map_find(&g->by_easy, hash_u64((uintptr_t)easy), easy);
+}
+
 static struct glue_socket *
 find_socket(struct curl_glue *g, curl_socket_t fd)
 {
 	return map_find(&g->sockets, hash_u64((uint64_t)fd), &fd);
+}
+
+/*
+ * libcurl 7.88 goes on receiving while poll(2) says that a socket is readable,
+ * up to 101 buffers in one call, and afterwards comes back by a timer of its
+ * own (transfer.c, readwrite_data: maxloops, comeback).  Taking the event away
+ * would neither keep a call short nor hold a transfer.  So a socket that must
+ * rest changes places with one that never has anything to read.
+ *
+ * Events are only ever changed while the real one is in its place.
+ */
+static void
+put_to_rest(struct glue_socket *s)
+{
+	if (s->real >= 0)
+		return;
+	s->real = fcntl(s->fd, F_DUPFD_CLOEXEC, 3);
+	if (s->real >= 0 && dup3(s->glue->idle[0], s->fd, O_CLOEXEC) < 0)
+		fd_close(&s->real);
+}
+
+static void
+wake_up(struct glue_socket *s)
+{
+	if (s->glue->stopped == s)
+		s->glue->stopped = NULL;
+	if (s->real < 0)
+		return;
+	if (dup3(s->real, s->fd, O_CLOEXEC) < 0)
+		fatal(1, "cannot give a socket its number back: %m");
+	fd_close(&s->real);
 }
 
 static void
@@ -81,8 +158,12 @@ static void
 action(struct curl_glue *g, curl_socket_t fd, int events)
 {
 	int running;
-	CURLMcode rc = curl_multi_socket_action(g->multi, fd, events, &running);
+	CURLMcode rc;
 
+	g->call_ms = clock_now_ms();
+	rc = curl_multi_socket_action(g->multi, fd, events, &running);
+	if (g->stopped)
+		wake_up(g->stopped); /* its event is still asked for and comes again */
 	g->ops->on_delivered(g->arg);
 	if (rc != CURLM_OK && rc != CURLM_BAD_SOCKET) {
 		/* The multi is of no use any more (curl_multi_socket_action(3)). */
@@ -111,6 +192,8 @@ on_timeout(void *arg)
 static void
 forget_socket(struct curl_glue *g, struct glue_socket *s)
 {
+	wake_up(s);
+	set_easy(s, NULL);
 	(void)map_remove(&g->sockets, hash_u64((uint64_t)s->fd), &s->fd);
 	loop_io_done(&s->io);
 	free(s);
@@ -119,7 +202,7 @@ forget_socket(struct curl_glue *g, struct glue_socket *s)
 /* CURLMOPT_SOCKETFUNCTION: may come at any time and for curl's own descriptors
  * too.  Never fails: an error would abort every transfer. */
 static int
-socket_cb(CURL *easy UNUSED, curl_socket_t fd, int what, void *arg, void *sockp UNUSED)
+socket_cb(CURL *easy, curl_socket_t fd, int what, void *arg, void *sockp UNUSED)
 {
 	struct curl_glue *g = arg;
 	struct glue_socket *s = find_socket(g, fd);
@@ -133,12 +216,16 @@ socket_cb(CURL *easy UNUSED, curl_socket_t fd, int what, void *arg, void *sockp 
 		s = NEW(struct glue_socket);
 		s->glue = g;
 		s->fd = fd;
+		s->real = -1;
 		loop_io_init(&s->io, g->loop, fd, "socket", on_socket, s);
 		map_add(&g->sockets, hash_u64((uint64_t)fd), s);
 	}
 	s->want = (what & CURL_POLL_IN ? LOOP_READ : 0U) | (what & CURL_POLL_OUT ? LOOP_WRITE : 0U);
-	if (!s->held)
-		loop_io_set(&s->io, s->want);
+	set_easy(s, easy);
+	if (s->held)
+		return 0;
+	wake_up(s);
+	loop_io_set(&s->io, s->want);
 	return 0;
 }
 
@@ -157,11 +244,20 @@ timer_cb(CURLM *multi UNUSED, long timeout_ms, void *arg)
 	return 0;
 }
 
-/* curl's own sockets are not close-on-exec in this version (STYLE 4.1). */
+/*
+ * curl's own sockets are not close-on-exec in this version (STYLE 4.1).  The
+ * receive buffer of a limited transfer is small (arg: bytes, 0: the kernel's
+ * choice), for what the kernel takes has crossed the network already.
+ */
 static curl_socket_t
-open_socket_cb(void *arg UNUSED, curlsocktype purpose UNUSED, struct curl_sockaddr *a)
+open_socket_cb(void *arg, curlsocktype purpose UNUSED, struct curl_sockaddr *a)
 {
-	return socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol);
+	int fd = socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol);
+	int size = (int)(intptr_t)arg;
+
+	if (fd >= 0 && size && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size) < 0)
+		log_debug("SO_RCVBUF: %m"); /* the limit holds all the same */
+	return fd;
 }
 
 /* The event goes before the descriptor does: epoll knows open files. */
@@ -207,7 +303,9 @@ close_multi(struct curl_glue *g)
 		free(s);
 	}
 	map_done(&g->sockets);
+	map_done(&g->by_easy);
 	map_init(&g->sockets, socket_has_fd);
+	map_init(&g->by_easy, socket_has_easy);
 }
 
 static void
@@ -228,7 +326,10 @@ curl_glue_new(struct loop *l, const struct curl_glue_ops *ops, void *arg)
 	g->loop = l;
 	g->ops = ops;
 	g->arg = arg;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, g->idle) < 0)
+		fatal(1, "cannot make a pair of sockets: %m");
 	map_init(&g->sockets, socket_has_fd);
+	map_init(&g->by_easy, socket_has_easy);
 	loop_timer_init(&g->timer, l, "curl timer", on_timeout, g);
 	loop_deferred_init(&g->now, "curl timeout", on_timeout, g);
 	loop_deferred_init(&g->drain, "curl completions", drain, g);
@@ -244,14 +345,18 @@ curl_glue_free(struct curl_glue *g)
 		return;
 	close_multi(g);
 	map_done(&g->sockets);
+	map_done(&g->by_easy);
 	loop_undefer(&g->broken);
 	loop_timer_done(&g->timer);
+	fd_close(&g->idle[0]);
+	fd_close(&g->idle[1]);
 	free(g);
 }
 
 int
-curl_glue_add(struct curl_glue *g, CURL *easy)
+curl_glue_add(struct curl_glue *g, CURL *easy, int receive_window)
 {
+	(void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, (void *)(intptr_t)receive_window);
 	(void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket_cb);
 	(void)curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket_cb);
 	(void)curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, g);
@@ -267,20 +372,45 @@ curl_glue_remove(struct curl_glue *g, CURL *easy)
 		log_err("libcurl did not let a handle go: %s", curl_multi_strerror(rc));
 }
 
-void
-curl_glue_hold(struct curl_glue *g, curl_socket_t fd, bool held)
+bool
+curl_glue_hold(struct curl_glue *g, CURL *easy, bool held)
 {
-	struct glue_socket *s = find_socket(g, fd);
+	struct glue_socket *s = find_by_easy(g, easy);
 
 	if (!s || s->held == held)
-		return;
+		return s != NULL;
 	s->held = held;
+	wake_up(s);
 	loop_io_set(&s->io, held ? 0 : s->want);
+	if (held)
+		put_to_rest(s);
+	return true;
 }
 
 void
-curl_glue_kick(struct curl_glue *g, curl_socket_t fd)
+curl_glue_kick(struct curl_glue *g, CURL *easy)
 {
-	if (find_socket(g, fd))
-		action(g, fd, CURL_CSELECT_IN);
+	struct glue_socket *s = find_by_easy(g, easy);
+
+	if (s)
+		action(g, s->fd, CURL_CSELECT_IN);
+}
+
+void
+curl_glue_stop(struct curl_glue *g, CURL *easy)
+{
+	struct glue_socket *s = find_by_easy(g, easy);
+
+	/* One at a time: the others of this call stop when they are asked again. */
+	if (!s || s->held || g->stopped)
+		return;
+	put_to_rest(s);
+	if (s->real >= 0)
+		g->stopped = s;
+}
+
+uint64_t
+curl_glue_call_ms(const struct curl_glue *g)
+{
+	return g->call_ms;
 }

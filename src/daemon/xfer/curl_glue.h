@@ -27,12 +27,21 @@ struct curl_glue_ops {
 struct curl_glue *curl_glue_new(struct loop *l, const struct curl_glue_ops *ops, void *arg);
 /* All handles must have been removed. */
 void curl_glue_free(struct curl_glue *g);
-/* Sets what every handle needs from the glue and adds it: 0 or -EIO. */
-int curl_glue_add(struct curl_glue *g, CURL *easy);
+/* Sets what every handle needs from the glue and adds it: 0 or -EIO.
+ * receive_window: bytes the kernel may take ahead of us; 0: its own choice. */
+int curl_glue_add(struct curl_glue *g, CURL *easy, int receive_window);
 /* Not from inside a curl callback. */
 void curl_glue_remove(struct curl_glue *g, CURL *easy);
-/* Takes the events of a socket away, or gives them back. */
-void curl_glue_hold(struct curl_glue *g, curl_socket_t fd, bool held);
+/*
+ * The socket of an HTTP/1 transfer: its events are taken away, or given back.
+ * While it is held libcurl receives nothing from it, whatever its timers do.
+ * False: there is no socket now.
+ */
+bool curl_glue_hold(struct curl_glue *g, CURL *easy, bool held);
 /* After holding: what TLS has read from the socket already makes no event.
  * Not from inside a curl callback. */
-void curl_glue_kick(struct curl_glue *g, curl_socket_t fd);
+void curl_glue_kick(struct curl_glue *g, CURL *easy);
+/* From inside a curl callback: no more from its socket in this call. */
+void curl_glue_stop(struct curl_glue *g, CURL *easy);
+/* clock_now_ms() at the start of the running call into libcurl. */
+uint64_t curl_glue_call_ms(const struct curl_glue *g);

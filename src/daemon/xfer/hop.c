@@ -2,7 +2,7 @@
 #include "daemon/xfer/hop.h"
 
 #include <curl/curl.h>
-#include <stddef.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/url.h"
@@ -49,6 +49,9 @@ hop_target(const char *from, const char *location, struct result *why)
 	struct url old, new;
 	const char *reason;
 
+	/* curl_url(3) mends what it can ("http:///x"); an absolute url must be one. */
+	if (location[strcspn(location, ":/?#")] == ':' && url_parse(location, &new, &reason) < 0)
+		return refuse(why, reason, NULL);
 	if (!target)
 		return refuse(why, "its Location is not a url", NULL);
 	if (url_parse(target, &new, &reason) < 0)

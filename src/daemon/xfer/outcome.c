@@ -54,6 +54,8 @@ static const struct {
 	{ CURLE_SSL_CLIENTCERT, RESULT_TLS, "%s asks for a client certificate" },
 	{ CURLE_URL_MALFORMAT, RESULT_UNSUPPORTED, "libcurl does not take the url for %s" },
 	{ CURLE_OPERATION_TIMEDOUT, RESULT_TIMEOUT, "no connection to %s within connect-timeout" },
+	/* What libcurl says of a header line above 100 KiB. */
+	{ CURLE_OUT_OF_MEMORY, RESULT_PROTOCOL, "the header of %s is larger than libcurl takes" },
 	{ CURLE_NOT_BUILT_IN, RESULT_UNSUPPORTED, "libcurl was built without what %s needs" },
 };
 

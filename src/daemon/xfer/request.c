@@ -9,13 +9,20 @@
 
 /* curl's write callback is never larger than 16 KiB, but fewer and larger
  * recv() calls pay (BASELINE, finding 1). */
-enum { RECEIVE_BUFFER = 512 * 1024 };
+enum { RECEIVE_BUFFER = 512 * 1024, RECEIVE_LEAST = 16 * 1024 };
 
 struct curl_slist *
 request_common_headers(void)
 {
 	/* The bytes as they are: ranges, digests and lengths are about those. */
 	return curl_slist_append(NULL, "Accept-Encoding: identity");
+}
+
+/* A limited transfer takes small bites, so that it can be held in time. */
+static long
+receive_buffer(uint64_t limit)
+{
+	return limit && limit / 64 < RECEIVE_BUFFER ? (long)MAX(limit / 64, (uint64_t)RECEIVE_LEAST) : RECEIVE_BUFFER;
 }
 
 /* What is the same for every request.  Each option has its reason in
@@ -25,7 +32,6 @@ apply_fixed(CURL *easy)
 {
 	(void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	(void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* cancel never waits for getaddrinfo */
-	(void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
 	(void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	(void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	(void)curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
@@ -151,6 +157,7 @@ request_apply(CURL *easy, const struct transfer_request *req, const char *defaul
 
 	apply_fixed(easy);
 	apply_times(easy, req->spec);
+	(void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, receive_buffer(req->limit_rate));
 	(void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, state->error);
 	if (curl_easy_setopt(easy, CURLOPT_URL, req->url) != CURLE_OK)
 		r = -ENOMEM;

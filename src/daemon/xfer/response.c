@@ -62,16 +62,21 @@ response_done(struct response *r)
 static int
 fail(struct response *r, const char *why)
 {
-	if (!r->malformed)
-		r->malformed = why;
+	r->malformed = r->malformed ? r->malformed : why;
 	return -EPROTO;
+}
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
 }
 
 /* token of RFC 9110 5.6.2 */
 static bool
 is_token_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) ||
 	    (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
@@ -115,7 +120,7 @@ next_member(struct span *list, struct span *ret)
 	if (comma)
 		*list = (struct span){ comma + 1, list->len - n - 1 };
 	else
-		*list = (struct span){ NULL, 0 };
+		list->at = NULL;
 	return true;
 }
 
@@ -235,6 +240,19 @@ is_opaque_tag(struct span s)
 	return true;
 }
 
+/* Keeps the value of a field that may come once, or several times the same. */
+static void
+keep_once(struct response *r, struct span value, unsigned seen, unsigned clash, char **field)
+{
+	if (!(r->seen & seen))
+		*field = value.len ? xstrndup(value.at, value.len) : NULL;
+	else if (!*field || strlen(*field) != value.len || memcmp(*field, value.at, value.len) != 0)
+		r->seen |= clash;
+	r->seen |= seen;
+	if (r->seen & clash)
+		free(TAKE_PTR(*field));
+}
+
 static void
 take_etag(struct response *r, struct span value)
 {
@@ -242,21 +260,13 @@ take_etag(struct response *r, struct span value)
 
 	if (weak)
 		value = (struct span){ value.at + 2, value.len - 2 };
-	if (!is_opaque_tag(value))
-		weak = true;
-	if (r->seen & SEEN_ETAG) {
-		if (!r->etag || strlen(r->etag) != value.len || weak != r->etag_weak ||
-		    memcmp(r->etag, value.at, value.len) != 0)
-			r->seen |= CLASH_ETAG;
-	} else if (value.len && value.len <= RESPONSE_ETAG_MAX) {
-		r->etag = xstrndup(value.at, value.len);
-		r->etag_weak = weak;
-	}
-	r->seen |= SEEN_ETAG;
-	if (r->seen & CLASH_ETAG) {
-		free(TAKE_PTR(r->etag));
-		r->etag_weak = false;
-	}
+	weak = weak || !is_opaque_tag(value);
+	if (r->seen & SEEN_ETAG && r->etag_weak != weak)
+		r->seen |= CLASH_ETAG;
+	if (value.len > RESPONSE_ETAG_MAX)
+		value.len = 0;
+	keep_once(r, value, SEEN_ETAG, CLASH_ETAG, &r->etag);
+	r->etag_weak = r->etag && weak;
 }
 
 static void
@@ -283,28 +293,20 @@ take_own_date(struct response *r, struct span value)
 static void
 take_location(struct response *r, struct span value)
 {
-	if (value.len > RESPONSE_LOCATION_MAX) {
+	if (value.len > RESPONSE_LOCATION_MAX)
 		(void)fail(r, "its Location is longer than 8 KiB");
-		return;
-	}
-	if (!(r->seen & SEEN_LOCATION))
-		r->location = value.len ? xstrndup(value.at, value.len) : NULL;
-	else if (!r->location || strlen(r->location) != value.len ||
-	    memcmp(r->location, value.at, value.len) != 0)
-		r->seen |= CLASH_LOCATION;
-	r->seen |= SEEN_LOCATION;
-	if (r->seen & CLASH_LOCATION)
-		free(TAKE_PTR(r->location));
+	else
+		keep_once(r, value, SEEN_LOCATION, CLASH_LOCATION, &r->location);
 }
 
 /* "bytes 0-99/200", "bytes 0-99/" "*", "bytes *" "/200"; RFC 9110 14.4. */
 static struct content_range
 parse_range(struct span s)
 {
-	static const struct content_range bad = { .kind = RANGE_BAD };
-	struct content_range ret = { .kind = RANGE_PART, .total = UINT64_MAX };
-	const char *slash, *dash;
+	const struct content_range bad = { .kind = RANGE_BAD };
+	struct content_range ret = { .total = UINT64_MAX };
 	struct span part, total;
+	const char *slash, *dash;
 
 	if (s.len < 6 || !span_equal((struct span){ s.at, 6 }, "bytes "))
 		return bad;
@@ -316,15 +318,15 @@ parse_range(struct span s)
 	total = (struct span){ slash + 1, s.len - part.len - 1 };
 	if (!span_equal(total, "*") && !parse_offset(total, &ret.total))
 		return bad;
-	if (span_equal(part, "*")) {
-		ret.kind = RANGE_UNSATISFIED;
+	ret.kind = span_equal(part, "*") ? RANGE_UNSATISFIED : RANGE_PART;
+	if (ret.kind == RANGE_UNSATISFIED)
 		return ret.total == UINT64_MAX ? bad : ret;
-	}
 	dash = memchr(part.at, '-', part.len);
 	if (!dash || !parse_offset((struct span){ part.at, (size_t)(dash - part.at) }, &ret.start) ||
-	    !parse_offset((struct span){ dash + 1, (size_t)(slash - dash - 1) }, &ret.end))
+	    !parse_offset((struct span){ dash + 1, (size_t)(slash - dash - 1) }, &ret.end) ||
+	    ret.start > ret.end || ret.end >= ret.total)
 		return bad;
-	return ret.start <= ret.end && ret.end < ret.total ? ret : bad;
+	return ret;
 }
 
 static void
@@ -397,12 +399,6 @@ take_field(struct response *r, struct span line)
 	return r->malformed ? -EPROTO : 0;
 }
 
-static bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
 /* "HTTP/1.1 200 Fine", and libcurl's "HTTP/2 200 "; RFC 9112 section 4. */
 static int
 take_status_line(struct response *r, struct span line)
@@ -431,20 +427,17 @@ take_status_line(struct response *r, struct span line)
 static int
 take_line(struct response *r, struct span line)
 {
-	switch (r->state) {
-	case RESPONSE_START:
+	if (r->state == RESPONSE_IN_BODY)
+		return 0;
+	if (r->state == RESPONSE_START)
 		return take_status_line(r, line);
-	case RESPONSE_ENDED:
+	if (r->state == RESPONSE_ENDED) {
 		if (line.len < 5 || memcmp(line.at, "HTTP/", 5) != 0)
 			return 0; /* a trailer of an empty body */
-		/* No trailer's name has a "/", and behind a body there is no answer. */
-		if (r->status >= 200 && r->chunked)
+		/* No trailer's name has a "/", and behind a success no answer follows. */
+		if (r->status >= 200 && r->status < 300)
 			return fail(r, "it has a status line among its trailers");
 		return take_status_line(r, line);
-	case RESPONSE_FIELDS:
-		break;
-	case RESPONSE_IN_BODY:
-		return 0;
 	}
 	if (line.len == 0) {
 		r->state = RESPONSE_ENDED;
@@ -454,9 +447,7 @@ take_line(struct response *r, struct span line)
 		return take_field(r, line);
 	/* RFC 9112 5.2 lets us unfold; but libcurl does not, and must read the
 	 * fields that frame the body as we do. */
-	if (!r->foldable)
-		return fail(r, "a header that matters is folded over several lines");
-	return 0;
+	return r->foldable ? 0 : fail(r, "a header that matters is folded over several lines");
 }
 
 int
@@ -476,10 +467,9 @@ response_line(struct response *r, const char *data, size_t n)
 		line.len--;
 	if (line.len && line.at[line.len - 1] == '\r')
 		line.len--;
-	if (line.len && memchr(line.at, '\0', line.len))
-		return fail(r, "a header line has a NUL byte");
-	if (line.len && (memchr(line.at, '\r', line.len) || memchr(line.at, '\n', line.len)))
-		return fail(r, "a header line has a line end inside");
+	for (size_t i = 0; i < line.len; i++)
+		if (line.at[i] == '\0' || line.at[i] == '\r' || line.at[i] == '\n')
+			return fail(r, "a header line has a NUL byte or a line end inside");
 	return take_line(r, line);
 }
 
@@ -494,8 +484,7 @@ response_body_started(struct response *r)
 bool
 response_is_final(const struct response *r)
 {
-	return r->status >= 200 &&
-	    (r->state == RESPONSE_ENDED || r->state == RESPONSE_IN_BODY);
+	return r->status >= 200 && r->state >= RESPONSE_ENDED;
 }
 
 int64_t
@@ -508,17 +497,6 @@ response_retry_after(const struct response *r, int64_t now_s)
 	return MAX(wait, r->retry_after_s);
 }
 
-static int
-month_of(const char *s)
-{
-	static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-
-	for (int i = 0; i < 12; i++)
-		if (memcmp(names + 3 * i, s, 3) == 0)
-			return i;
-	return -1;
-}
-
 /*
  * Matches s against a form: D a digit of the day, d the same or a blank, NNN a
  * month's name, Y year, h m s time; everything else stands for itself.
@@ -526,6 +504,7 @@ month_of(const char *s)
 static bool
 match_date(const char *s, size_t n, const char *form, struct tm *ret)
 {
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 	struct tm t = { 0 };
 
 	if (strlen(form) != n)
@@ -541,9 +520,11 @@ match_date(const char *s, size_t n, const char *form, struct tm *ret)
 				return false;
 			*field = *field * 10 + MAX(v, 0);
 		} else if (form[i] == 'N') {
-			t.tm_mon = month_of(s + i);
-			if (t.tm_mon < 0)
+			const char *at = memmem(months, sizeof months - 1, s + i, 3);
+
+			if (!at || (at - months) % 3)
 				return false;
+			t.tm_mon = (int)(at - months) / 3;
 			i += 2;
 		} else if (s[i] != form[i]) {
 			return false;
@@ -557,33 +538,27 @@ static bool
 is_date(const struct tm *t)
 {
 	static const int lengths[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-	int year = t->tm_year;
-	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+	bool leap = t->tm_year % (t->tm_year % 100 ? 4 : 400) == 0;
 	int days = lengths[t->tm_mon] + (t->tm_mon == 1 && leap);
 
-	return year >= 1970 && t->tm_mday >= 1 && t->tm_mday <= days && t->tm_hour <= 23 &&
+	return t->tm_year >= 1970 && t->tm_mday >= 1 && t->tm_mday <= days && t->tm_hour <= 23 &&
 	    t->tm_min <= 59 && t->tm_sec <= 60;
 }
 
-/* The length of a day's name at s that "," or " " follows; 0: none. */
+/* The length of the day's name that s begins with, whole or its first three
+ * letters; 0: none. */
 static size_t
-day_name(const char *s, size_t n, bool *ret_long)
+day_name(const char *s, size_t n)
 {
 	static const char *const names[] = { "Monday", "Tuesday", "Wednesday", "Thursday",
 		"Friday", "Saturday", "Sunday" };
+	size_t len = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		size_t len = strlen(names[i]);
-
-		if (n > len && memcmp(s, names[i], len) == 0) {
-			*ret_long = true;
+	while (len < n && s[len] != ',' && s[len] != ' ')
+		len++;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if ((len == 3 || len == strlen(names[i])) && memcmp(s, names[i], len) == 0)
 			return len;
-		}
-		if (n > 3 && memcmp(s, names[i], 3) == 0 && (s[3] == ',' || s[3] == ' ')) {
-			*ret_long = false;
-			return 3;
-		}
-	}
 	return 0;
 }
 
@@ -608,17 +583,14 @@ full_year(int two_digits, int64_t now_s)
 int64_t
 http_date_parse(const char *s, size_t n, int64_t now_s)
 {
-	bool long_name = false;
-	size_t day = day_name(s, n, &long_name);
+	size_t day = day_name(s, n);
 	struct tm t;
 
-	if (!day)
-		return -1;
 	s += day;
 	n -= day;
-	if (long_name && match_date(s, n, ", DD-NNN-YY hh:mm:ss GMT", &t))
+	if (day > 3 && match_date(s, n, ", DD-NNN-YY hh:mm:ss GMT", &t))
 		t.tm_year = full_year(t.tm_year, now_s);
-	else if (long_name || (!match_date(s, n, ", DD NNN YYYY hh:mm:ss GMT", &t) &&
+	else if (day != 3 || (!match_date(s, n, ", DD NNN YYYY hh:mm:ss GMT", &t) &&
 			      !match_date(s, n, " NNN dD hh:mm:ss YYYY", &t)))
 		return -1;
 	if (!is_date(&t))

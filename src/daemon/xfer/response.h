@@ -4,9 +4,10 @@
  * the file: it takes "12abc" for 12 and the last of two lengths.  transfer.c
  * feeds this parser; complete.c judges by it; hop.c reads Location.
  *
- * A status line begins anew, so that of 1xx answers, proxies' answers and
- * authentication rounds only the last one counts.  Lines behind the end of the
- * header are trailers and are ignored.
+ * A status line begins anew, so that of 1xx answers and authentication rounds
+ * only the last one counts (a proxy's answer to CONNECT must not come here:
+ * CURLOPT_SUPPRESS_CONNECT_HEADERS).  Lines behind the end of the header are
+ * trailers and are ignored.
  *
  * Sources: RFC 9110 (fields), RFC 9112 (HTTP/1.1 messages).
  */

@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
-#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,35 +12,25 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/url.h"
-#include "daemon/xfer/ca.h"
-#include "daemon/xfer/curl_glue.h"
 #include "daemon/xfer/hop.h"
+#include "daemon/xfer/identity.h"
 #include "daemon/xfer/outcome.h"
 #include "daemon/xfer/request.h"
 
 enum {
+	CALL_MS = 5,             /* that a call into libcurl may go on receiving */
 	DISCARD_MAX = 64 * 1024, /* of a body that is not the file, to keep the connection */
-	FREE_HANDLES_MAX = 64,
-};
-
-/* A pool of connections for one TLS identity. */
-struct identity {
-	struct list link;
-	struct xfer *xfer;
-	char *key; /* owned: what makes it different */
-	struct ca_store *store; /* borrowed from xfer->ca; NULL: no https yet */
-	struct curl_glue *glue;
+	WINDOW_LEAST = 32 * 1024, /* receive buffers of limited transfers */
+	WINDOW_MOST = 1024 * 1024,
 };
 
 struct xfer {
 	struct loop *loop;
 	struct xfer_options options;
-	struct ca *ca;
+	struct ca *ca;             /* owned */
 	struct curl_slist *common; /* owned */
 	struct list identities;
 	struct list active; /* struct transfer */
-	CURL *handles[FREE_HANDLES_MAX]; /* owned: reset, ready for use */
-	unsigned n_handles;
 };
 
 struct transfer {
@@ -60,55 +49,12 @@ struct transfer {
 	struct result failure;
 	uint64_t received, discarded;
 	uint64_t started_ms, last_ms; /* last_ms: of the last byte */
-	curl_socket_t held_fd;
 	bool tls, close_notify;
 	bool head_done;  /* on_head was called: the body is the file */
 	bool body_cut;   /* stopped reading a body that is not the file */
 	bool failing;    /* failure is set */
 	bool held, paused;
 };
-
-/* SSL_CTX ex_data would be shared by a connection's later transfers: the
- * transfer that reads to the end of the connection is noted on the SSL. */
-static int ssl_transfer_index = -1;
-
-/* OpenSSL's info callback: an alert that was read (SSL_CTX_set_info_callback(3)). */
-static void
-on_ssl_info(const SSL *ssl, int where, int value)
-{
-	struct transfer *t;
-
-	if (where != SSL_CB_READ_ALERT || (value & 0xff) != SSL_AD_CLOSE_NOTIFY)
-		return;
-	t = SSL_get_ex_data(ssl, ssl_transfer_index);
-	if (t)
-		t->close_notify = true;
-}
-
-static CURLcode
-on_ssl_ctx(CURL *easy UNUSED, void *ctx, void *arg)
-{
-	struct identity *id = arg;
-	X509_STORE *store = id->store ? ca_x509_store(id->store) : NULL;
-
-	if (!store)
-		return CURLE_SSL_CACERT_BADFILE;
-	SSL_CTX_set1_cert_store(ctx, store);
-	SSL_CTX_set_info_callback(ctx, on_ssl_info);
-	return CURLE_OK;
-}
-
-/* Called while the connection is certainly this transfer's. */
-static void
-watch_close_notify(struct transfer *t, bool on)
-{
-	struct curl_tlssessioninfo *tls = NULL;
-
-	if (!t->tls || curl_easy_getinfo(t->easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK || !tls ||
-	    tls->backend != CURLSSLBACKEND_OPENSSL || !tls->internals)
-		return;
-	(void)SSL_set_ex_data(tls->internals, ssl_transfer_index, on ? t : NULL);
-}
 
 static void
 finish(struct transfer *t, struct transfer_report *end)
@@ -191,25 +137,27 @@ on_curl_done(CURL *easy, CURLcode rc, void *arg UNUSED)
 static void
 on_delivered(void *arg)
 {
-	struct identity *id = arg;
+	struct xfer *x = ((struct identity *)arg)->owner;
 
-	if (id->xfer->options.on_delivered)
-		id->xfer->options.on_delivered(id->xfer->options.arg);
+	if (x->options.on_delivered)
+		x->options.on_delivered(x->options.arg);
 }
 
+/* libcurl is of no use any more: all of this identity end, and may be tried
+ * again with a new one. */
 static void
 on_broken(void *arg)
 {
 	struct identity *id = arg;
+	struct xfer *x = id->owner;
 	struct result why = { 0 };
 	struct transfer *t;
 
 	result_set(&why, RESULT_INTERNAL, "libcurl's event interface failed");
-	LIST_FOREACH(t, &id->xfer->active, struct transfer, link)
+	LIST_FOREACH(t, &x->active, struct transfer, link)
 		if (t->identity == id && t->easy) {
 			curl_glue_remove(id->glue, t->easy);
-			curl_easy_cleanup(t->easy);
-			t->easy = NULL;
+			curl_easy_cleanup(TAKE_PTR(t->easy));
 			transfer_fail(t, &why);
 		}
 }
@@ -240,8 +188,8 @@ check_head(struct transfer *t)
 	}
 	t->head_done = true;
 	/* Only a body that ends with its connection: the SSL dies with it. */
-	if (!r->has_length && !r->chunked && r->major < 2)
-		watch_close_notify(t, true);
+	if (t->tls && !r->has_length && !r->chunked && r->major < 2)
+		identity_watch_close_notify(t->easy, &t->close_notify);
 	t->ops->on_head(r, t->arg);
 }
 
@@ -268,6 +216,14 @@ discard(struct transfer *t, size_t n)
 	return CURL_WRITEFUNC_ERROR;
 }
 
+/* The loop is not to be late, and a limit is asked after each bite. */
+static void
+stop_receiving(struct transfer *t)
+{
+	if (t->response.major < 2)
+		curl_glue_stop(t->identity->glue, t->easy);
+}
+
 static size_t
 on_body(char *data, size_t size UNUSED, size_t n, void *arg)
 {
@@ -291,29 +247,16 @@ on_body(char *data, size_t size UNUSED, size_t n, void *arg)
 		return CURL_WRITEFUNC_ERROR;
 	}
 	t->ops->on_body(data, n, t->arg);
+	if (t->req.limit_rate || t->last_ms - curl_glue_call_ms(t->identity->glue) >= CALL_MS)
+		stop_receiving(t);
 	return t->failing ? CURL_WRITEFUNC_ERROR : n;
 }
 
-static CURL *
-handle_get(struct xfer *x)
+/* An eighth of a second at the limit, within reason. */
+static int
+receive_window(uint64_t limit)
 {
-	CURL *easy = x->n_handles ? x->handles[--x->n_handles] : curl_easy_init();
-
-	if (!easy)
-		fatal(1, "no memory for libcurl");
-	return easy;
-}
-
-/* A handle keeps nothing of its last request but warm memory. */
-static void
-handle_put(struct xfer *x, CURL *easy)
-{
-	if (x->n_handles == FREE_HANDLES_MAX) {
-		curl_easy_cleanup(easy);
-		return;
-	}
-	curl_easy_reset(easy);
-	x->handles[x->n_handles++] = easy;
+	return limit && limit / 8 < WINDOW_MOST ? (int)MAX(limit / 8, (uint64_t)WINDOW_LEAST) : 0;
 }
 
 static void
@@ -322,9 +265,9 @@ begin(struct transfer *t)
 	struct xfer *x = t->xfer;
 	struct result why = { 0 };
 
-	t->easy = handle_get(x);
+	t->easy = identity_get_handle(t->identity);
 	if (request_apply(t->easy, &t->req, x->options.default_proxy, x->common, &t->state, &why) < 0) {
-		handle_put(x, TAKE_PTR(t->easy));
+		identity_put_handle(t->identity, TAKE_PTR(t->easy));
 		transfer_fail(t, &why);
 		return;
 	}
@@ -333,13 +276,11 @@ begin(struct transfer *t)
 	(void)curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
 	(void)curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
 	(void)curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
-	if (t->identity->store) {
-		(void)curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
-		(void)curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_DATA, t->identity);
-	}
+	if (t->tls)
+		identity_set_tls(t->identity, t->easy);
 	t->started_ms = t->last_ms = clock_now_ms();
-	if (curl_glue_add(t->identity->glue, t->easy) < 0) {
-		handle_put(x, TAKE_PTR(t->easy));
+	if (curl_glue_add(t->identity->glue, t->easy, receive_window(t->req.limit_rate)) < 0) {
+		identity_put_handle(t->identity, TAKE_PTR(t->easy));
 		result_set(&why, RESULT_INTERNAL, "libcurl did not take the transfer");
 		transfer_fail(t, &why);
 	}
@@ -377,39 +318,6 @@ on_failed(void *arg)
 	finish(t, &end);
 }
 
-static const char *
-cacert_of(const struct transfer_request *req)
-{
-	const char *path = spec_string(req->spec, JOB_CACERT);
-
-	return path || !req->host ? path : spec_string(req->host, HOST_CACERT);
-}
-
-/* The pool of connections for what makes a TLS identity. */
-static struct identity *
-identity_get(struct xfer *x, const struct transfer_request *req, bool tls)
-{
-	const char *ca = cacert_of(req), *cert = NULL, *pin = NULL;
-	struct identity *id;
-
-	if (req->at_origin) {
-		cert = spec_string(req->spec, JOB_CERT);
-		pin = spec_string(req->spec, JOB_PINNEDPUBKEY);
-	}
-	AUTO_FREE char *key = !tls ? xstrdup("") : xasprintf("%s\n%s\n%s", ca ? ca : "", cert ? cert : "", pin ? pin : "");
-
-	LIST_FOREACH(id, &x->identities, struct identity, link)
-		if (text_equal(id->key, key))
-			return id;
-	id = NEW(struct identity);
-	id->xfer = x;
-	id->key = TAKE_PTR(key);
-	id->store = tls ? ca_get(x->ca, ca) : NULL;
-	id->glue = curl_glue_new(x->loop, &glue_ops, id);
-	list_append(&x->identities, &id->link);
-	return id;
-}
-
 struct transfer *
 transfer_start(struct xfer *x, const struct transfer_request *req, const struct transfer_ops *ops, void *arg)
 {
@@ -423,7 +331,6 @@ transfer_start(struct xfer *x, const struct transfer_request *req, const struct 
 	t->req.url = t->url;
 	t->ops = ops;
 	t->arg = arg;
-	t->held_fd = CURL_SOCKET_BAD;
 	t->waiter = (struct ca_waiter){ .cb = begin_with_certificates, .arg = t };
 	t->started_ms = t->last_ms = clock_now_ms();
 	list_init(&t->waiter.link);
@@ -440,7 +347,7 @@ transfer_start(struct xfer *x, const struct transfer_request *req, const struct 
 	}
 	t->host = url_host(&u);
 	t->tls = url_scheme_is(&u, "https");
-	t->identity = identity_get(x, req, t->tls);
+	t->identity = identity_get(&x->identities, x->loop, x->ca, req, t->tls, &glue_ops, x);
 	if (t->tls)
 		begin_with_certificates(t);
 	else
@@ -451,16 +358,14 @@ transfer_start(struct xfer *x, const struct transfer_request *req, const struct 
 void
 transfer_cancel(struct transfer *t)
 {
-	struct xfer *x = t->xfer;
-
-	if (t->held)
-		curl_glue_hold(t->identity->glue, t->held_fd, false);
+	if (t->held && t->easy)
+		(void)curl_glue_hold(t->identity->glue, t->easy, false);
 	if (t->easy) {
-		watch_close_notify(t, false);
+		identity_watch_close_notify(t->easy, NULL);
 		/* Of a handle that is not in a multi curl says so and does nothing. */
 		(void)curl_easy_setopt(t->easy, CURLOPT_PRIVATE, NULL);
 		curl_glue_remove(t->identity->glue, t->easy);
-		handle_put(x, t->easy);
+		identity_put_handle(t->identity, t->easy);
 	}
 	request_done(&t->state);
 	response_done(&t->response);
@@ -495,14 +400,12 @@ transfer_hold(struct transfer *t, bool held)
 		t->last_ms = clock_now_ms();
 		return;
 	}
-	if (held && (curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &t->held_fd) != CURLE_OK ||
-			t->held_fd == CURL_SOCKET_BAD))
+	if (!curl_glue_hold(t->identity->glue, t->easy, held))
 		return;
 	t->held = held;
 	t->last_ms = clock_now_ms();
-	curl_glue_hold(t->identity->glue, t->held_fd, held);
 	if (!held)
-		curl_glue_kick(t->identity->glue, t->held_fd); /* t may be gone now */
+		curl_glue_kick(t->identity->glue, t->easy); /* t may be gone now */
 }
 
 void
@@ -577,8 +480,7 @@ xfer_new(struct loop *l, const struct xfer_options *o)
 	x->common = request_common_headers();
 	list_init(&x->identities);
 	list_init(&x->active);
-	if (ssl_transfer_index < 0)
-		ssl_transfer_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+	identity_global_init();
 	return x;
 }
 
@@ -590,13 +492,8 @@ xfer_free(struct xfer *x)
 	if (!x)
 		return;
 	assert(list_empty(&x->active));
-	while (x->n_handles)
-		curl_easy_cleanup(x->handles[--x->n_handles]);
-	LIST_FOREACH(id, &x->identities, struct identity, link) {
-		curl_glue_free(id->glue);
-		free(id->key);
-		free(id);
-	}
+	LIST_FOREACH(id, &x->identities, struct identity, link)
+		identity_free(id);
 	ca_free(x->ca);
 	curl_slist_free_all(x->common);
 	free(x);

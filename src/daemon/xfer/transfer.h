@@ -30,6 +30,7 @@ struct transfer_request {
 	const struct spec *spec; /* the job; borrowed until the end */
 	const struct spec *host; /* the hosts entry that matches, or NULL; likewise */
 	bool at_origin;          /* the job's headers and credentials may go there */
+	uint64_t limit_rate;     /* bytes per second the caller will hold it to; 0: none */
 	bool has_digest;         /* see complete.h */
 	bool has_codec;
 };

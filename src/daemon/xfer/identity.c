@@ -1,0 +1,138 @@
+/* TLS identities; see identity.h. */
+#include "daemon/xfer/identity.h"
+
+#include <openssl/ssl.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+/* Of SSL objects: where to tell that close_notify came. */
+static int ssl_flag_index = -1;
+
+void
+identity_global_init(void)
+{
+	if (ssl_flag_index < 0)
+		ssl_flag_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+}
+
+/* OpenSSL's info callback: an alert that was read (SSL_CTX_set_info_callback(3)). */
+static void
+on_ssl_info(const SSL *ssl, int where, int value)
+{
+	bool *flag;
+
+	if (where != SSL_CB_READ_ALERT || (value & 0xff) != SSL_AD_CLOSE_NOTIFY)
+		return;
+	flag = SSL_get_ex_data(ssl, ssl_flag_index);
+	if (flag)
+		*flag = true;
+}
+
+static CURLcode
+on_ssl_ctx(CURL *easy UNUSED, void *ctx, void *arg)
+{
+	struct identity *id = arg;
+	X509_STORE *store = id->store ? ca_x509_store(id->store) : NULL;
+
+	if (!store)
+		return CURLE_SSL_CACERT_BADFILE;
+	SSL_CTX_set1_cert_store(ctx, store);
+	SSL_CTX_set_info_callback(ctx, on_ssl_info);
+	return CURLE_OK;
+}
+
+void
+identity_set_tls(struct identity *id, CURL *easy)
+{
+	(void)curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
+	(void)curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, id);
+}
+
+void
+identity_watch_close_notify(CURL *easy, bool *flag)
+{
+	struct curl_tlssessioninfo *tls = NULL;
+
+	if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK || !tls ||
+	    tls->backend != CURLSSLBACKEND_OPENSSL || !tls->internals)
+		return;
+	(void)SSL_set_ex_data(tls->internals, ssl_flag_index, flag);
+}
+
+CURL *
+identity_get_handle(struct identity *id)
+{
+	CURL *easy = id->n_handles ? id->handles[--id->n_handles] : curl_easy_init();
+
+	if (!easy)
+		fatal(1, "no memory for libcurl");
+	return easy;
+}
+
+/* A handle keeps nothing of its last request but warm memory and sessions. */
+void
+identity_put_handle(struct identity *id, CURL *easy)
+{
+	if (id->n_handles == FREE_HANDLES_MAX) {
+		curl_easy_cleanup(easy);
+		return;
+	}
+	curl_easy_reset(easy);
+	id->handles[id->n_handles++] = easy;
+}
+
+static const char *
+cacert_of(const struct transfer_request *req)
+{
+	const char *path = spec_string(req->spec, JOB_CACERT);
+
+	return path || !req->host ? path : spec_string(req->host, HOST_CACERT);
+}
+
+/* The files and keys that tell identities apart; "" for plain http. */
+static char *
+make_key(const struct transfer_request *req, bool tls)
+{
+	const char *ca = cacert_of(req), *cert = NULL, *pin = NULL;
+
+	if (!tls)
+		return xstrdup("");
+	if (req->at_origin) {
+		cert = spec_string(req->spec, JOB_CERT);
+		pin = spec_string(req->spec, JOB_PINNEDPUBKEY);
+	}
+	return xasprintf("%s\n%s\n%s", ca ? ca : "", cert ? cert : "", pin ? pin : "");
+}
+
+struct identity *
+identity_get(struct list *all, struct loop *l, struct ca *ca, const struct transfer_request *req, bool tls,
+    const struct curl_glue_ops *ops, void *owner)
+{
+	AUTO_FREE char *key = make_key(req, tls);
+	struct identity *id;
+
+	LIST_FOREACH(id, all, struct identity, link)
+		if (text_equal(id->key, key))
+			return id;
+	id = NEW(struct identity);
+	id->owner = owner;
+	id->key = TAKE_PTR(key);
+	id->store = tls ? ca_get(ca, cacert_of(req)) : NULL;
+	id->glue = curl_glue_new(l, ops, id);
+	list_append(all, &id->link);
+	return id;
+}
+
+void
+identity_free(struct identity *id)
+{
+	while (id->n_handles)
+		curl_easy_cleanup(id->handles[--id->n_handles]);
+	curl_glue_free(id->glue);
+	list_remove(&id->link);
+	free(id->key);
+	free(id);
+}

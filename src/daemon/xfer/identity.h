@@ -1,0 +1,47 @@
+/*
+ * TLS identities: transfers that trust other certificates, show another
+ * client certificate or pin another key have connections, handles and TLS
+ * sessions of their own, and never meet those of others.  Caller: transfer.
+ */
+#pragma once
+
+#include <curl/curl.h>
+#include <stdbool.h>
+
+#include "base/list.h"
+#include "daemon/loop/loop.h"
+#include "daemon/xfer/ca.h"
+#include "daemon/xfer/curl_glue.h"
+#include "daemon/xfer/transfer.h"
+
+enum { FREE_HANDLES_MAX = 64 };
+
+struct identity {
+	struct list link;
+	void *owner; /* borrowed: for the callbacks of the glue, whose arg is the identity */
+	char *key;   /* owned: what makes it different */
+	struct ca_store *store;  /* borrowed; NULL: no https */
+	struct curl_glue *glue;  /* owned */
+	/* Reset, ready for use; never lent to another identity: curl_easy_reset(3)
+	 * keeps TLS sessions, and a resumed session is not verified again. */
+	CURL *handles[FREE_HANDLES_MAX];
+	unsigned n_handles;
+};
+
+/* The one for this request out of a list of them, made when it is new. */
+struct identity *identity_get(struct list *all, struct loop *l, struct ca *ca, const struct transfer_request *req,
+    bool tls, const struct curl_glue_ops *ops, void *owner);
+void identity_free(struct identity *id);
+/* A handle without options; to be given back reset or not. Never NULL. */
+CURL *identity_get_handle(struct identity *id);
+void identity_put_handle(struct identity *id, CURL *easy);
+/* Certificates for a handle of an https request. */
+void identity_set_tls(struct identity *id, CURL *easy);
+/*
+ * While the connection is certainly this handle's (inside its callbacks): set
+ * *flag when the server sends close_notify.  NULL: watch no longer.  Only for
+ * a body that ends with its connection: flag must outlive that.
+ */
+void identity_watch_close_notify(CURL *easy, bool *flag);
+/* Before the first of the above. */
+void identity_global_init(void);

@@ -1,0 +1,125 @@
+/*
+ * Frames and every message that may be in them.  The first byte says in what
+ * pieces the rest arrives; whatever decodes must encode to the same bytes.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "fuzz.h"
+#include "model/spec.h"
+#include "wire/conf_msg.h"
+#include "wire/work_msg.h"
+
+const char fuzz_name[] = "frame";
+
+/* The encoded message has m's payload (of one frame or of several). */
+static void
+check_same(struct buf *encoded, const struct message *m)
+{
+	struct frame_reader r = { .in = *encoded };
+	struct message again;
+	int e = frame_reader_next(&r, &again);
+
+	assert(e == 1 && again.id == m->id && again.len == m->len);
+	assert(m->len == 0 || memcmp(again.payload, m->payload, m->len) == 0);
+	frame_reader_done(&r);
+	*encoded = (struct buf){ 0 };
+}
+
+static void
+try_digests(const struct digest *d, unsigned n)
+{
+	char text[DIGEST_TEXT_MAX];
+
+	for (unsigned i = 0; i < n; i++) {
+		struct digest back;
+		const char *why;
+		int r = digest_parse(digest_format(&d[i], text), &back, &why);
+
+		assert(r == 0 && back.algo == d[i].algo);
+	}
+}
+
+static void
+try_work(const struct message *m)
+{
+	struct buf out = { 0 };
+	struct task_msg task;
+	struct front_msg front;
+	struct progress_msg progress;
+	struct result_msg result;
+
+	(void)!work_get_hello(m);
+	if (work_get_task(m, &task) == 0) {
+		try_digests(task.in, task.n_in);
+		work_put_task(&out, m->id, &task);
+		check_same(&out, m);
+	}
+	if (work_get_front(m, &front) == 0) {
+		work_put_front(&out, m->id, &front);
+		check_same(&out, m);
+	}
+	if (work_get_progress(m, &progress) == 0) {
+		work_put_progress(&out, m->id, &progress);
+		check_same(&out, m);
+	}
+	if (work_get_result(m, &result) == 0) {
+		assert(strlen(result.result.text) < sizeof result.result.text);
+		assert(*result_word(&result.result));
+		try_digests(result.in_digest, result.n_in);
+		try_digests(result.out_digest, result.n_out);
+	}
+}
+
+static void
+try_conf(const struct message *m)
+{
+	struct buf out = { 0 };
+	struct conf_end end;
+	struct text text;
+
+	if (conf_get_text(m, &text) == 0)
+		assert(text.len + 2 == m->len);
+	if (m->id == 0 && conf_get_end(m, &end) == 0) {
+		conf_put_end(&out, &end);
+		check_same(&out, m);
+	}
+	for (int scope = 0; scope < _SCOPE_MAX; scope++) {
+		AUTO_SPEC struct spec *s = NULL;
+
+		if (spec_new((enum setting_scope)scope, m->payload, m->len, NULL, &s) < 0)
+			continue;
+		for (int id = 0; id < _SETTING_MAX; id++) {
+			const struct setting *row = setting_find((enum setting_id)id);
+
+			if (!row || row->scope != (enum setting_scope)scope)
+				continue;
+			if (setting_is_number(row))
+				(void)spec_number(s, row->id);
+			else if (spec_string(s, row->id) && spec_has(s, row->id))
+				assert(spec_list_len(s, row->id) > 0);
+		}
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	struct frame_reader r = { 0 };
+	size_t step = n ? (size_t)data[0] + 1 : 1;
+	int e = 0;
+
+	for (size_t at = 1; at < n && e >= 0; at += step) {
+		struct message m;
+
+		buf_append(&r.in, data + at, MIN(step, n - at));
+		while ((e = frame_reader_next(&r, &m)) == 1) {
+			assert(m.len <= MESSAGE_MAX);
+			try_work(&m);
+			try_conf(&m);
+		}
+	}
+	frame_reader_done(&r);
+	return 0;
+}

@@ -1,0 +1,85 @@
+/* URLs, and the other small texts that people and servers write. */
+#include <assert.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/url.h"
+#include "fuzz.h"
+#include "model/algo.h"
+
+const char fuzz_name[] = "url";
+
+static bool
+is_inside(struct url_part part, const char *s)
+{
+	return part.len == 0 || (part.at >= s && part.at + part.len <= s + strlen(s));
+}
+
+static void
+check_name(const char *name)
+{
+	if (!name)
+		return;
+	assert(*name && strlen(name) <= 255);
+	assert(!strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0);
+	for (const char *p = name; *p; p++)
+		assert((unsigned char)*p >= 0x20 && *p != 0x7f);
+}
+
+static void
+check_redacted(const char *text, const struct url *u)
+{
+	for (const char *p = text; *p; p++)
+		assert((unsigned char)*p >= 0x20 && *p != 0x7f);
+	/* Behind the scheme the host comes at once, or a cut: no userinfo. */
+	if (u && u->userinfo.len && u->scheme.len < 100) {
+		const char *host = strstr(text, "://") + 3;
+
+		assert(u->host.len > 100 || *host == u->host.at[0] || *host == '\\');
+	}
+}
+
+static void
+try_numbers(const char *s)
+{
+	struct digest d;
+	const char *why;
+	uint64_t v;
+	uint32_t mode;
+	char out[64];
+
+	if (parse_size(s, &v) == 0)
+		assert(v <= INT64_MAX && *format_size(out, sizeof out, v));
+	if (parse_duration(s, &v) == 0)
+		assert(v <= INT64_MAX && *format_duration(out, sizeof out, v));
+	if (parse_mode(s, &mode) == 0)
+		assert(mode <= 07777);
+	if (digest_parse(s, &d, &why) == 0)
+		assert(d.len == digest_algo_size(d.algo));
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	AUTO_FREE char *s = xstrndup((const char *)data, n), *redacted = url_redact(s);
+	AUTO_FREE char *name = NULL, *host = NULL;
+	const char *why = NULL;
+	struct url u;
+
+	if (url_parse(s, &u, &why) < 0) {
+		assert(why && *why);
+		check_redacted(redacted, NULL);
+	} else {
+		assert(is_inside(u.scheme, s) && is_inside(u.userinfo, s) && is_inside(u.host, s));
+		assert(is_inside(u.path, s) && is_inside(u.query, s) && is_inside(u.fragment, s));
+		assert(u.port <= 65535 && url_same_origin(&u, &u));
+		name = url_filename(&u);
+		host = url_host(&u);
+		assert(strlen(host) <= 255);
+		check_name(name);
+		check_redacted(redacted, &u);
+	}
+	try_numbers(s);
+	return 0;
+}

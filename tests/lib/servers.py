@@ -1,0 +1,93 @@
+"""Starts tests/lib/badserver.py as a child and reads its log: the tests' witness."""
+
+import json
+import os
+import subprocess
+import urllib.request
+
+from waiting import wait_until
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class BadServer:
+    """One running server.  url("/ok/1", host=...) gives a URL of it."""
+
+    def __init__(self, directory, bind=("127.0.0.1",), tls=None, client_ca=None, root=None):
+        self.log_path = os.path.join(str(directory), "badserver-%d.log" % id(self))
+        self.scheme = "https" if tls else "http"
+        self.host = bind[0]
+        command = ["/usr/bin/python3", os.path.join(HERE, "badserver.py"), "--log", self.log_path]
+        for address in bind:
+            command += ["--bind", address]
+        if tls:
+            command += ["--tls", *tls]
+        if client_ca:
+            command += ["--client-ca", client_ca]
+        if root:
+            command += ["--root", str(root)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True)
+        line = self.process.stdout.readline()
+        if not line.startswith("ready "):
+            self.stop()
+            raise RuntimeError("badserver did not start: %r" % line)
+        self.port = int(line.split()[1])
+        self._mark = 0
+
+    def stop(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+    def url(self, path="/", host=None):
+        return "%s://%s:%d%s" % (self.scheme, host or self.host, self.port, path)
+
+    # the log
+
+    def mark(self):
+        """What came before is forgotten: events() begins here."""
+        self._mark = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
+
+    def events(self):
+        if not os.path.exists(self.log_path):
+            return []
+        with open(self.log_path, "rb") as f:
+            f.seek(self._mark)
+            lines = f.read().split(b"\n")
+        return [json.loads(line) for line in lines[:-1]]
+
+    def requests(self, part=""):
+        """The requests since mark() whose path holds part, in the order of arrival."""
+        return [e for e in self.events() if e["ev"] == "request" and part in e["path"]]
+
+    def ends(self):
+        """Request number -> its end event, for the requests since mark()."""
+        events = self.events()
+        ours = {e["n"] for e in events if e["ev"] == "request"}
+        return {e["n"]: e for e in events if e["ev"] == "end" and e["n"] in ours}
+
+    def wait_requests(self, count, part="", timeout=20):
+        wait_until(lambda: len(self.requests(part)) >= count, timeout,
+                   lambda: "only %d of %d requests came" % (len(self.requests(part)), count))
+        return self.requests(part)
+
+    # the control path (plain http only)
+
+    def stats(self, reset=False):
+        address = "http://%s:%d/_stats%s" % (self.host, self.port, "?reset=1" if reset else "")
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(address, timeout=10) as answer:
+            return json.load(answer)
+
+
+def header_of(request, name):
+    """The value of a header of a logged request, None without it."""
+    for key, value in request["headers"]:
+        if key.lower() == name.lower():
+            return value
+    return None
