@@ -9,6 +9,7 @@
  * then handles, then the multi, then events, then the loop are freed.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,16 +86,36 @@ run(struct options *o)
 	return 2;
 }
 
+/* A write says EPIPE instead. */
+static void
+ignore_sigpipe(void)
+{
+	struct sigaction sa = { .sa_handler = SIG_IGN };
+
+	(void)sigaction(SIGPIPE, &sa, NULL);
+}
+
+/* libcurl allocates a receive buffer for each request: from a heap that is
+ * kept, not from the kernel every time. */
+static void
+keep_heap(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, 4 << 20);
+	(void)mallopt(M_TRIM_THRESHOLD, 64 << 20);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct options o;
 	int status = 2;
 
+	keep_heap();
+
 	if (fd_sane_stdio() < 0)
 		return 1;
 	(void)umask(022);
-	(void)signal(SIGPIPE, SIG_IGN); /* a write says EPIPE instead */
+	ignore_sigpipe();
 	log_init("hauld", getenv("JOURNAL_STREAM") != NULL);
 	if (options_parse(&o, argc, argv) == 0)
 		status = run(&o);

@@ -134,9 +134,12 @@ find_own(const struct spec *s, enum setting_id id, unsigned skip)
 static const uint8_t *
 find(const struct spec *s, enum setting_id id, unsigned skip)
 {
-	for (; s; s = s->defaults)
-		if (find_own(s, id, 0))
-			return find_own(s, id, skip);
+	for (; s; s = s->defaults) {
+		const uint8_t *first = find_own(s, id, 0);
+
+		if (first)
+			return skip ? find_own(s, id, skip) : first;
+	}
 	return NULL;
 }
 

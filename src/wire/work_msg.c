@@ -247,6 +247,7 @@ work_get_result(const struct message *m, struct result_msg *ret)
 	if (cursor_finish(&c) < 0)
 		return -EPROTO;
 	/* Not trusted: a worker reads foreign bytes, result_set() makes it safe. */
-	result_set(&ret->result, ret->result.code, "%.*s", (int)MIN(text.len, (size_t)1000), text.at);
+	if (text.len)
+		result_set(&ret->result, ret->result.code, "%.*s", (int)MIN(text.len, (size_t)1000), text.at);
 	return 0;
 }

@@ -104,6 +104,7 @@ struct task {
 	enum codec codec;         /* CODEC_AUTO until the beginning was seen */
 	struct decoder *decoder;  /* owned; NULL: the input is published */
 	bool begun;               /* what is done with the input is decided */
+	bool published;           /* by a worker that died before it could say so */
 	bool told_last;           /* the decoder knows that no more is to come */
 	bool more;                /* the decoder wants to be called again */
 	struct digest_set in_digests, out_digests;

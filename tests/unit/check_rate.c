@@ -11,7 +11,7 @@ static const uint64_t limits[] = { 1000, 64 * 1024, 1000 * 1000, 10 * 1024 * 102
 static const uint64_t bites[] = { 1, 1460, 16 * 1024, 512 * 1024 };
 
 /* A receiver that does as it is told: takes a bite, waits as long as it must,
- * and is late by up to `late_ns` each time.  Returns bytes per second. */
+ * and comes back up to `late_ns` late.  Returns bytes per second. */
 static double
 run(uint64_t limit, uint64_t bite, uint64_t seconds, uint64_t late_ns)
 {
@@ -23,8 +23,9 @@ run(uint64_t limit, uint64_t bite, uint64_t seconds, uint64_t late_ns)
 		uint64_t wait = rate_take(&r, bite, now);
 
 		taken += bite;
-		now += wait * NSEC_PER_MSEC + (late_ns ? n++ * 7919 % late_ns : 0);
-		if (!wait)
+		if (wait)
+			now += wait * NSEC_PER_MSEC + (late_ns ? n++ * 7919 % late_ns : 0);
+		else
 			now += 1000; /* even an endless sender takes a microsecond */
 	}
 	return (double)taken * (double)NSEC_PER_SEC / (double)(now - start);

@@ -455,7 +455,7 @@ START_TEST(a_size_that_is_not_the_front_is_refused)
 	expect_text(1, RESULT_INTERNAL, "has 5 bytes, not 4");
 	t.size = 6;
 	send_task(2, &t);
-	expect_text(2, RESULT_INTERNAL, "fewer bytes than its front");
+	expect_text(2, RESULT_INTERNAL, "5 bytes, not 6");
 	ck_assert(!exists("file"));
 }
 END_TEST

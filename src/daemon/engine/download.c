@@ -17,8 +17,6 @@
 #include "daemon/xfer/hop.h"
 #include "model/backoff.h"
 
-enum { SMALL_BODY = 256 * 1024 }; /* up to here one frame does it all */
-
 static void attempt_failed(struct download *d, const struct result *r);
 static void clean_up(struct download *d);
 static void fetch(struct download *d);
@@ -102,8 +100,10 @@ prepare_destination(struct download *d)
 		attempt_failed(d, &why);
 		return false;
 	}
+	if (!spec_bool(d->job->spec, JOB_NO_CLOBBER) && (d->checked || !work_can_check(d)))
+		return true;
 	there = destination_exists(d);
-	if (there && spec_bool(d->job->spec, JOB_NO_CLOBBER) && !work_can_check(d)) {
+	if (there && !work_can_check(d)) {
 		result_set(&why, RESULT_EXISTS, "%s exists already and no-clobber is set", d->output);
 		attempt_failed(d, &why);
 		return false;
@@ -225,7 +225,7 @@ on_front(uint64_t front, void *arg)
 	if (d->whole || d->cleaning)
 		return;
 	if (!work_is_started(d)) {
-		if (front <= SMALL_BODY)
+		if (!work_wants_to_follow(d, front))
 			return;
 		work_start(d, true);
 	}
@@ -241,6 +241,8 @@ url_is_at_origin(const struct download *d)
 	struct url origin, now;
 	const char *why;
 
+	if (d->hops == 0)
+		return true;
 	return url_parse(spec_list(d->job->spec, JOB_URL, d->source), &origin, &why) == 0 &&
 	    url_parse(d->url, &now, &why) == 0 && url_same_origin(&origin, &now);
 }

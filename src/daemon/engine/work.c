@@ -7,6 +7,8 @@
 #include "base/url.h"
 #include "model/algo.h"
 
+enum { SMALL_BODY = 256 * 1024 }; /* up to here one frame does it all */
+
 static struct text
 text_of(const char *s)
 {
@@ -242,6 +244,17 @@ static const struct pool_task_ops main_ops = { on_progress, on_ready, on_main_re
 static const struct pool_task_ops hash_ops = { on_hash_progress, NULL, on_hash_result };
 
 bool
+work_wants_to_follow(const struct download *d, uint64_t front)
+{
+	if (front <= SMALL_BODY)
+		return false;
+	if (codec_of(d) != CODEC_OFF || work_has_digest(d))
+		return true;
+	/* Nothing to compute: only what must be written back. */
+	return dirty_wants_flush(d->engine->dirty, d->dir->dev, is_durable(d));
+}
+
+bool
 work_is_started(const struct download *d)
 {
 	return pool_task_is_busy(&d->main);
@@ -284,7 +297,8 @@ work_start(struct download *d, bool follow)
 	struct task_msg m;
 	struct url u;
 	const char *why;
-	AUTO_FREE char *url_name = url_parse(d->url, &u, &why) == 0 ? url_filename(&u) : NULL;
+	AUTO_FREE char *url_name =
+	    codec_of(d) == CODEC_AUTO && url_parse(d->url, &u, &why) == 0 ? url_filename(&u) : NULL;
 	bool heavy = follow || d->job->received > PART_WRITE_MAX;
 
 	fill_task(d, &m, follow);

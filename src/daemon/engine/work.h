@@ -14,6 +14,8 @@ void work_check(struct download *d);   /* answers by work_checked() */
 void work_copy(struct download *d);    /* answers by work_copied() */
 void work_discard(struct download *d); /* answers by work_discarded(); the part is gone */
 
+/* Is there something to do behind the front already? */
+bool work_wants_to_follow(const struct download *d, uint64_t front);
 bool work_is_started(const struct download *d);
 /* Gives the tasks out; follow: the input still grows. */
 void work_start(struct download *d, bool follow);

@@ -8,13 +8,15 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+enum { CPU_READ_NS = 2 * 1000 * 1000 };
+
 struct loop {
 	struct event_base *base; /* owned */
 	struct list deferred;
 	struct loop_stats stats;
 	uint64_t slow_ns;  /* 0: do not report */
-	uint64_t cpu_mark; /* thread CPU time at the end of the last callback */
-	bool cpu_known;    /* ... or, in a new turn, at the start of the first */
+	uint64_t cpu_mark; /* thread CPU time at the last reading */
+	bool cpu_known;    /* it was read in this turn */
 	bool stop;
 };
 
@@ -82,15 +84,22 @@ callback_begin(struct loop *l)
 	return clock_now_ns();
 }
 
-/* What a callback ends with is what the next one begins with, so the CPU clock
- * (a system call) is read once for each. */
+/*
+ * The CPU clock is a system call, so it is read only behind a callback that
+ * took a while.  What short ones used since the last reading is counted to the
+ * long one, but never more than its wall time.
+ */
 static void
 callback_end(struct loop *l, uint64_t begun, const char *name)
 {
-	uint64_t wall = clock_now_ns() - begun, now = clock_thread_cpu_ns(), cpu = now - l->cpu_mark;
+	uint64_t wall = clock_now_ns() - begun, now, cpu;
 
-	l->cpu_mark = now;
 	l->stats.callbacks++;
+	if (wall < CPU_READ_NS)
+		return;
+	now = clock_thread_cpu_ns();
+	cpu = MIN(now - l->cpu_mark, wall);
+	l->cpu_mark = now;
 	if (wall > l->stats.max_wall_ns) {
 		l->stats.max_wall_ns = wall;
 		l->stats.max_name = name;

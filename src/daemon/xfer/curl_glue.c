@@ -353,13 +353,18 @@ curl_glue_free(struct curl_glue *g)
 	free(g);
 }
 
+void
+curl_glue_prepare(struct curl_glue *g, CURL *easy)
+{
+	(void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket_cb);
+	(void)curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket_cb);
+	(void)curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, g);
+}
+
 int
 curl_glue_add(struct curl_glue *g, CURL *easy, int receive_window)
 {
 	(void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, (void *)(intptr_t)receive_window);
-	(void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket_cb);
-	(void)curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket_cb);
-	(void)curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, g);
 	return curl_multi_add_handle(g->multi, easy) == CURLM_OK ? 0 : -EIO;
 }
 

@@ -27,8 +27,10 @@ struct curl_glue_ops {
 struct curl_glue *curl_glue_new(struct loop *l, const struct curl_glue_ops *ops, void *arg);
 /* All handles must have been removed. */
 void curl_glue_free(struct curl_glue *g);
-/* Sets what every handle needs from the glue and adds it: 0 or -EIO.
- * receive_window: bytes the kernel may take ahead of us; 0: its own choice. */
+/* What every handle needs from the glue: once on a new or reset handle. */
+void curl_glue_prepare(struct curl_glue *g, CURL *easy);
+/* 0 or -EIO.  receive_window: bytes the kernel may take ahead of us on a new
+ * connection; 0: its own choice. */
 int curl_glue_add(struct curl_glue *g, CURL *easy, int receive_window);
 /* Not from inside a curl callback. */
 void curl_glue_remove(struct curl_glue *g, CURL *easy);

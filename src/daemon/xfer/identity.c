@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "daemon/xfer/request.h"
 
 /* Of SSL objects: where to tell that close_notify came. */
 static int ssl_flag_index = -1;
@@ -45,13 +46,6 @@ on_ssl_ctx(CURL *easy UNUSED, void *ctx, void *arg)
 }
 
 void
-identity_set_tls(struct identity *id, CURL *easy)
-{
-	(void)curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
-	(void)curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, id);
-}
-
-void
 identity_watch_close_notify(CURL *easy, bool *flag)
 {
 	struct curl_tlssessioninfo *tls = NULL;
@@ -62,25 +56,45 @@ identity_watch_close_notify(CURL *easy, bool *flag)
 	(void)SSL_set_ex_data(tls->internals, ssl_flag_index, flag);
 }
 
+static void
+prepare(struct identity *id, CURL *easy)
+{
+	request_prepare(easy, id->common);
+	curl_glue_prepare(id->glue, easy);
+	if (!id->store)
+		return;
+	(void)curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
+	(void)curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, id);
+}
+
 CURL *
 identity_get_handle(struct identity *id)
 {
-	CURL *easy = id->n_handles ? id->handles[--id->n_handles] : curl_easy_init();
+	CURL *easy;
 
+	if (id->n_handles)
+		return id->handles[--id->n_handles];
+	easy = curl_easy_init();
 	if (!easy)
 		fatal(1, "no memory for libcurl");
+	prepare(id, easy);
 	return easy;
 }
 
-/* A handle keeps nothing of its last request but warm memory and sessions. */
+/* Setting every option anew is a tenth of what a small file costs, so that only
+ * a handle with options of its own is reset. */
 void
-identity_put_handle(struct identity *id, CURL *easy)
+identity_put_handle(struct identity *id, CURL *easy, bool special)
 {
 	if (id->n_handles == FREE_HANDLES_MAX) {
 		curl_easy_cleanup(easy);
 		return;
 	}
-	curl_easy_reset(easy);
+	(void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL); /* it was the transfer's */
+	if (special) {
+		curl_easy_reset(easy);
+		prepare(id, easy);
+	}
 	id->handles[id->n_handles++] = easy;
 }
 
@@ -108,8 +122,8 @@ make_key(const struct transfer_request *req, bool tls)
 }
 
 struct identity *
-identity_get(struct list *all, struct loop *l, struct ca *ca, const struct transfer_request *req, bool tls,
-    const struct curl_glue_ops *ops, void *owner)
+identity_get(struct list *all, struct loop *l, struct ca *ca, struct curl_slist *common,
+    const struct transfer_request *req, bool tls, const struct curl_glue_ops *ops, void *owner)
 {
 	AUTO_FREE char *key = make_key(req, tls);
 	struct identity *id;
@@ -119,6 +133,7 @@ identity_get(struct list *all, struct loop *l, struct ca *ca, const struct trans
 			return id;
 	id = NEW(struct identity);
 	id->owner = owner;
+	id->common = common;
 	id->key = TAKE_PTR(key);
 	id->store = tls ? ca_get(ca, cacert_of(req)) : NULL;
 	id->glue = curl_glue_new(l, ops, id);

@@ -22,21 +22,22 @@ struct identity {
 	char *key;   /* owned: what makes it different */
 	struct ca_store *store;  /* borrowed; NULL: no https */
 	struct curl_glue *glue;  /* owned */
-	/* Reset, ready for use; never lent to another identity: curl_easy_reset(3)
+	struct curl_slist *common; /* borrowed: headers of every request */
+	/* Prepared, ready for use; never lent to another identity: curl_easy_reset(3)
 	 * keeps TLS sessions, and a resumed session is not verified again. */
 	CURL *handles[FREE_HANDLES_MAX];
 	unsigned n_handles;
 };
 
 /* The one for this request out of a list of them, made when it is new. */
-struct identity *identity_get(struct list *all, struct loop *l, struct ca *ca, const struct transfer_request *req,
-    bool tls, const struct curl_glue_ops *ops, void *owner);
+struct identity *identity_get(struct list *all, struct loop *l, struct ca *ca, struct curl_slist *common,
+    const struct transfer_request *req, bool tls, const struct curl_glue_ops *ops, void *owner);
 void identity_free(struct identity *id);
-/* A handle without options; to be given back reset or not. Never NULL. */
+/* A handle prepared by request_prepare(), with the certificates of the
+ * identity.  Never NULL. */
 CURL *identity_get_handle(struct identity *id);
-void identity_put_handle(struct identity *id, CURL *easy);
-/* Certificates for a handle of an https request. */
-void identity_set_tls(struct identity *id, CURL *easy);
+/* special: it has options of its own and must be reset. */
+void identity_put_handle(struct identity *id, CURL *easy, bool special);
 /*
  * While the connection is certainly this handle's (inside its callbacks): set
  * *flag when the server sends close_notify.  NULL: watch no longer.  Only for

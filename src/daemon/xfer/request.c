@@ -25,10 +25,9 @@ receive_buffer(uint64_t limit)
 	return limit && limit / 64 < RECEIVE_BUFFER ? (long)MAX(limit / 64, (uint64_t)RECEIVE_LEAST) : RECEIVE_BUFFER;
 }
 
-/* What is the same for every request.  Each option has its reason in
- * STYLE 4 or THREATS 1. */
-static void
-apply_fixed(CURL *easy)
+/* Each option has its reason in STYLE 4 or THREATS 1. */
+void
+request_prepare(CURL *easy, struct curl_slist *common)
 {
 	(void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	(void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* cancel never waits for getaddrinfo */
@@ -41,18 +40,21 @@ apply_fixed(CURL *easy)
 	/* The certificates come from ca.c, through CURLOPT_SSL_CTX_FUNCTION. */
 	(void)curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
 	(void)curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+	(void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	(void)curl_easy_setopt(easy, CURLOPT_USERAGENT, "hauld/" PACKAGE_VERSION);
+	(void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, common);
+	(void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
+	(void)curl_easy_setopt(easy, CURLOPT_PROXY, "");
 }
 
 static void
-apply_times(CURL *easy, const struct spec *spec)
+apply_version(CURL *easy, const struct spec *spec, struct request_state *state)
 {
-	(void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)spec_number(spec, JOB_CONNECT_TIMEOUT));
-	if (spec_number(spec, JOB_HTTP_VERSION) == HTTP_VERSION_2) {
-		(void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-		(void)curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
-	} else {
-		(void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	}
+	if (spec_number(spec, JOB_HTTP_VERSION) != HTTP_VERSION_2)
+		return;
+	state->special = true;
+	(void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+	(void)curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
 }
 
 static int
@@ -84,8 +86,7 @@ append_header(struct curl_slist **list, const char *header)
 /* Headers and credentials of the job go to its own origin and nowhere else;
  * those of a hosts entry go to the hosts it matches. */
 static int
-apply_headers(CURL *easy, const struct transfer_request *req, struct curl_slist *common,
-    struct request_state *state)
+apply_headers(CURL *easy, const struct transfer_request *req, struct request_state *state)
 {
 	const char *h;
 	int r = 0;
@@ -94,28 +95,36 @@ apply_headers(CURL *easy, const struct transfer_request *req, struct curl_slist 
 		r = append_header(&state->headers, h);
 	for (unsigned i = 0; r == 0 && req->host && (h = spec_list(req->host, HOST_HEADER, i)); i++)
 		r = append_header(&state->headers, h);
-	if (r == 0 && state->headers)
-		r = append(&state->headers, "Accept-Encoding: identity");
-	if (r == 0 && curl_easy_setopt(easy, CURLOPT_HTTPHEADER, state->headers ? state->headers : common))
+	if (r < 0 || !state->headers)
+		return r;
+	state->special = true;
+	r = append(&state->headers, "Accept-Encoding: identity");
+	if (r == 0 && curl_easy_setopt(easy, CURLOPT_HTTPHEADER, state->headers))
 		r = -ENOMEM;
 	return r;
 }
 
 static int
-apply_user(CURL *easy, const struct transfer_request *req)
+apply_user(CURL *easy, const struct transfer_request *req, struct request_state *state)
 {
-	const char *user = spec_string(req->spec, JOB_USER), *agent = spec_string(req->spec, JOB_USER_AGENT);
-	CURLcode rc = curl_easy_setopt(easy, CURLOPT_USERAGENT, agent ? agent : "hauld/" PACKAGE_VERSION);
+	const char *user = req->at_origin ? spec_string(req->spec, JOB_USER) : NULL;
+	const char *agent = spec_string(req->spec, JOB_USER_AGENT);
+	CURLcode rc = CURLE_OK;
 
-	if (rc == CURLE_OK && user && req->at_origin) {
+	state->special |= user || agent;
+	if (agent)
+		rc = curl_easy_setopt(easy, CURLOPT_USERAGENT, agent);
+	if (rc == CURLE_OK && user) {
 		(void)curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
 		rc = curl_easy_setopt(easy, CURLOPT_USERPWD, user);
 	}
 	return rc == CURLE_OK ? 0 : -ENOMEM;
 }
 
+/* NULL is libcurl's word for the environment's proxy. */
 static int
-apply_proxy(CURL *easy, const struct transfer_request *req, const char *default_proxy)
+apply_proxy(CURL *easy, const struct transfer_request *req, const char *default_proxy,
+    struct request_state *state)
 {
 	const char *proxy = spec_has(req->spec, JOB_PROXY) ? spec_string(req->spec, JOB_PROXY) : NULL;
 	const char *noproxy = spec_string(req->spec, JOB_NOPROXY);
@@ -125,50 +134,56 @@ apply_proxy(CURL *easy, const struct transfer_request *req, const char *default_
 		proxy = spec_string(req->host, HOST_PROXY);
 	if (!proxy)
 		proxy = default_proxy;
-	if (!text_equal(proxy, "env")) /* NULL is libcurl's word for "env" */
-		rc = curl_easy_setopt(easy, CURLOPT_PROXY, proxy ? proxy : "");
+	state->special |= (proxy && *proxy) || noproxy;
+	if (proxy && *proxy)
+		rc = curl_easy_setopt(easy, CURLOPT_PROXY, text_equal(proxy, "env") ? NULL : proxy);
 	if (rc == CURLE_OK && noproxy)
 		rc = curl_easy_setopt(easy, CURLOPT_NOPROXY, noproxy);
 	return rc == CURLE_OK ? 0 : -ENOMEM;
 }
 
 static int
-apply_tls(CURL *easy, const struct transfer_request *req)
+apply_tls(CURL *easy, const struct transfer_request *req, struct request_state *state)
 {
 	const char *cert = spec_string(req->spec, JOB_CERT), *key = spec_string(req->spec, JOB_KEY);
 	const char *pin = spec_string(req->spec, JOB_PINNEDPUBKEY);
 	CURLcode rc = CURLE_OK;
 
-	if (cert && req->at_origin) {
+	if (!req->at_origin || (!cert && !pin))
+		return 0;
+	state->special = true;
+	if (cert)
 		rc = curl_easy_setopt(easy, CURLOPT_SSLCERT, cert);
-		if (rc == CURLE_OK && key)
-			rc = curl_easy_setopt(easy, CURLOPT_SSLKEY, key);
-	}
-	if (rc == CURLE_OK && pin && req->at_origin)
+	if (rc == CURLE_OK && cert && key)
+		rc = curl_easy_setopt(easy, CURLOPT_SSLKEY, key);
+	if (rc == CURLE_OK && pin)
 		rc = curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, pin);
 	return rc == CURLE_OK ? 0 : -EINVAL;
 }
 
 int
 request_apply(CURL *easy, const struct transfer_request *req, const char *default_proxy,
-    struct curl_slist *common, struct request_state *state, struct result *why)
+    struct request_state *state, struct result *why)
 {
 	int r = 0;
 
-	apply_fixed(easy);
-	apply_times(easy, req->spec);
-	(void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, receive_buffer(req->limit_rate));
 	(void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, state->error);
+	(void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)spec_number(req->spec, JOB_CONNECT_TIMEOUT));
+	apply_version(easy, req->spec, state);
+	if (req->limit_rate) {
+		state->special = true;
+		(void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, receive_buffer(req->limit_rate));
+	}
 	if (curl_easy_setopt(easy, CURLOPT_URL, req->url) != CURLE_OK)
 		r = -ENOMEM;
 	if (r == 0)
-		r = apply_headers(easy, req, common, state);
+		r = apply_headers(easy, req, state);
 	if (r == 0)
-		r = apply_user(easy, req);
+		r = apply_user(easy, req, state);
 	if (r == 0)
-		r = apply_proxy(easy, req, default_proxy);
+		r = apply_proxy(easy, req, default_proxy, state);
 	if (r == 0)
-		r = apply_tls(easy, req);
+		r = apply_tls(easy, req, state);
 	if (r < 0)
 		result_set(why, RESULT_UNSUPPORTED, "libcurl refuses an option of the job: %s", strerror(-r));
 	return r;

@@ -266,8 +266,8 @@ begin(struct transfer *t)
 	struct result why = { 0 };
 
 	t->easy = identity_get_handle(t->identity);
-	if (request_apply(t->easy, &t->req, x->options.default_proxy, x->common, &t->state, &why) < 0) {
-		identity_put_handle(t->identity, TAKE_PTR(t->easy));
+	if (request_apply(t->easy, &t->req, x->options.default_proxy, &t->state, &why) < 0) {
+		identity_put_handle(t->identity, TAKE_PTR(t->easy), true);
 		transfer_fail(t, &why);
 		return;
 	}
@@ -276,11 +276,9 @@ begin(struct transfer *t)
 	(void)curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
 	(void)curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
 	(void)curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
-	if (t->tls)
-		identity_set_tls(t->identity, t->easy);
 	t->started_ms = t->last_ms = clock_now_ms();
 	if (curl_glue_add(t->identity->glue, t->easy, receive_window(t->req.limit_rate)) < 0) {
-		identity_put_handle(t->identity, TAKE_PTR(t->easy));
+		identity_put_handle(t->identity, TAKE_PTR(t->easy), true);
 		result_set(&why, RESULT_INTERNAL, "libcurl did not take the transfer");
 		transfer_fail(t, &why);
 	}
@@ -347,7 +345,7 @@ transfer_start(struct xfer *x, const struct transfer_request *req, const struct 
 	}
 	t->host = url_host(&u);
 	t->tls = url_scheme_is(&u, "https");
-	t->identity = identity_get(&x->identities, x->loop, x->ca, req, t->tls, &glue_ops, x);
+	t->identity = identity_get(&x->identities, x->loop, x->ca, x->common, req, t->tls, &glue_ops, x);
 	if (t->tls)
 		begin_with_certificates(t);
 	else
@@ -365,7 +363,7 @@ transfer_cancel(struct transfer *t)
 		/* Of a handle that is not in a multi curl says so and does nothing. */
 		(void)curl_easy_setopt(t->easy, CURLOPT_PRIVATE, NULL);
 		curl_glue_remove(t->identity->glue, t->easy);
-		identity_put_handle(t->identity, t->easy);
+		identity_put_handle(t->identity, t->easy, t->state.special);
 	}
 	request_done(&t->state);
 	response_done(&t->response);
