@@ -119,3 +119,17 @@ def test_a_stuck_stderr_stops_nothing(h, server):
         os.close(writing)
         os.close(reading)
     assert (result.summary["done"], result.summary["failed"]) == (20, 20)
+
+
+@pytest.mark.parametrize("setting", ["limit-rate", "max-overall-download-limit"])
+def test_while_transfers_are_held(h, server, setting):
+    """A held transfer that is taken away must not be looked for any more."""
+    jobs = [{"name": "s%d" % i, "output": "s%d" % i, "url": server.url("/ok/8M?i=%d" % i),
+             **({setting: "100K"} if setting == "limit-rate" else {})} for i in range(4)]
+    daemon = {} if setting == "limit-rate" else {setting: "100K"}
+    with h.start(config={"daemon": daemon, "jobs": jobs}) as run:
+        server.wait_requests(4)
+        run.interrupt(signal.SIGINT)
+        result = run.finish(30)
+    assert result.rc == 130, result
+    h.expect({})

@@ -305,17 +305,22 @@ follow_redirect(struct download *d, const char *location)
 }
 
 static void
+transfer_is_gone(struct download *d)
+{
+	d->transfer = NULL;
+	d->engine->n_held -= d->held;
+	d->held = d->held_disk = false;
+	d->held_until_ms = 0;
+	list_remove(&d->touched);
+}
+
+static void
 on_transfer_done(const struct transfer_report *end, void *arg)
 {
 	struct download *d = arg;
 	int64_t wait = response_retry_after(end->response, clock_wall_s());
 
-	d->transfer = NULL;
-	if (d->held)
-		d->engine->n_held--;
-	d->held = d->held_disk = false;
-	d->held_until_ms = 0;
-	list_remove(&d->touched);
+	transfer_is_gone(d);
 	d->times = end->times;
 	d->retry_after_ms = wait > 0 ? (uint64_t)wait * 1000 : 0;
 	if (end->redirect) {
@@ -494,12 +499,10 @@ download_interrupt(struct download *d)
 
 	if (d->verdict == VERDICT_FINAL)
 		return;
-	result_set(&r, RESULT_INTERRUPTED, "interrupted");
+	result_set(&r, RESULT_INTERRUPTED, "hauld was told to stop before the job ended");
 	if (d->transfer) {
-		if (d->held)
-			d->engine->n_held--;
-		transfer_cancel(TAKE_PTR(d->transfer));
-		list_remove(&d->touched);
+		transfer_cancel(d->transfer);
+		transfer_is_gone(d);
 	}
 	list_remove(&d->waiting);
 	if (!d->cleaning) {

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -12,6 +13,7 @@
 #include "base/str.h"
 #include "base/url.h"
 #include "daemon/engine/download.h"
+#include "model/algo.h"
 
 enum {
 	TICK_MS = 1000,         /* between looks at stalled transfers */
@@ -30,10 +32,36 @@ host_of_url(const char *url)
 	return url_parse(url, &u, &why) == 0 ? url_host(&u) : xstrdup("");
 }
 
+/* What a job's decoder may come to need.  The formats with a fixed window do
+ * not wait for memory that only others use. */
 static uint64_t
 decoder_memory(const struct spec *s)
 {
-	return spec_number(s, JOB_DECOMPRESS) == CODEC_OFF ? 0 : spec_number(s, JOB_DECODER_MEMORY);
+	uint64_t bound = spec_number(s, JOB_DECODER_MEMORY);
+
+	switch ((enum codec)spec_number(s, JOB_DECOMPRESS)) {
+	case CODEC_OFF:
+		return 0;
+	case CODEC_GZIP:
+		return MIN(bound, UINT64_C(1) << 20);
+	case CODEC_BZIP2:
+	case CODEC_LZ4:
+		return MIN(bound, UINT64_C(10) << 20);
+	default:
+		return bound;
+	}
+}
+
+/* 0 in the configuration: half of the machine's memory. */
+static uint64_t
+all_decoder_memory(const struct spec *daemon)
+{
+	uint64_t set = spec_number(daemon, DAEMON_MAX_OVERALL_DECODER_MEMORY);
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+
+	if (set)
+		return set;
+	return pages > 0 && size > 0 ? (uint64_t)pages / 2 * (uint64_t)size : UINT64_C(1) << 30;
 }
 
 uint64_t
@@ -287,7 +315,7 @@ make_parts(struct engine *e, struct children *c)
 		.global = spec_number(s, DAEMON_MAX_CONCURRENT_DOWNLOADS),
 		.per_host = spec_number(s, DAEMON_MAX_CONNECTIONS_PER_HOST),
 		.verifying = spec_number(s, DAEMON_MAX_CONCURRENT_VERIFICATIONS),
-		.decoder_memory = spec_number(s, DAEMON_MAX_OVERALL_DECODER_MEMORY),
+		.decoder_memory = all_decoder_memory(s),
 	};
 	struct pool_options pool = {
 		.worker_path = e->options.worker_path,
@@ -373,7 +401,7 @@ on_interrupting(void *arg)
 	struct job_receipt none = { .proof = "" };
 	struct result r = { 0 };
 
-	result_set(&r, RESULT_INTERRUPTED, "interrupted");
+	result_set(&r, RESULT_INTERRUPTED, "hauld was told to stop before the job ended");
 	for (unsigned n = 0; e->next_interrupted < e->n_jobs; n++) {
 		struct entry *en = e->jobs[e->next_interrupted];
 

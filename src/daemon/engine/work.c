@@ -8,6 +8,7 @@
 #include "model/algo.h"
 
 enum { SMALL_BODY = 256 * 1024 }; /* up to here one frame does it all */
+#define DECODER_LEAST (UINT64_C(10) << 20) /* what a decoder with a fixed window is let have */
 
 static struct text
 text_of(const char *s)
@@ -278,7 +279,7 @@ fill_task(struct download *d, struct task_msg *m, bool follow)
 		.inode = part_inode(d->part),
 		.max_output = spec_number(s, JOB_MAX_UNCOMPRESSED),
 		.max_expansion = spec_number(s, JOB_MAX_EXPANSION),
-		.decoder_memory = d->entry->ticket.decoder_memory,
+		.decoder_memory = MAX(d->entry->ticket.decoder_memory, DECODER_LEAST),
 		.out_dirty_max = dirty_output_max(d->engine->dirty, d->dir->dev),
 		.target = place_of(d->dir, d->name),
 		.part = text_of(part_name(d->part)),
