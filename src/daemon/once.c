@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/conf/conf_load.h"
@@ -20,6 +21,7 @@ enum {
 	EXIT_INTERRUPTED = 130,
 	ADDS_PER_TURN = 1000,
 	FAREWELL_MS = 3000, /* for workers to leave */
+	SAME_SIGNAL_MS = 250,
 };
 
 struct once {
@@ -35,6 +37,7 @@ struct once {
 	struct loop_timer farewell;
 	size_t n_added;
 	bool interrupted;
+	uint64_t signal_ms; /* when */
 	int status; /* of the exit */
 };
 
@@ -165,11 +168,14 @@ static void
 on_signal(void *arg)
 {
 	struct once *o = arg;
+	uint64_t now = clock_now_ms();
 
-	if (o->interrupted || !o->engine) {
-		o->status = EXIT_INTERRUPTED;
+	/* timeout(1) and shells signal a process and then its group: one wish. */
+	if (o->interrupted && now - o->signal_ms < SAME_SIGNAL_MS)
+		return;
+	if (o->interrupted || !o->engine)
 		_exit(EXIT_INTERRUPTED);
-	}
+	o->signal_ms = now;
 	o->interrupted = true;
 	if (engine_count(o->engine))
 		engine_interrupt(o->engine);

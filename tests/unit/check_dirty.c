@@ -3,6 +3,7 @@
 
 #include <check.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "run_suite.h"
 
