@@ -20,6 +20,7 @@ enum {
 	DIRTY_LEAST = 16 * 1024 * 1024,
 	DIRTY_START = 64 * 1024 * 1024, /* before the disk's speed is known */
 	DURABLE_FLUSH = 8 * 1024 * 1024,
+	SAMPLE_MS = 100, /* between looks at what the whole machine has unwritten */
 };
 
 struct filesystem {
@@ -33,7 +34,10 @@ struct filesystem {
 struct dirty {
 	struct list all;
 	uint64_t limit;   /* set by the user; 0: adaptive */
-	uint64_t ceiling; /* a quarter of where the kernel begins to throttle */
+	uint64_t throttle; /* unwritten bytes at which the kernel begins to throttle */
+	uint64_t ceiling; /* of one filesystem: a quarter of that */
+	uint64_t machine; /* unwritten bytes of all programs, as last seen */
+	uint64_t sampled_ms;
 };
 
 /* The number in a one-number file of /proc, 0 when there is none. */
@@ -52,36 +56,56 @@ read_number(const char *path)
 	return parse_u64(text, &v) == 0 ? v : 0;
 }
 
-/* MemAvailable, in bytes. */
+/* The sum of these fields of /proc/meminfo (proc(5)), in bytes. */
 static uint64_t
-memory_available(void)
+meminfo(const char *const *fields, unsigned n)
 {
 	AUTO_CLOSE int fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
-	char text[512], *at, *end;
-	uint64_t kib;
-	ssize_t n = fd >= 0 ? fd_read_full(fd, text, sizeof text - 1) : 0;
+	char text[2048];
+	uint64_t sum = 0, kib;
+	ssize_t len = fd >= 0 ? fd_read_full(fd, text, sizeof text - 1) : 0;
 
-	if (n <= 0)
+	if (len <= 0)
 		return 0;
-	text[n] = '\0';
-	at = strstr(text, "MemAvailable:");
-	if (!at)
-		return 0;
-	at += strlen("MemAvailable:");
-	at += strspn(at, " ");
-	end = at + strspn(at, "0123456789");
-	return parse_u64_n(at, (size_t)(end - at), 10, &kib) == 0 ? kib * 1024 : 0;
+	text[len] = '\0';
+	for (unsigned i = 0; i < n; i++) {
+		const char *at = strstr(text, fields[i]);
+
+		if (!at)
+			continue;
+		at += strlen(fields[i]);
+		at += strspn(at, " ");
+		if (parse_u64_n(at, strspn(at, "0123456789"), 10, &kib) == 0)
+			sum += kib * 1024;
+	}
+	return sum;
+}
+
+/* What all programs together have unwritten: a published file whose job wanted
+ * no sync is no one's part any more, but the kernel still counts it. */
+static uint64_t
+machine_dirty(struct dirty *d)
+{
+	static const char *const fields[] = { "\nDirty:", "\nWriteback:" };
+	uint64_t now = clock_now_ms();
+
+	if (now - d->sampled_ms >= SAMPLE_MS) {
+		d->sampled_ms = now;
+		d->machine = meminfo(fields, ARRAY_SIZE(fields));
+	}
+	return d->machine;
 }
 
 /*
  * A writer is throttled above the middle of the background and the hard
  * threshold (mm/page-writeback.c, dirty_freerun_ceiling), which are shares of
- * the available memory or plain bytes.  A quarter of that is ours.
+ * the available memory or plain bytes.
  */
 static uint64_t
-kernel_ceiling(void)
+kernel_threshold(void)
 {
-	uint64_t mem = memory_available();
+	static const char *const available[] = { "\nMemAvailable:" };
+	uint64_t mem = meminfo(available, 1);
 	uint64_t hard = read_number("/proc/sys/vm/dirty_bytes");
 	uint64_t back = read_number("/proc/sys/vm/dirty_background_bytes");
 
@@ -89,7 +113,7 @@ kernel_ceiling(void)
 		hard = mem / 100 * MAX(read_number("/proc/sys/vm/dirty_ratio"), UINT64_C(1));
 	if (!back)
 		back = mem / 100 * MAX(read_number("/proc/sys/vm/dirty_background_ratio"), UINT64_C(1));
-	return MAX((hard + back) / 2 / 4, (uint64_t)DIRTY_LEAST);
+	return MAX((hard + back) / 2, 4 * (uint64_t)DIRTY_LEAST);
 }
 
 struct dirty *
@@ -99,7 +123,8 @@ dirty_new(uint64_t limit)
 
 	list_init(&d->all);
 	d->limit = limit;
-	d->ceiling = kernel_ceiling();
+	d->throttle = kernel_threshold();
+	d->ceiling = d->throttle / 4;
 	return d;
 }
 
@@ -178,17 +203,20 @@ dirty_is_full(struct dirty *d, dev_t dev)
 	if (!fs)
 		return false;
 	limit = limit_of(d, fs);
-	fs->full = fs->bytes > (fs->full ? limit / 4 * 3 : limit);
+	fs->full = fs->bytes > (fs->full ? limit / 4 * 3 : limit) ||
+	    (!d->limit && fs->bytes && machine_dirty(d) > d->throttle / 4 * 3);
 	return fs->full;
 }
 
 bool
-dirty_wants_flush(const struct dirty *d, dev_t dev, bool durable)
+dirty_wants_flush(struct dirty *d, dev_t dev, bool durable)
 {
 	const struct filesystem *fs = find(d, dev);
 
 	if (!fs)
 		return false;
+	if (!d->limit && machine_dirty(d) > d->throttle / 2)
+		return true;
 	if (durable)
 		return fs->bytes > MIN((uint64_t)DURABLE_FLUSH, limit_of(d, fs) / 2);
 	/* Before the speed is known a little is flushed, to learn it. */

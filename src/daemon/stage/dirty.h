@@ -3,7 +3,8 @@
  * filesystem.  Above it the transfers of that filesystem are held, because a
  * pwrite into a full page cache sleeps for hundreds of milliseconds when the
  * kernel throttles (balance_dirty_pages).  The bound adapts: what the disk
- * takes in DIRTY_SECONDS, and never near the kernel's own threshold.
+ * takes in DIRTY_SECONDS, and never near the kernel's own threshold, to which
+ * the unwritten bytes of other programs and of published files count too.
  * Callers: stage/part (accounting), engine (holding).
  */
 #pragma once
@@ -25,7 +26,7 @@ void dirty_sub(struct dirty *d, dev_t dev, uint64_t bytes, uint64_t wait_ns);
 bool dirty_is_full(struct dirty *d, dev_t dev);
 /* Write back early: always for a durable file of some size, for others only
  * when half of the bound is used. */
-bool dirty_wants_flush(const struct dirty *d, dev_t dev, bool durable);
+bool dirty_wants_flush(struct dirty *d, dev_t dev, bool durable);
 /* Bytes that a decoder's output may have unwritten. */
 uint64_t dirty_output_max(const struct dirty *d, dev_t dev);
 /* For status: bytes unflushed and the bound. */
