@@ -31,6 +31,7 @@ value("url") != "" {
 	if (value("decompress") != "")
 		print "  decompress=" value("decompress")
 }' "$1" >"$list"
+# shellcheck disable=SC2086 # HAUL_ARGS are words
 exec "${HAULD:-hauld}" --once --no-progress --log-level err --fsync "${HAUL_FSYNC:-off}" \
 	--max-concurrent-downloads "$2" --max-connections-per-host "$2" \
 	${BENCH_CAFILE:+--cacert "$BENCH_CAFILE"} ${HAUL_ARGS:-} --root "$PWD" -i "$list" >/dev/null

@@ -42,108 +42,6 @@ on_writeback(struct lane_job *job)
 	t->env->changed(t->env, t);
 }
 
-static int
-open_part(struct task *t)
-{
-	int fd = openat(t->dir->haul_fd, t->names.part, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	t->part_fd = fd;
-	return 0;
-}
-
-static bool
-is_the_part(struct task *t)
-{
-	AUTO_FREE char *path = NULL;
-	struct stat st;
-
-	if (fstat(t->part_fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	    (t->msg.inode == 0 || st.st_ino == t->msg.inode))
-		return true;
-	path = task_haul_path(t, t->names.part);
-	task_fail(t, RESULT_PATH_REFUSED, "%s is not the file that was downloaded", path);
-	return false;
-}
-
-/*
- * A worker may die between its rename and its RESULT; the task is then given
- * out again and finds its part under the final name, by the inode.  It is
- * verified once more, from there, and not published twice.
- */
-static bool
-open_published(struct task *t)
-{
-	AUTO_CLOSE int fd = -1;
-	struct stat st;
-
-	if (!t->msg.publish || !t->msg.inode || t->codec != CODEC_OFF)
-		return false;
-	fd = openat(t->dir->fd, t->names.name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_ino != t->msg.inode)
-		return false;
-	t->part_fd = TAKE_FD(fd);
-	t->published = true;
-	return true;
-}
-
-static bool
-open_input(struct task *t)
-{
-	AUTO_FREE char *path = NULL;
-	int r;
-
-	if (!task_open_dir(t, true))
-		return false;
-	r = open_part(t);
-	if (r == -ENOENT) {
-		/* The directory we kept open may be one that was removed. */
-		dirs_forget(&t->env->dirs, t->dir);
-		dir_unref(TAKE_PTR(t->dir));
-		if (!task_open_dir(t, true))
-			return false;
-		r = open_part(t);
-	}
-	if (r == -ENOENT && open_published(t))
-		return true;
-	if (r < 0) {
-		path = task_haul_path(t, t->names.part);
-		task_fail_errno(t, -r, "open", path);
-		return false;
-	}
-	return is_the_part(t);
-}
-
-/* A keep place that cannot work is refused before the work, not after it. */
-static bool
-open_keep(struct task *t)
-{
-	struct stat here, there;
-	int r;
-
-	if (!t->names.keep_name[0] || t->codec == CODEC_OFF)
-		return true;
-	r = dirs_get(&t->env->dirs, t->names.keep_root, t->names.keep_dir, &t->keep_dir);
-	if (r == -EINVAL) {
-		task_fail(t, RESULT_PATH_REFUSED, "%s does not stay beneath its root",
-		    t->names.keep_dir);
-		return false;
-	}
-	if (r < 0) {
-		task_fail_errno(t, -r, "open the directory to keep the download in:",
-		    t->names.keep_dir);
-		return false;
-	}
-	if (fstat(t->dir->haul_fd, &here) == 0 && fstat(t->keep_dir->fd, &there) == 0 &&
-	    here.st_dev != there.st_dev) {
-		task_fail(t, RESULT_PATH_REFUSED,
-		    "the place to keep the download in is on another filesystem than the download");
-		return false;
-	}
-	return true;
-}
-
 static bool
 add_digests(struct task *t, struct digest_set *s, const struct digest *want, unsigned n)
 {
@@ -161,7 +59,7 @@ open_task(struct task *t)
 {
 	uint64_t want = t->part_wb.want_clean; /* flush_to may have come before */
 
-	if (!open_input(t) || !open_keep(t))
+	if (!task_open_input(t) || !task_open_keep(t))
 		return false;
 	if (!add_digests(t, &t->in_digests, t->msg.in, t->msg.n_in))
 		return false;

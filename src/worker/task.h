@@ -161,6 +161,11 @@ void task_returned(struct task *t);
 bool task_digest_mismatch(struct task *t, const struct digest_set *s, const struct digest *want,
     unsigned n, const char *whose);
 
+/* Open what it works on: false when the task has failed.  The keep place is
+ * refused before the work, not after it. */
+bool task_open_input(struct task *t) MUST_CHECK;
+bool task_open_keep(struct task *t) MUST_CHECK;
+
 void process_slice(struct task *t);
 bool process_is_runnable(const struct task *t);
 void process_publish(struct task *t);

@@ -77,7 +77,7 @@ tell_signals(FILE *out)
 static int
 report(int argc, char **argv)
 {
-	FILE *out = fdopen(STDOUT_FILENO, "w");
+	FILE *out = fdopen(STDOUT_FILENO, "we");
 
 	if (!out)
 		return 9;
@@ -306,8 +306,7 @@ START_TEST(a_missing_program_is_told_at_once)
 	pid_t pid = -77;
 
 	ck_assert_int_eq(try_to_start("/nonexistent/hauld-worker", &pid), -ENOENT);
-	ck_assert_int_eq(try_to_start("hauld-worker", &pid), -ENOENT); /* no search in PATH */
-	ck_assert_int_eq(try_to_start("sh", &pid), -ENOENT);
+	ck_assert_int_eq(try_to_start("sh", &pid), -ENOENT); /* no search in PATH */
 	ck_assert_int_eq(try_to_start("/etc/passwd", &pid), -EACCES);
 	ck_assert_int_eq(try_to_start("/", &pid), -EACCES);
 	ck_assert_int_eq(pid, -77);

@@ -553,12 +553,20 @@ static struct {
 } lane_rig;
 
 static void
+note_order(const char *word)
+{
+	size_t n = strlen(lane_rig.order);
+
+	(void)snprintf(lane_rig.order + n, sizeof lane_rig.order - n, "%s", word);
+}
+
+static void
 run_single(struct lane_job *job)
 {
 	if (job->id == 1)
 		while (sem_wait(&lane_rig.go) < 0)
 			;
-	strncat(lane_rig.order, "s", sizeof lane_rig.order - strlen(lane_rig.order) - 1);
+	note_order("s");
 }
 
 static void
@@ -569,7 +577,7 @@ run_batch(struct lane *lane, struct lane_job **jobs, unsigned n)
 	(void)jobs;
 	lane_at(lane, 77);
 	(void)snprintf(word, sizeof word, "b%u", n);
-	strncat(lane_rig.order, word, sizeof lane_rig.order - strlen(lane_rig.order) - 1);
+	note_order(word);
 }
 
 static void

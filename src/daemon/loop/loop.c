@@ -95,15 +95,15 @@ callback_end(struct loop *l, uint64_t begun, const char *name)
 	uint64_t wall = clock_now_ns() - begun, now, cpu;
 
 	l->stats.callbacks++;
+	if (wall > l->stats.max_wall_ns) {
+		l->stats.max_wall_ns = wall;
+		l->stats.max_name = name;
+	}
 	if (wall < CPU_READ_NS)
 		return;
 	now = clock_thread_cpu_ns();
 	cpu = MIN(now - l->cpu_mark, wall);
 	l->cpu_mark = now;
-	if (wall > l->stats.max_wall_ns) {
-		l->stats.max_wall_ns = wall;
-		l->stats.max_name = name;
-	}
 	l->stats.max_cpu_ns = MAX(l->stats.max_cpu_ns, cpu);
 	l->stats.late_wall += wall >= LOOP_LATE_MS * NSEC_PER_MSEC;
 	l->stats.late_cpu += cpu >= LOOP_LATE_MS * NSEC_PER_MSEC;

@@ -29,8 +29,8 @@ struct loop_stats {
 	uint64_t callbacks;
 	uint64_t late_wall;   /* took LOOP_LATE_MS or more of wall time */
 	uint64_t late_cpu;    /* ... of CPU time of this thread */
-	uint64_t max_wall_ns; /* both of callbacks above 2 ms */
-	uint64_t max_cpu_ns;
+	uint64_t max_wall_ns;
+	uint64_t max_cpu_ns;  /* of callbacks above 2 ms of wall time */
 	const char *max_name; /* of the callback with max_wall_ns */
 	uint64_t turns;
 };
