@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -21,6 +22,7 @@ enum {
 /* One socket that curl has told us of; one may serve many transfers, and the
  * number comes back as soon as it is closed. */
 struct glue_socket {
+	struct list stopped;
 	struct curl_glue *glue;
 	struct loop_io io;
 	curl_socket_t fd;
@@ -38,7 +40,7 @@ struct curl_glue {
 	struct map sockets; /* by fd */
 	struct map by_easy; /* the same by the transfer they serve */
 	int idle[2];        /* a socket that never has anything to read, and its peer */
-	struct glue_socket *stopped; /* in the running call */
+	struct list stopped; /* sockets that rest until the running call ends */
 	uint64_t call_ms;
 	struct loop_timer timer;
 	struct loop_deferred now;   /* a timeout of 0 ms */
@@ -117,8 +119,7 @@ put_to_rest(struct glue_socket *s)
 static void
 wake_up(struct glue_socket *s)
 {
-	if (s->glue->stopped == s)
-		s->glue->stopped = NULL;
+	list_remove(&s->stopped);
 	if (s->real < 0)
 		return;
 	if (dup3(s->real, s->fd, O_CLOEXEC) < 0)
@@ -162,8 +163,9 @@ action(struct curl_glue *g, curl_socket_t fd, int events)
 
 	g->call_ms = clock_now_ms();
 	rc = curl_multi_socket_action(g->multi, fd, events, &running);
-	if (g->stopped)
-		wake_up(g->stopped); /* its event is still asked for and comes again */
+	/* Their events are still asked for and come again. */
+	while (!list_empty(&g->stopped))
+		wake_up(LIST_FIRST(&g->stopped, struct glue_socket, stopped));
 	g->ops->on_delivered(g->arg);
 	if (rc != CURLM_OK && rc != CURLM_BAD_SOCKET) {
 		/* The multi is of no use any more (curl_multi_socket_action(3)). */
@@ -217,6 +219,7 @@ socket_cb(CURL *easy, curl_socket_t fd, int what, void *arg, void *sockp UNUSED)
 		s->glue = g;
 		s->fd = fd;
 		s->real = -1;
+		list_init(&s->stopped);
 		loop_io_init(&s->io, g->loop, fd, "socket", on_socket, s);
 		map_add(&g->sockets, hash_u64((uint64_t)fd), s);
 	}
@@ -330,6 +333,7 @@ curl_glue_new(struct loop *l, const struct curl_glue_ops *ops, void *arg)
 		fatal(1, "cannot make a pair of sockets: %m");
 	map_init(&g->sockets, socket_has_fd);
 	map_init(&g->by_easy, socket_has_easy);
+	list_init(&g->stopped);
 	loop_timer_init(&g->timer, l, "curl timer", on_timeout, g);
 	loop_deferred_init(&g->now, "curl timeout", on_timeout, g);
 	loop_deferred_init(&g->drain, "curl completions", drain, g);
@@ -406,12 +410,11 @@ curl_glue_stop(struct curl_glue *g, CURL *easy)
 {
 	struct glue_socket *s = find_by_easy(g, easy);
 
-	/* One at a time: the others of this call stop when they are asked again. */
-	if (!s || s->held || g->stopped)
+	if (!s || s->held || s->real >= 0)
 		return;
 	put_to_rest(s);
 	if (s->real >= 0)
-		g->stopped = s;
+		list_append(&g->stopped, &s->stopped);
 }
 
 uint64_t
