@@ -110,8 +110,8 @@ run_jobs(struct once *o)
 	struct show_options so = { .json = o->options->json, .progress = !o->options->no_progress };
 	struct result why = { 0 };
 
-	if (!o->options->debug)
-		log_set_level((enum log_level)(LOG_LEVEL_ERR + spec_number(o->conf->daemon, DAEMON_LOG_LEVEL)));
+	log_set_level(o->options->debug ? LOG_LEVEL_DEBUG :
+	    (enum log_level)(LOG_LEVEL_ERR + spec_number(o->conf->daemon, DAEMON_LOG_LEVEL)));
 	o->engine = engine_new(o->loop, o->children, o->conf, &eo, &engine_ops, o, &why);
 	if (!o->engine) {
 		log_err("%s", why.text);

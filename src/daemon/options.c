@@ -24,6 +24,7 @@ enum {
 	OPT_VERSION,
 	OPT_ROOT,
 	OPT_BASE_URL,
+	OPT_INSECURE,
 	OPT_SETTING, /* and up: OPT_SETTING + place in the settings table */
 };
 
@@ -41,6 +42,7 @@ static const struct option own[] = {
 	{ "input-file", required_argument, NULL, 'i' },
 	{ "base-url", required_argument, NULL, OPT_BASE_URL },
 	{ "root", required_argument, NULL, OPT_ROOT },
+	{ "insecure", no_argument, NULL, OPT_INSECURE },
 	{ "worker-path", required_argument, NULL, OPT_WORKER_PATH },
 	{ "conf-path", required_argument, NULL, OPT_CONF_PATH },
 	{ "slice-timeout", required_argument, NULL, OPT_SLICE_TIMEOUT },
@@ -129,6 +131,11 @@ handle_own(struct options *o, int c, const char *arg)
 	case OPT_CONF_PATH:
 		replace(&o->conf_path, arg);
 		break;
+	case OPT_INSECURE:
+	case 'k':
+		(void)fprintf(stderr, "hauld: there is no switch that turns certificate checks off: what comes could be anyone's; "
+		    "give --cacert FILE or --pinnedpubkey\n");
+		return -EINVAL;
 	case OPT_SLICE_TIMEOUT:
 		if (parse_duration(arg, &o->slice_timeout_ms) < 0 || !o->slice_timeout_ms) {
 			(void)fprintf(stderr, "hauld: --slice-timeout must be a duration, such as \"30s\"\n");
@@ -194,7 +201,7 @@ options_parse(struct options *o, int argc, char **argv)
 	o->worker_path = find_helper("hauld-worker");
 	o->conf_path = find_helper("hauld-conf");
 	add_arg(o, xstrdup("hauld-conf"));
-	while ((c = getopt_long(argc, argv, "c:i:o:th", all, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "c:i:o:thk", all, NULL)) != -1) {
 		if (c == '?') {
 			(void)fprintf(stderr, "hauld: see `hauld --help` or hauld(8)\n");
 			return -EINVAL;

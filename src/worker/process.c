@@ -426,7 +426,7 @@ process_publish(struct task *t)
 
 	t->phase = PHASE_PUBLISH;
 	/* A write-back that fails now would hide its error from the sync. */
-	if (t->lane_jobs)
+	if (t->lane_jobs && t->msg.fsync != FSYNC_OFF)
 		return; /* on_writeback() comes back here */
 	if (t->published) {
 		end_published(t);

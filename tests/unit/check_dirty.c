@@ -26,6 +26,13 @@ bytes(struct dirty *d, dev_t dev)
 	return dirty_bytes(d, dev, &l);
 }
 
+/* All of a part of 1 GiB is to be written back. */
+static bool
+wants_flush(struct dirty *d, dev_t dev, bool durable)
+{
+	return dirty_flush_to(d, dev, durable, 0, 1024 * MIB) == 1024 * MIB;
+}
+
 /* The disk took n MiB in that many milliseconds. */
 static void
 learn(struct dirty *d, dev_t dev, uint64_t mib, uint64_t ms)
@@ -164,24 +171,24 @@ START_TEST(a_durable_file_is_written_back_early)
 {
 	struct dirty *d = dirty_new(100 * MIB);
 
-	ck_assert(!dirty_wants_flush(d, A, true));
+	ck_assert(!wants_flush(d, A, true));
 	dirty_add(d, A, 8 * MIB);
-	ck_assert(!dirty_wants_flush(d, A, true));
+	ck_assert(!wants_flush(d, A, true));
 	dirty_add(d, A, 1);
-	ck_assert(dirty_wants_flush(d, A, true));
-	ck_assert(!dirty_wants_flush(d, A, false));
+	ck_assert(wants_flush(d, A, true));
+	ck_assert(!wants_flush(d, A, false));
 	dirty_free(d);
 }
 END_TEST
 
-START_TEST(any_file_is_written_back_at_half_of_the_bound)
+START_TEST(any_file_is_written_back_at_three_quarters_of_the_bound)
 {
 	struct dirty *d = dirty_new(100 * MIB);
 
-	dirty_add(d, A, 50 * MIB);
-	ck_assert(!dirty_wants_flush(d, A, false));
+	dirty_add(d, A, 75 * MIB);
+	ck_assert(!wants_flush(d, A, false));
 	dirty_add(d, A, 1);
-	ck_assert(dirty_wants_flush(d, A, false));
+	ck_assert(wants_flush(d, A, false));
 	ck_assert(!dirty_is_full(d, A));
 	dirty_free(d);
 }
@@ -198,11 +205,11 @@ START_TEST(what_is_held_is_always_written_back)
 
 		dirty_add(d, A, limits[i] + 1);
 		ck_assert(dirty_is_full(d, A));
-		ck_assert_msg(dirty_wants_flush(d, A, false), "limit %llu", (unsigned long long)limits[i]);
-		ck_assert_msg(dirty_wants_flush(d, A, true), "limit %llu, durable", (unsigned long long)limits[i]);
+		ck_assert_msg(wants_flush(d, A, false), "limit %llu", (unsigned long long)limits[i]);
+		ck_assert_msg(wants_flush(d, A, true), "limit %llu, durable", (unsigned long long)limits[i]);
 		/* ... until it is let go. */
 		while (dirty_is_full(d, A)) {
-			ck_assert_msg(dirty_wants_flush(d, A, true), "limit %llu, %llu left", (unsigned long long)limits[i],
+			ck_assert_msg(wants_flush(d, A, true), "limit %llu, %llu left", (unsigned long long)limits[i],
 			    (unsigned long long)bytes(d, A));
 			dirty_sub(d, A, MAX(limits[i] / 16, UINT64_C(1)), 0);
 		}
@@ -211,12 +218,29 @@ START_TEST(what_is_held_is_always_written_back)
 }
 END_TEST
 
+/* Nothing is known of the disk: a little is written back to learn of it. */
+START_TEST(the_speed_is_learned_by_a_probe)
+{
+	struct dirty *d = dirty_new(0);
+
+	dirty_add(d, A, 64 * MIB);
+	ck_assert_uint_eq(dirty_flush_to(d, A, false, 0, 64 * MIB), 0);
+	dirty_add(d, A, 1);
+	ck_assert_uint_eq(dirty_flush_to(d, A, false, 0, 64 * MIB), 8 * MIB);
+	dirty_sub(d, A, 8 * MIB, 4 * NSEC_PER_MSEC);
+	dirty_add(d, A, 8 * MIB);
+	ck_assert_uint_eq(dirty_flush_to(d, A, false, 8 * MIB, 72 * MIB), 8 * MIB);
+	dirty_free(d);
+}
+END_TEST
+
 START_TEST(a_decoder_may_have_as_much_unwritten)
 {
 	struct dirty *d = dirty_new(100 * MIB), *small = dirty_new(MIB);
 
-	ck_assert_uint_eq(dirty_output_max(d, A), 100 * MIB);
-	ck_assert_uint_ge(dirty_output_max(small, A), 16 * MIB);
+	ck_assert_uint_eq(dirty_output_max(d, A, true), 100 * MIB);
+	ck_assert_uint_eq(dirty_output_max(d, A, false), 200 * MIB);
+	ck_assert_uint_ge(dirty_output_max(small, A, true), 16 * MIB);
 	dirty_free(d);
 	dirty_free(small);
 }
@@ -237,8 +261,9 @@ main(void)
 	tcase_add_test(bound, only_real_waiting_teaches_the_speed);
 	suite_add_tcase(s, bound);
 	tcase_add_test(flush, a_durable_file_is_written_back_early);
-	tcase_add_test(flush, any_file_is_written_back_at_half_of_the_bound);
+	tcase_add_test(flush, any_file_is_written_back_at_three_quarters_of_the_bound);
 	tcase_add_test(flush, what_is_held_is_always_written_back);
+	tcase_add_test(flush, the_speed_is_learned_by_a_probe);
 	tcase_add_test(flush, a_decoder_may_have_as_much_unwritten);
 	suite_add_tcase(s, flush);
 	return run_suite(s);

@@ -252,7 +252,7 @@ work_wants_to_follow(const struct download *d, uint64_t front)
 	if (codec_of(d) != CODEC_OFF || work_has_digest(d))
 		return true;
 	/* Nothing to compute: only what must be written back. */
-	return dirty_wants_flush(d->engine->dirty, d->dir->dev, is_durable(d));
+	return part_flush_to(d->part, is_durable(d)) > 0;
 }
 
 bool
@@ -280,7 +280,7 @@ fill_task(struct download *d, struct task_msg *m, bool follow)
 		.max_output = spec_number(s, JOB_MAX_UNCOMPRESSED),
 		.max_expansion = spec_number(s, JOB_MAX_EXPANSION),
 		.decoder_memory = MAX(d->entry->ticket.decoder_memory, DECODER_LEAST),
-		.out_dirty_max = dirty_output_max(d->engine->dirty, d->dir->dev),
+		.out_dirty_max = dirty_output_max(d->engine->dirty, d->dir->dev, is_durable(d)),
 		.target = place_of(d->dir, d->name),
 		.part = text_of(part_name(d->part)),
 		.out = text_of(part_out_name(d->part)),

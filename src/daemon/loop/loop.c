@@ -236,6 +236,9 @@ loop_timer_set(struct loop_timer *t, uint64_t ms)
 	struct timeval tv;
 
 	ms = MIN(ms, UINT64_C(1000) * 3600 * 24 * 3650);
+	/* From now, and not from when this turn began: never early. */
+	if (ms)
+		(void)event_base_update_cache_time(t->loop->base);
 	tv.tv_sec = (time_t)(ms / 1000);
 	tv.tv_usec = (suseconds_t)(ms % 1000 * 1000);
 	if (event_add(t->ev, &tv) < 0)

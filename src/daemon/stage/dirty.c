@@ -18,7 +18,8 @@
 enum {
 	DIRTY_SECONDS = 2,             /* of the disk's speed may be unflushed */
 	DIRTY_LEAST = 16 * 1024 * 1024,
-	DIRTY_START = 64 * 1024 * 1024, /* before the disk's speed is known */
+	PROBE_FROM = 64 * 1024 * 1024, /* with so much unwritten the disk's speed is learned, */
+	PROBE_SIZE = 8 * 1024 * 1024,  /* by so much */
 	DURABLE_FLUSH = 8 * 1024 * 1024,
 	SAMPLE_MS = 100, /* between looks at what the whole machine has unwritten */
 };
@@ -35,7 +36,7 @@ struct dirty {
 	struct list all;
 	uint64_t limit;   /* set by the user; 0: adaptive */
 	uint64_t throttle; /* unwritten bytes at which the kernel begins to throttle */
-	uint64_t ceiling; /* of one filesystem: a quarter of that */
+	uint64_t ceiling; /* of one filesystem: half of that */
 	uint64_t machine; /* unwritten bytes of all programs, as last seen */
 	uint64_t sampled_ms;
 };
@@ -124,7 +125,7 @@ dirty_new(uint64_t limit)
 	list_init(&d->all);
 	d->limit = limit;
 	d->throttle = kernel_threshold();
-	d->ceiling = d->throttle / 4;
+	d->ceiling = d->throttle / 2;
 	return d;
 }
 
@@ -208,25 +209,38 @@ dirty_is_full(struct dirty *d, dev_t dev)
 	return fs->full;
 }
 
-bool
-dirty_wants_flush(struct dirty *d, dev_t dev, bool durable)
+/* A file that is to be synced is written back early, so that the sync is short;
+ * another one only when the bound comes near. */
+static bool
+wants_all(struct dirty *d, const struct filesystem *fs, bool durable)
+{
+	uint64_t limit = limit_of(d, fs);
+
+	if (!d->limit && machine_dirty(d) > d->throttle / 2)
+		return true;
+	return fs->bytes > (durable ? MIN((uint64_t)DURABLE_FLUSH, limit / 2) : limit / 4 * 3);
+}
+
+uint64_t
+dirty_flush_to(struct dirty *d, dev_t dev, bool durable, uint64_t flushed, uint64_t front)
 {
 	const struct filesystem *fs = find(d, dev);
 
 	if (!fs)
-		return false;
-	if (!d->limit && machine_dirty(d) > d->throttle / 2)
-		return true;
-	if (durable)
-		return fs->bytes > MIN((uint64_t)DURABLE_FLUSH, limit_of(d, fs) / 2);
-	/* Before the speed is known a little is flushed, to learn it. */
-	return fs->bytes > (fs->speed > 0 || d->limit ? limit_of(d, fs) / 2 : MIN(d->ceiling / 2, (uint64_t)DIRTY_START * 6));
+		return flushed;
+	if (wants_all(d, fs, durable))
+		return front;
+	if (fs->speed <= 0 && !d->limit && fs->bytes > PROBE_FROM)
+		return MIN(front, flushed + PROBE_SIZE);
+	return flushed;
 }
 
 uint64_t
-dirty_output_max(const struct dirty *d, dev_t dev)
+dirty_output_max(const struct dirty *d, dev_t dev, bool durable)
 {
-	return MAX(limit_of(d, find(d, dev)), (uint64_t)DIRTY_LEAST);
+	uint64_t limit = MAX(limit_of(d, find(d, dev)), (uint64_t)DIRTY_LEAST);
+
+	return durable ? limit : limit * 2;
 }
 
 uint64_t

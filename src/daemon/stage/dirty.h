@@ -24,10 +24,10 @@ void dirty_add(struct dirty *d, dev_t dev, uint64_t bytes);
 void dirty_sub(struct dirty *d, dev_t dev, uint64_t bytes, uint64_t wait_ns);
 /* Above the bound: hold.  Holding ends at three quarters of it. */
 bool dirty_is_full(struct dirty *d, dev_t dev);
-/* Write back early: always for a durable file of some size, for others only
- * when half of the bound is used. */
-bool dirty_wants_flush(struct dirty *d, dev_t dev, bool durable);
+/* Up to where a part should be written back now, of which the bytes up to
+ * flushed are and those up to front could be. */
+uint64_t dirty_flush_to(struct dirty *d, dev_t dev, bool durable, uint64_t flushed, uint64_t front);
 /* Bytes that a decoder's output may have unwritten. */
-uint64_t dirty_output_max(const struct dirty *d, dev_t dev);
+uint64_t dirty_output_max(const struct dirty *d, dev_t dev, bool durable);
 /* For status: bytes unflushed and the bound. */
 uint64_t dirty_bytes(const struct dirty *d, dev_t dev, uint64_t *ret_limit);

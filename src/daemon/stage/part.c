@@ -215,5 +215,5 @@ part_flushed(struct part *p, uint64_t upto, uint64_t wait_ns)
 uint64_t
 part_flush_to(const struct part *p, bool durable)
 {
-	return dirty_wants_flush(p->stage->dirty, p->dir->dev, durable) ? p->front : p->flushed;
+	return dirty_flush_to(p->stage->dirty, p->dir->dev, durable, p->flushed, p->front);
 }
