@@ -133,8 +133,8 @@ handle_own(struct options *o, int c, const char *arg)
 		break;
 	case OPT_INSECURE:
 	case 'k':
-		(void)fprintf(stderr, "hauld: there is no switch that turns certificate checks off: what comes could be anyone's; "
-		    "give --cacert FILE or --pinnedpubkey\n");
+		(void)fprintf(stderr, "hauld: --insecure is refused: without the certificate's check anyone could have sent "
+		    "the file; give --cacert FILE or --pinnedpubkey; see `hauld --help`\n");
 		return -EINVAL;
 	case OPT_SLICE_TIMEOUT:
 		if (parse_duration(arg, &o->slice_timeout_ms) < 0 || !o->slice_timeout_ms) {

@@ -491,10 +491,10 @@ START_TEST(the_worker_is_asked_to_write_back_up_to_the_front)
 	stage_flush(&rig.stage);
 	part_flushed(rig.a.part, MIB, 0);
 	ck_assert_uint_eq(part_flush_to(rig.a.part, false), MIB); /* there is no need yet */
-	dirty_add(rig.dirty, rig.dir->dev, 40 * MIB); /* someone else's */
+	dirty_add(rig.dirty, rig.dir->dev, 60 * MIB); /* someone else's */
 	ck_assert_uint_eq(part_flush_to(rig.a.part, false), 4 * MIB);
 	ck_assert_uint_eq(part_flush_to(rig.a.part, true), 4 * MIB);
-	dirty_sub(rig.dirty, rig.dir->dev, 40 * MIB, 0);
+	dirty_sub(rig.dirty, rig.dir->dev, 60 * MIB, 0);
 }
 END_TEST
 

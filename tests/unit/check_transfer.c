@@ -737,7 +737,7 @@ START_TEST(cancel_inside_a_handshake)
 {
 	AUTO_BUF struct buf b = { 0 };
 	unsigned port;
-	AUTO_CLOSE int fd = server_listen(&port); /* the kernel connects, nobody answers */
+	AUTO_CLOSE int fd UNUSED = server_listen(&port); /* the kernel connects, nobody answers */
 	AUTO_FREE char *url = xasprintf("https://127.0.0.1:%u/x", port);
 
 	spec_put_string(&b, JOB_CACERT, rig.cert);

@@ -433,11 +433,11 @@ conclude(struct download *d)
 {
 	struct entry *en = d->entry;
 	enum result_class class = result_class(&d->result);
-	bool retry = class == CLASS_RETRY_NOW || class == CLASS_RETRY_LATER;
+	bool retry = class == CLASS_RETRY_NOW || class == CLASS_RETRY_LATER || d->again;
 	uint64_t delay = 0;
 	bool fresh;
 
-	d->cleaning = false;
+	d->cleaning = d->again = false;
 	d->whole = d->split = d->hash_ok = d->main_ready = false;
 	d->total = d->processed = d->unpacked = 0;
 	if (d->verdict == VERDICT_FINAL || (!retry && !blames_source(d->result.code))) {

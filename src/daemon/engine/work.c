@@ -1,6 +1,7 @@
 /* What a download asks of the workers; see work.h. */
 #include "daemon/engine/work.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -212,10 +213,12 @@ on_main_result(const struct result_msg *r, void *arg)
 	struct download *d = arg;
 
 	if (r->result.code != RESULT_OK) {
+		/* A worker may die behind the rename of an unpacked file and the removal
+		 * of the packed one: then only a new download can tell. */
+		d->again = d->main.deaths && r->result.os_error == ENOENT;
 		work_failed(d, &r->result);
 		return;
 	}
-	d->verified.codec = r->codec;
 	if (d->split) {
 		struct result_msg both = *r;
 
