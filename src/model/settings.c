@@ -35,7 +35,7 @@ static const struct setting table[] = {
 	    "received bytes a filesystem may have unwritten before its transfers are held; 0: by the disk's speed" },
 	{ DAEMON_MAX_OVERALL_DECODER_MEMORY, D, "max-overall-decoder-memory", TYPE_SIZE, 0, "0", NULL, 0, 0,
 	    "memory that all decoders together may use; 0: half of the machine's" },
-	{ DAEMON_MAX_CONCURRENT_VERIFICATIONS, D, "max-concurrent-verifications", TYPE_UINT, 0, "64", NULL, 1, 4096,
+	{ DAEMON_MAX_CONCURRENT_VERIFICATIONS, D, "max-concurrent-verifications", TYPE_UINT, 0, "256", NULL, 1, 4096,
 	    "jobs past their download that are verified, unpacked or published at once" },
 
 	{ HOST_MATCH, SCOPE_HOST, "match", TYPE_STRING, SETTING_OWN, NULL, NULL, 0, 0,
