@@ -232,7 +232,8 @@ START_TEST(timers_ring_once_in_the_order_of_their_times)
 	ck_assert(a.set && b.set && c.set);
 	loop_run(loop);
 	ck_assert_str_eq(said, "abc");
-	ck_assert_uint_ge(clock_now_ns() - begun, 29 * NSEC_PER_MSEC);
+	/* libevent looks at a clock that ticks every 4 ms. */
+	ck_assert_uint_ge(clock_now_ns() - begun, 25 * NSEC_PER_MSEC);
 	ck_assert(!a.set && !b.set && !c.set);
 	loop_timer_done(&a);
 	loop_timer_done(&b);
