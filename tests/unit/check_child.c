@@ -23,8 +23,7 @@
 #include "loop_until.h"
 #include "run_suite.h"
 
-#define SELF "/proc/self/exe"
-
+static char self[4096]; /* path of this program */
 static struct loop *loop;
 static struct children *children;
 
@@ -123,7 +122,7 @@ static pid_t
 start(const char *what, const char *arg, const int *fds, bool own_group)
 {
 	char *argv[] = { (char *)(uintptr_t) "child", (char *)(uintptr_t)what, (char *)(uintptr_t)arg, NULL };
-	struct spawn s = { .path = SELF, .argv = argv, .fds = { -1, -1, -1, -1 }, .own_group = own_group };
+	struct spawn s = { .path = self, .argv = argv, .fds = { -1, -1, -1, -1 }, .own_group = own_group };
 	pid_t pid = -1;
 
 	if (fds)
@@ -332,7 +331,7 @@ START_TEST(a_descriptor_that_is_closed_is_told)
 	char *argv[] = { (char *)(uintptr_t) "child", NULL };
 	pid_t pid = -77;
 
-	ck_assert_int_eq(spawn(&(struct spawn){ .path = SELF, .argv = argv, .fds = { 999, -1, -1, -1 } }, &pid), -EBADF);
+	ck_assert_int_eq(spawn(&(struct spawn){ .path = self, .argv = argv, .fds = { 999, -1, -1, -1 } }, &pid), -EBADF);
 	ck_assert_int_eq(pid, -77);
 }
 END_TEST
@@ -521,9 +520,13 @@ int
 main(int argc, char **argv)
 {
 	Suite *s;
+	ssize_t n;
 
 	if (argc > 1)
 		return as_child(argc, argv);
+	n = readlink("/proc/self/exe", self, sizeof self - 1);
+	if (n <= 0)
+		return EXIT_FAILURE;
 	s = suite_create("child");
 	add_tests(s);
 	return run_suite(s);
