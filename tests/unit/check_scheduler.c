@@ -37,6 +37,7 @@ static struct {
 	uint64_t host_limit[HOSTS]; /* 0: the scheduler's */
 	struct item items[TICKETS];
 	uint64_t next_order, starts;
+	struct ticket *uncounted; /* of no item */
 	bool checks; /* on_start compares with every other item */
 	struct item **started; /* in their order; TICKETS of them */
 	unsigned n_started;
@@ -139,6 +140,8 @@ on_start(struct ticket *t, void *arg)
 	struct item *it = CONTAINER_OF(t, struct item, t);
 
 	ck_assert_ptr_eq(arg, &rig);
+	if (rig.uncounted && (t < (struct ticket *)(void *)rig.items || t >= (struct ticket *)(void *)(rig.items + TICKETS)))
+		return;
 	if (it->where == DELAYED) {
 		ck_assert_uint_ge(clock_now_ms(), it->due_ms);
 		it->where = WAITING;
@@ -450,6 +453,58 @@ START_TEST(one_that_wants_more_than_there_is_gets_all_there_is)
 	withdraw(&rig.items[0]);
 	turns(1);
 	ck_assert_str_eq(started(), "1");
+}
+END_TEST
+
+/* Decoders in any number may wait: who needs none is not behind them. */
+START_TEST(a_shortage_of_memory_hides_no_one_who_needs_none)
+{
+	enum { DECODERS = 3000 };
+	struct ticket *decoders = xcalloc(DECODERS, sizeof *decoders);
+
+	start_with(16, 16, 100, 100);
+	rig.uncounted = decoders;
+	for (unsigned i = 0; i < DECODERS; i++) {
+		decoders[i].decoder_memory = 100;
+		scheduler_enqueue(rig.s, &decoders[i], "packed.example", 0);
+	}
+	enqueue(0, 0, 0, 0, 0);
+	turns(10);
+	ck_assert_str_eq(started(), "0");
+	for (unsigned i = 0; i < DECODERS; i++)
+		scheduler_withdraw(rig.s, &decoders[i]);
+	rig.uncounted = NULL;
+	free(decoders);
+}
+END_TEST
+
+/* Memory is never free for all of the large one at once, unless it is kept. */
+START_TEST(a_large_one_is_overtaken_for_a_while_only)
+{
+	unsigned n = 0;
+
+	start_with(16, 16, 100, 100);
+	enqueue(0, 0, 0, 50, 0);
+	enqueue(1, 0, 0, 50, 0);
+	turns(1);
+	enqueue(2, 0, 0, 100, 0);
+	turns(1);
+	while (rig.items[2].where != RUNNING && ++n < 1000) {
+		struct item *next = &rig.items[3 + n % 50], *oldest = NULL;
+
+		if (next->where == OUT) {
+			next->order = next->t.order = 0;
+			enqueue((unsigned)(next - rig.items), 0, 0, 50, 0);
+		}
+		turns(1);
+		for (unsigned i = 0; i < TICKETS; i++) /* the one that runs longest */
+			if (i != 2 && rig.items[i].where == RUNNING && (!oldest || goes_before(&rig.items[i], oldest)))
+				oldest = &rig.items[i];
+		ck_assert_ptr_nonnull(oldest);
+		withdraw(oldest);
+		turns(1);
+	}
+	ck_assert_msg(n < 200 && n > 2, "after %u", n);
 }
 END_TEST
 
@@ -877,6 +932,8 @@ add_tests(Suite *s)
 	tcase_add_test(t, a_large_one_is_not_starved_by_small_ones_that_come_later);
 	tcase_add_test(t, one_that_wants_more_than_there_is_gets_all_there_is);
 	tcase_add_test(t, one_that_waits_for_memory_holds_nothing);
+	tcase_add_test(t, a_shortage_of_memory_hides_no_one_who_needs_none);
+	tcase_add_test(t, a_large_one_is_overtaken_for_a_while_only);
 	t = tcase(s, "delays");
 	tcase_add_test(t, a_delayed_one_starts_after_its_time_and_not_before);
 	tcase_add_test(t, a_delayed_one_costs_its_host_no_slot);

@@ -12,7 +12,9 @@
 
 enum {
 	STARTS_PER_PASS = 64, /* the rest follow in the next turn */
-	ASIDE_MAX = 64,       /* tickets that others may overtake while they wait for memory */
+	ASIDE_PER_PASS = 1024, /* tickets that may be set aside in one turn */
+	ASIDE_BACK = 64,      /* of those that ask again when memory was given back */
+	OVERTAKEN_MAX = 64,   /* then it is its turn, and nobody else gets memory */
 };
 
 struct sched_host {
@@ -32,10 +34,10 @@ struct scheduler {
 	struct map hosts;      /* by name */
 	struct heap ready;     /* hosts with a waiting ticket and a free slot */
 	struct heap delayed;   /* tickets, by time */
-	struct list aside;     /* tickets that want more decoder memory than is free */
+	struct heap aside;     /* tickets that want more decoder memory than is free */
 	struct loop_timer timer;
 	struct loop_deferred pass;
-	uint64_t next_order, waiting, n_aside;
+	uint64_t next_order, waiting;
 	bool held;
 };
 
@@ -157,12 +159,30 @@ on_timer(void *arg)
 	set_timer(s);
 }
 
+/* Memory for this one?  Not while one that came before it was overtaken too
+ * often: a large one is not starved by small ones. */
+static bool
+has_memory(const struct scheduler *s, const struct ticket *t)
+{
+	const struct heap_node *first = heap_peek(&s->aside);
+
+	if (!t->decoder_memory)
+		return true;
+	if (first && ticket_of(first)->overtaken >= OVERTAKEN_MAX && ticket_before(first, &t->node))
+		return false;
+	return semaphore_has(&s->memory, t->decoder_memory);
+}
+
 /* Takes the ticket's whole set; the caller knows that all of it is there. */
 static void
 start(struct scheduler *s, struct ticket *t)
 {
 	struct sched_host *h = t->host;
+	struct ticket *first = ticket_of(heap_peek(&s->aside));
 
+	if (first && t->decoder_memory && ticket_before(&first->node, &t->node))
+		first->overtaken++;
+	t->overtaken = 0;
 	heap_remove(&h->queue, &t->node);
 	t->state = TICKET_IDLE;
 	s->waiting--;
@@ -179,7 +199,7 @@ static void
 pass(void *arg)
 {
 	struct scheduler *s = arg;
-	unsigned started = 0;
+	unsigned started = 0, set_aside = 0;
 
 	while (!s->held && semaphore_has(&s->global, 1) && semaphore_has(&s->verifying, 1)) {
 		struct sched_host *h = host_of(heap_peek(&s->ready));
@@ -187,13 +207,14 @@ pass(void *arg)
 
 		if (!t)
 			break;
-		if (!semaphore_has(&s->memory, t->decoder_memory)) {
-			if (s->n_aside >= ASIDE_MAX)
+		if (!has_memory(s, t)) {
+			if (++set_aside > ASIDE_PER_PASS) {
+				scheduler_kick(s);
 				break;
+			}
 			heap_remove(&h->queue, &t->node);
 			t->state = TICKET_ASIDE;
-			list_append(&s->aside, &t->aside);
-			s->n_aside++;
+			heap_add(&s->aside, &t->node);
 			host_update(s, h);
 			continue;
 		}
@@ -221,7 +242,7 @@ scheduler_new(struct loop *l, const struct sched_limits *limits, const struct sc
 	map_init(&s->hosts, host_has_name);
 	heap_init(&s->ready, host_before);
 	heap_init(&s->delayed, sooner);
-	list_init(&s->aside);
+	heap_init(&s->aside, ticket_before);
 	loop_timer_init(&s->timer, l, "scheduler timer", on_timer, s);
 	loop_deferred_init(&s->pass, "scheduler pass", pass, s);
 	return s;
@@ -242,6 +263,7 @@ scheduler_free(struct scheduler *s)
 	map_done(&s->hosts);
 	heap_done(&s->ready);
 	heap_done(&s->delayed);
+	heap_done(&s->aside);
 	loop_timer_done(&s->timer);
 	loop_undefer(&s->pass);
 	free(s);
@@ -277,13 +299,11 @@ give_memory(struct scheduler *s, struct ticket *t)
 	t->holds_memory = false;
 	scheduler_kick(s);
 	semaphore_give(&s->memory, t->decoder_memory);
-	/* All of them ask again, in their order: a large one is not starved by
-	 * small ones that came later than it. */
-	while (!list_empty(&s->aside)) {
-		struct ticket *w = LIST_FIRST(&s->aside, struct ticket, aside);
+	/* The first of them ask again; those that still do not fit come back. */
+	for (unsigned n = 0; n < ASIDE_BACK && heap_peek(&s->aside); n++) {
+		struct ticket *w = ticket_of(heap_peek(&s->aside));
 
-		list_remove(&w->aside);
-		s->n_aside--;
+		heap_remove(&s->aside, &w->node);
 		queue_ticket(s, w);
 	}
 }
@@ -316,8 +336,9 @@ scheduler_withdraw(struct scheduler *s, struct ticket *t)
 		host_update(s, t->host);
 		break;
 	case TICKET_ASIDE:
-		list_remove(&t->aside);
-		s->n_aside--;
+		heap_remove(&s->aside, &t->node);
+		t->overtaken = 0;
+		scheduler_kick(s); /* others may have waited behind it */
 		break;
 	}
 	if (t->state != TICKET_IDLE) {

@@ -24,8 +24,8 @@ struct sched_host;
 
 /* Embedded in what wants to run.  Zero it before first use. */
 struct ticket {
-	struct heap_node node;     /* in its host's queue, or among the delayed */
-	struct list aside;         /* waits for decoder memory */
+	struct heap_node node;     /* in its host's queue, among the delayed or those aside */
+	unsigned overtaken;        /* while it was the first to wait for decoder memory */
 	struct sched_host *host;   /* where it waits or holds a slot; else NULL */
 	uint64_t order;            /* of arrival: smaller first at equal priority */
 	uint64_t not_before_ms;    /* clock_now_ms() */
