@@ -487,6 +487,75 @@ START_TEST(a_task_that_kills_two_workers_fails_by_name)
 }
 END_TEST
 
+START_TEST(how_a_worker_died_is_told)
+{
+	struct job *crash, *ends;
+
+	start_pool(bad_worker_path, 1);
+	crash = submit("x-crash-always", 0);
+	ends = submit("x-exit", 0);
+	await_all();
+	assert_failed(crash, RESULT_WORKER_CRASHED, "(killed by signal 6");
+	assert_failed(ends, RESULT_WORKER_CRASHED, "(exit status 0)");
+}
+END_TEST
+
+START_TEST(many_killers_do_not_wear_out_the_innocent)
+{
+	start_pool(bad_worker_path, 1);
+	for (unsigned i = 0; i < 12; i++) {
+		char name[24];
+
+		(void)snprintf(name, sizeof name, "%u-crash-always", i);
+		(void)submit(name, 0);
+	}
+	submit_innocents();
+	await_all();
+	for (unsigned i = 0; i < 12; i++)
+		assert_failed(&rig.jobs[i], RESULT_WORKER_CRASHED, "killed 2 worker processes (");
+	assert_innocents_ok();
+}
+END_TEST
+
+START_TEST(liars_do_not_end_the_pool)
+{
+	start_pool(bad_worker_path, 1);
+	for (unsigned i = 0; i < 5; i++) {
+		char name[24];
+
+		(void)snprintf(name, sizeof name, "%u-lie", i);
+		(void)submit(name, 0);
+	}
+	await_all();
+	submit_innocents();
+	await_all();
+	assert_innocents_ok();
+}
+END_TEST
+
+/* A suspect waits for a worker that is empty, and the others do not wait for
+ * it: here one that is fed by a slow server has the only worker. */
+START_TEST(a_suspect_does_not_hold_up_others)
+{
+	struct job *slow, *suspect, *other;
+
+	start_pool(bad_worker_path, 1);
+	slow = submit("slow", FOLLOW);
+	ck_assert(loop_until(rig.loop, has_worker, slow, WAIT_MS));
+	slow->was = slow->task.worker->pid;
+	suspect = submit("x-crash-once", 0);
+	ck_assert(loop_until(rig.loop, is_given_again, slow, WAIT_MS));
+	other = submit("other", 0);
+	ck_assert(loop_until(rig.loop, is_over, other, WAIT_MS));
+	ck_assert(loop_until(rig.loop, is_over, suspect, WAIT_MS));
+	ck_assert_int_eq(suspect->result.result.code, RESULT_OK);
+	tell_front(slow, 5, true);
+	await_all();
+	assert_ok(slow);
+	assert_ok(other);
+}
+END_TEST
+
 START_TEST(several_killers_cost_no_one_else_a_try)
 {
 	struct job *a, *b;
@@ -570,16 +639,20 @@ START_TEST(a_worker_that_exits_is_a_death_too)
 }
 END_TEST
 
+/* Who wrote it is only known while the task stands in the page, so it may cost
+ * several workers; it never costs the innocent. */
 START_TEST(a_worker_that_lies_is_killed)
 {
 	struct job *j;
 
 	start_pool(bad_worker_path, 2);
+	submit_innocents();
 	j = submit("x-lie", 0);
 	await_all();
 	ck_assert_int_ne(j->result.result.code, RESULT_OK);
 	ck_assert_uint_ge(count_log("it said what makes no sense"), 1);
 	ck_assert_uint_le(count_log("worker died"), 8);
+	assert_innocents_ok();
 }
 END_TEST
 
@@ -846,6 +919,10 @@ add_bad_tests(Suite *s)
 
 	tcase_add_loop_test(t, a_task_that_kills_two_workers_fails_by_name, 1, 3);
 	tcase_add_test(t, several_killers_cost_no_one_else_a_try);
+	tcase_add_test(t, how_a_worker_died_is_told);
+	tcase_add_test(t, many_killers_do_not_wear_out_the_innocent);
+	tcase_add_test(t, liars_do_not_end_the_pool);
+	tcase_add_test(t, a_suspect_does_not_hold_up_others);
 	tcase_add_test(t, a_task_that_kills_one_worker_is_tried_again);
 	tcase_add_test(t, a_worker_that_hangs_is_killed);
 	tcase_add_test(t, a_suspect_runs_alone);

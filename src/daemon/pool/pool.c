@@ -99,6 +99,7 @@ give(struct worker_proc *w, struct pool_task *t)
 	if (!p->check_timer.set)
 		loop_timer_set(&p->check_timer, CHECK_MS);
 	t->worker = w;
+	t->given++;
 	list_append(&w->tasks, &t->link);
 	if (!w->n_tasks++)
 		w->heard_ms = clock_now_ms();
@@ -117,13 +118,14 @@ static int on_message(const struct message *m, void *worker);
 static void on_dead(struct worker_proc *w);
 static const struct worker_proc_ops proc_ops = { on_message, on_dead };
 
+/* A suspect may have one process more, for it waits for an empty one. */
 static struct worker_proc *
-start_worker(struct pool *p)
+start_worker(struct pool *p, bool alone)
 {
 	struct worker_proc *w;
 	int r;
 
-	if (p->n_workers >= p->max_workers || p->start_failures >= START_FAILURES_MAX)
+	if (p->n_workers >= p->max_workers + alone || p->start_failures >= START_FAILURES_MAX)
 		return NULL;
 	r = worker_proc_start(p->loop, p->children, p->options.worker_path, p->next_number + 1, &proc_ops, p, &w);
 	if (r < 0) {
@@ -152,7 +154,7 @@ choose(struct pool *p, const struct pool_task *t)
 			best = w;
 	}
 	if (!best || best->n_heavy > 0 || (t->heavy && best->n_tasks) || best->n_tasks >= SMALL_PER_WORKER) {
-		w = start_worker(p);
+		w = start_worker(p, t->alone);
 		if (w)
 			return w;
 	}
@@ -168,6 +170,8 @@ assign(void *arg)
 	LIST_FOREACH(t, &p->waiting, struct pool_task, link) {
 		struct worker_proc *w = choose(p, t);
 
+		if (!w && p->n_workers && t->alone)
+			continue; /* nobody waits behind a suspect */
 		if (!w && p->n_workers)
 			break; /* one of them will be free, or replaced */
 		list_remove(&t->link);
@@ -293,31 +297,36 @@ on_message(const struct message *m, void *worker)
 	w->pinged = false;
 	if (m->type == WORK_PONG)
 		return m->len ? -EPROTO : 0;
+	/* What only we say comes back: it is no worker, but cat(1) or the like. */
+	w->echoes |= m->type >= WORK_TASK && m->type < WORK_PROGRESS;
 	t = map_find(&p->by_id, hash_u64(m->id), &m->id);
 	if (m->version != WORK_PROTO || !t || t->worker != w)
 		return -EPROTO;
 	r = on_answer(t, m);
-	if (r == 0) {
-		w->answered = true;
+	if (r == 0)
 		p->start_failures = 0;
-	}
 	return r;
 }
 
-/* A task that killed its two, or one that saw so many die unnamed that it must
- * be the cause. */
-static bool
-is_lost(const struct pool_task *t)
+/* Was it this task?  The one that was named; and where nobody was named twice,
+ * each runs alone, and then it is the only one there is. */
+static void
+charge(const struct worker_proc *w, struct pool_task *t, bool was_alone)
 {
-	return t->strikes >= POOL_STRIKES || t->deaths >= POOL_DEATHS;
+	if (t->id == w->culprit || (!w->culprit && t->alone && was_alone)) {
+		t->strikes++;
+		t->alone = true;
+	} else if (!w->culprit && ++t->deaths >= POOL_DEATHS) {
+		t->alone = true;
+	}
 }
 
-/* The task that was named when the worker died is charged; all are given out
- * again. */
+/* The task that killed the worker is charged; all are given out again. */
 static void
 on_dead(struct worker_proc *w)
 {
 	struct pool *p = w->pool;
+	bool was_alone = w->n_tasks == 1;
 	char how[64], text[128];
 	struct pool_task *t;
 	struct list orphans;
@@ -325,7 +334,7 @@ on_dead(struct worker_proc *w)
 	list_init(&orphans);
 	p->n_workers--;
 	list_remove(&w->link);
-	if (!w->answered && !w->culprit)
+	if (!w->greeted || w->echoes)
 		p->start_failures++;
 	(void)child_status_to_string(w->status, how, sizeof how);
 	if (!p->stopping)
@@ -335,18 +344,14 @@ on_dead(struct worker_proc *w)
 		t = LIST_FIRST(&w->tasks, struct pool_task, link);
 		leave_worker(t);
 		list_remove(&t->front_link);
-		if (t->id == w->culprit) {
-			t->strikes++;
-			t->alone = true;
-		}
-		t->deaths++;
-		list_append(is_lost(t) || t->cancelled ? &orphans : &p->waiting, &t->link);
+		charge(w, t, was_alone);
+		list_append(t->strikes >= POOL_STRIKES || t->cancelled ? &orphans : &p->waiting, &t->link);
 	}
 	worker_proc_free(w);
 	while (!list_empty(&orphans)) {
 		t = LIST_FIRST(&orphans, struct pool_task, link);
 		list_remove(&t->link);
-		if (is_lost(t))
+		if (t->strikes >= POOL_STRIKES)
 			fail_task(t, RESULT_WORKER_CRASHED, text);
 		else
 			fail_task(t, RESULT_CANCELLED, "cancelled");

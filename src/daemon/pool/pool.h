@@ -20,7 +20,7 @@ struct worker_proc;
 
 enum {
 	POOL_STRIKES = 2, /* workers a task may kill */
-	POOL_DEATHS = 8,  /* workers that may die around it, whoever is to blame */
+	POOL_DEATHS = 2,  /* workers that may die around it unnamed before it runs alone */
 };
 
 struct pool_options {
@@ -47,7 +47,9 @@ struct pool_task {
 	uint64_t id;           /* 0: not in the pool */
 	struct buf message;    /* owned: TASK as it is sent again after a crash */
 	struct front_msg front, sent;
-	unsigned strikes, deaths;
+	unsigned given;   /* to so many workers, one after the other */
+	unsigned strikes; /* workers it killed */
+	unsigned deaths;  /* of workers around it, with no one named */
 	bool heavy;            /* more than a small file: counts for the balance */
 	bool follow, publish, cancelled, alone;
 	const struct pool_task_ops *ops;

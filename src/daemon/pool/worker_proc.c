@@ -46,8 +46,9 @@ on_closed(int why, void *arg)
 
 	p->ended = true;
 	chan_free(TAKE_PTR(p->pub.chan));
+	/* Most that close their pipe are dead already: the status says of what. */
 	if (!p->reaped)
-		worker_proc_kill(&p->pub, why ? "it said what makes no sense" : "it closed its pipe");
+		worker_proc_kill(&p->pub, why ? "it said what makes no sense" : NULL);
 	check_dead(p);
 }
 
@@ -131,7 +132,7 @@ worker_proc_free(struct worker_proc *w)
 void
 worker_proc_kill(struct worker_proc *w, const char *reason)
 {
-	if (w->pid <= 0 || w->reason)
+	if (w->pid <= 0 || w->doomed)
 		return;
 	w->reason = reason;
 	w->culprit = worker_proc_at(w);

@@ -21,12 +21,12 @@ struct worker_proc {
 	struct list tasks;   /* struct pool_task */
 	unsigned n_tasks, n_heavy;
 	bool greeted;        /* its HELLO came */
-	bool answered;       /* and something about a task: it is a worker */
+	bool echoes;         /* what only hauld says: it is no worker */
 	bool pinged;         /* asked whether its loop turns, no answer yet */
 	uint64_t heard_ms;   /* when its last message came, or the ping left */
 	bool exclusive;      /* runs one suspected task alone */
 	bool doomed;         /* killed by us, or at its end: gets no more tasks */
-	const char *reason;  /* why we killed it; static */
+	const char *reason;  /* why we killed it; static; NULL: its status says */
 	uint64_t culprit;    /* task id that was named at that moment */
 	int status;          /* of waitpid */
 };
