@@ -144,6 +144,32 @@ def test_a_worker_that_fails_once_costs_nothing(h, server, bad_worker, word, siz
     h.expect({word: body(size, "bad"), **good})
 
 
+@pytest.mark.parametrize("fsync", ["off", "full"])
+@SIZES
+def test_a_worker_that_dies_behind_its_rename(h, server, bad_worker, size, fsync):
+    """The file stands under its name, and nobody has said so: it is found by its
+    inode and verified there, not fetched twice."""
+    jobs, good = with_victims(server, "lost-once", size)
+    result = bad_worker([{**j, "fsync": fsync} for j in jobs])
+    assert_done(result)
+    assert len(server.requests("seed=bad")) == 1
+    h.expect({"lost-once": body(size, "bad"), **good})
+
+
+@pytest.mark.parametrize("checksum", [True, False], ids=["checksum", "none"])
+def test_a_worker_that_dies_behind_unpacking(h, server, real, plain, bad_worker, checksum):
+    """The packed part is gone as well: fetched anew, at no cost of a repeat."""
+    job = {"name": "lost-once", "output": "lost-once", "decompress": "gzip",
+           "url": server.url("/file/plain.bin.gz")}
+    if checksum:
+        with open(real["gzip"], "rb") as packed:
+            job["checksum"] = digest(packed.read())
+    result = bad_worker([job])
+    assert_done(result)
+    assert len(server.requests("plain.bin.gz")) <= 2
+    h.expect({"lost-once": plain})
+
+
 def test_a_killer_does_not_take_its_neighbours_along(h, server, bad_worker):
     """Three bad jobs with one worker: each good one still has its tries."""
     jobs, good = with_victims(server, "crash-always", 900000)

@@ -8,8 +8,11 @@ whose destination has one of these words in it:
     lie-always     it answers with a frame that makes no sense
     crash-once hang-once lie-once   the same, but only the first time (a file in
                    the directory $BAD_WORKER_DIR is the mark)
+    lost-once      the real worker does all of the task, and the process is
+                   killed before its RESULT leaves
 
-Before that it writes the task into the shared page, as a real worker in a slice.
+Before the first three it writes the task into the shared page, as a real worker
+in a slice; a worker that is killed behind its last rename names nothing.
 """
 
 import mmap
@@ -26,7 +29,7 @@ import time
 HEADER = struct.Struct("<IHBBQ") # length, type, version, flags, id: src/wire/frame.h
 WORK_TASK, WORK_RESULT = 100, 112
 TASK_PROCESS = 1
-WORDS = re.compile(rb"(crash|hang|lie)-(always|once)")
+WORDS = re.compile(rb"(crash|hang|lie|lost)-(always|once)")
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -35,8 +38,8 @@ def worker_path():
     return os.path.join(build, "hauld-worker")
 
 
-def frames():
-    """(header fields, whole frame) of everything hauld sends."""
+def frames(fd):
+    """(header fields, whole frame) of everything that comes from there."""
     data = bytearray()
     while True:
         while len(data) >= HEADER.size:
@@ -46,14 +49,14 @@ def frames():
                 break
             yield fields, bytes(data[:end])
             del data[:end]
-        more = os.read(0, 1 << 16)
+        more = os.read(fd, 1 << 16)
         if not more:
             return
         data += more
 
 
 def what_to_do(fields, frame):
-    """ "crash", "hang", "lie", or None."""
+    """ "crash", "hang", "lie", "lost", or None."""
     if fields[1] != WORK_TASK or frame[HEADER.size] != TASK_PROCESS:
         return None
     found = WORDS.search(frame)
@@ -75,10 +78,13 @@ class Relay(threading.Thread):
         super().__init__(daemon=True)
         self.pipe = pipe
         self.greeted = threading.Event()
+        self.lost = set() # tasks whose RESULT nobody will hear
 
     def run(self):
-        while data := os.read(self.pipe.fileno(), 1 << 16):
-            os.write(1, data)
+        for fields, frame in frames(self.pipe.fileno()):
+            if fields[1] == WORK_RESULT and fields[4] in self.lost:
+                os.kill(os.getpid(), signal.SIGKILL)
+            os.write(1, frame)
             self.greeted.set()
         self.greeted.set()
 
@@ -108,9 +114,11 @@ def main():
                              stdout=subprocess.PIPE, pass_fds=(3,))
     relay = Relay(child.stdout)
     relay.start()
-    for fields, frame in frames():
+    for fields, frame in frames(0):
         how = what_to_do(fields, frame)
-        if how:
+        if how == "lost":
+            relay.lost.add(fields[4])
+        elif how:
             misbehave(how, fields[4], child, relay)
             return 1
         try:

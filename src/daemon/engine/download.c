@@ -427,35 +427,42 @@ random_bits(void)
 	return v;
 }
 
+static void
+try_again(struct download *d, uint64_t delay)
+{
+	d->verdict = VERDICT_NONE;
+	d->job->result = d->result;
+	d->retry_at_ms = clock_now_ms() + delay;
+	d->engine->ops->on_retry(d->job, delay, d->engine->arg);
+	engine_requeue(d->entry, d->url, delay);
+}
+
 /* Everything let go: again, or for good. */
 static void
 conclude(struct download *d)
 {
-	struct entry *en = d->entry;
 	enum result_class class = result_class(&d->result);
-	bool retry = class == CLASS_RETRY_NOW || class == CLASS_RETRY_LATER || d->again;
-	uint64_t delay = 0;
-	bool fresh;
+	bool retry = class == CLASS_RETRY_NOW || class == CLASS_RETRY_LATER, again = d->again;
+	bool final = d->verdict == VERDICT_FINAL;
 
 	d->cleaning = d->again = false;
 	d->whole = d->split = d->hash_ok = d->main_ready = false;
 	d->total = d->processed = d->unpacked = 0;
-	if (d->verdict == VERDICT_FINAL || (!retry && !blames_source(d->result.code))) {
+	if (again && !final) {
+		d->was_again = true;
+		try_again(d, 0);
+		return;
+	}
+	if (final || (!retry && !blames_source(d->result.code))) {
 		engine_finish(d, &d->result, NULL);
 		return;
 	}
-	fresh = next_source(d);
-	if (!fresh && (!retry || d->job->attempts > spec_number(d->job->spec, JOB_RETRY))) {
+	if (next_source(d))
+		try_again(d, 0);
+	else if (retry && d->job->attempts <= spec_number(d->job->spec, JOB_RETRY))
+		try_again(d, backoff_delay_ms(class, d->job->attempts - 1, d->retry_after_ms, random_bits()));
+	else
 		engine_finish(d, &d->result, NULL);
-		return;
-	}
-	d->verdict = VERDICT_NONE;
-	d->job->result = d->result;
-	if (!fresh)
-		delay = backoff_delay_ms(class, d->job->attempts - 1, d->retry_after_ms, random_bits());
-	d->retry_at_ms = clock_now_ms() + delay;
-	d->engine->ops->on_retry(d->job, delay, d->engine->arg);
-	engine_requeue(en, d->url, delay);
 }
 
 /* Cancels what still runs and throws the part away, a step each time it is

@@ -89,7 +89,7 @@ struct download {
 	uint64_t held_until_ms;  /* by a rate; 0: not held */
 	bool held_disk, held;
 	bool cleaning, discarding; /* after a failure: see clean_up() */
-	bool again; /* fetch it anew, whatever the failure's class says */
+	bool again, was_again; /* fetch it anew once, whatever the failure's class says */
 	enum verdict verdict;
 	struct result result;    /* of the attempt */
 	uint64_t retry_after_ms, retry_at_ms;

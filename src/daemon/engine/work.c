@@ -214,8 +214,9 @@ on_main_result(const struct result_msg *r, void *arg)
 
 	if (r->result.code != RESULT_OK) {
 		/* A worker may die behind the rename of an unpacked file and the removal
-		 * of the packed one: then only a new download can tell. */
-		d->again = d->main.deaths && r->result.os_error == ENOENT;
+		 * of the packed one: then only a new download can tell.  It is no fault
+		 * of the job's and costs it no repeat. */
+		d->again = !d->was_again && d->main.given > 1 && r->result.os_error == ENOENT;
 		work_failed(d, &r->result);
 		return;
 	}
