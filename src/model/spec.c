@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cursor.h"
 #include "base/mem.h"
 
 struct spec {
@@ -15,31 +16,21 @@ struct spec {
 	uint8_t bytes[];
 };
 
-static uint64_t
-read_le(const uint8_t *p, unsigned n)
+/* What stands behind the id of a value that was found whole. */
+static struct cursor
+value_at(const uint8_t *p, size_t n)
 {
-	uint64_t v = 0;
+	struct cursor c;
 
-	for (unsigned i = 0; i < n; i++)
-		v |= (uint64_t)p[i] << (8 * i);
-	return v;
-}
-
-static void
-append_le(struct buf *b, uint64_t v, unsigned n)
-{
-	uint8_t *p = buf_reserve(b, n);
-
-	for (unsigned i = 0; i < n; i++)
-		p[i] = (uint8_t)(v >> (8 * i));
-	buf_commit(b, n);
+	cursor_init(&c, p + 1, n);
+	return c;
 }
 
 void
 spec_put_number(struct buf *b, enum setting_id id, uint64_t v)
 {
-	append_le(b, id, 1);
-	append_le(b, v, 8);
+	put_u8(b, (uint8_t)id);
+	put_u64(b, v);
 }
 
 void
@@ -47,10 +38,9 @@ spec_put_string(struct buf *b, enum setting_id id, const char *s)
 {
 	size_t n = MIN(strlen(s), (size_t)UINT16_MAX);
 
-	append_le(b, id, 1);
-	append_le(b, n, 2);
-	buf_append(b, s, n);
-	append_le(b, 0, 1);
+	put_u8(b, (uint8_t)id);
+	put_text(b, s, n);
+	put_u8(b, 0);
 }
 
 /* The size of the value at p (id included), 0 when it is not whole or unknown. */
@@ -58,6 +48,7 @@ static size_t
 value_size(const uint8_t *p, size_t n, const struct setting **ret)
 {
 	const struct setting *s = n ? setting_find(p[0]) : NULL;
+	struct cursor c;
 	size_t size;
 
 	if (!s)
@@ -67,7 +58,8 @@ value_size(const uint8_t *p, size_t n, const struct setting **ret)
 		return n >= 9 ? 9 : 0;
 	if (n < 4)
 		return 0;
-	size = 4 + (size_t)read_le(p + 1, 2);
+	c = value_at(p, 2);
+	size = 4 + (size_t)get_u16(&c);
 	if (size > n || memchr(p + 3, 0, size - 3) != p + size - 1)
 		return 0;
 	return size;
@@ -153,8 +145,12 @@ uint64_t
 spec_number(const struct spec *s, enum setting_id id)
 {
 	const uint8_t *p = find(s, id, 0);
+	struct cursor c;
 
-	return p ? read_le(p + 1, 8) : setting_default_number(setting_find(id));
+	if (!p)
+		return setting_default_number(setting_find(id));
+	c = value_at(p, 8);
+	return get_u64(&c);
 }
 
 const char *

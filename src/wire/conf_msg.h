@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "wire/cursor.h"
+#include "base/cursor.h"
 #include "wire/frame.h"
 
 enum { CONF_PROTO = 1 };

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "wire/cursor.h"
+#include "base/cursor.h"
 
 void
 frame_reader_done(struct frame_reader *r)

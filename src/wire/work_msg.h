@@ -17,9 +17,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/cursor.h"
 #include "model/algo.h"
 #include "model/result.h"
-#include "wire/cursor.h"
 #include "wire/frame.h"
 
 enum { WORK_PROTO = 1 };

@@ -26,8 +26,8 @@
 #include <openssl/md5.h>
 #include <openssl/sha.h>
 
+#include "base/cursor.h"
 #include "base/mem.h"
-#include "wire/cursor.h"
 
 union state {
 	MD5_CTX md5;

@@ -7,7 +7,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "run_suite.h"
-#include "wire/cursor.h"
+#include "base/cursor.h"
 
 static void
 put_all(struct buf *b)

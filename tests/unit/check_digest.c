@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cursor.h"
 #include "base/str.h"
-#include "wire/cursor.h"
 
 /* From the standards, and equal to what `openssl dgst` says: the digests of "",
  * of "abc" and of a million times "a". */

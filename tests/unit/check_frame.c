@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/cursor.h"
 #include "base/mem.h"
 #include "run_suite.h"
-#include "wire/cursor.h"
 #include "wire/frame.h"
 
 static uint8_t

@@ -1,5 +1,5 @@
 /* Bytes on the wire; see cursor.h. */
-#include "wire/cursor.h"
+#include "base/cursor.h"
 
 #include <errno.h>
 #include <string.h>
