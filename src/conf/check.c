@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/url.h"
@@ -63,42 +62,10 @@ tell_unknown(struct check *c, const struct draft *d, struct where at, const char
 		emit_error(c->emit, at, "", "unknown key \"%s\"%s%s", quote(name), in, d->label);
 }
 
-struct row_key {
-	enum setting_scope scope;
-	const char *name;
-};
-
-static bool
-is_row(const void *item, const void *key)
-{
-	const struct setting *row = item;
-	const struct row_key *k = key;
-
-	return row->scope == k->scope && text_equal(row->name, k->name);
-}
-
-/* The table is searched for every key of every job: by hash, made once. */
-static const struct setting *
-find_row(enum setting_scope scope, const char *name)
-{
-	static struct map rows;
-	struct row_key key = { scope, name };
-
-	if (!rows.len) {
-		unsigned n;
-		const struct setting *all = settings_all(&n);
-
-		map_init(&rows, is_row);
-		for (unsigned i = 0; i < n; i++)
-			map_add(&rows, hash_str(all[i].name), (void *)(uintptr_t)&all[i]);
-	}
-	return map_find(&rows, hash_str(name), &key);
-}
-
 const struct setting *
 check_key(struct check *c, struct draft *d, struct where at, const char *name, bool defaults)
 {
-	const struct setting *row = find_row(d->scope, name);
+	const struct setting *row = setting_by_name(d->scope, name);
 
 	if (!row) {
 		tell_unknown(c, d, at, name);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -160,13 +161,33 @@ setting_find(enum setting_id id)
 	return id < _SETTING_MAX && place[id] ? &table[place[id] - 1] : NULL;
 }
 
+struct row_key {
+	enum setting_scope scope;
+	const char *name;
+};
+
+static bool
+row_has_key(const void *item, const void *key)
+{
+	const struct setting *row = item;
+	const struct row_key *k = key;
+
+	return row->scope == k->scope && text_equal(row->name, k->name);
+}
+
+/* Asked for every key of every job: by hash, made once. */
 const struct setting *
 setting_by_name(enum setting_scope scope, const char *name)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(table); i++)
-		if (table[i].scope == scope && text_equal(table[i].name, name))
-			return &table[i];
-	return NULL;
+	static struct map rows;
+	struct row_key key = { scope, name };
+
+	if (!rows.len) {
+		map_init(&rows, row_has_key);
+		for (unsigned i = 0; i < ARRAY_SIZE(table); i++)
+			map_add(&rows, hash_str(table[i].name), (void *)(uintptr_t)&table[i]);
+	}
+	return map_find(&rows, hash_str(name), &key);
 }
 
 const char *
