@@ -406,6 +406,19 @@ START_TEST(a_file_that_is_in_the_way_is_never_used)
 }
 END_TEST
 
+/* Another instance that works in the same directory tidies up when it leaves. */
+START_TEST(a_haul_directory_that_another_removed_is_made_again)
+{
+	AUTO_FREE char *haul = xasprintf("%s/pub/.haul", rig.root);
+
+	ck_assert_int_eq(rmdir(haul), 0);
+	open_part(&rig.a, 1, 1);
+	stage_write(rig.a.part, rig.data, 1000);
+	stage_flush(&rig.stage);
+	ck_assert_uint_eq(part_front(rig.a.part), 1000);
+}
+END_TEST
+
 START_TEST(the_file_is_locked_while_the_part_lives)
 {
 	open_part(&rig.a, 1, 1);
@@ -500,44 +513,35 @@ START_TEST(the_worker_is_asked_to_write_back_up_to_the_front)
 }
 END_TEST
 
-static TCase *
-tcase(Suite *s, const char *name)
-{
-	TCase *t = tcase_create(name);
-
-	tcase_add_checked_fixture(t, setup, teardown);
-	suite_add_tcase(s, t);
-	return t;
-}
-
 int
 main(void)
 {
 	Suite *s = suite_create("part");
-	TCase *t = tcase(s, "gathering");
+	TCase *t = add_case(s, "gathering", setup, teardown, 0);
 
 	tcase_add_test(t, small_bites_leave_in_one_write);
 	tcase_add_loop_test(t, no_write_is_larger_than_256_kib, 0, 8);
 	tcase_add_test(t, bytes_of_two_parts_do_not_mix);
 	tcase_add_test(t, a_short_write_is_gone_on_with);
-	t = tcase(s, "failures");
+	t = add_case(s, "failures", setup, teardown, 0);
 	tcase_add_test(t, a_full_disk_is_told_once);
 	tcase_add_test(t, the_failure_of_one_part_is_not_the_others);
 	tcase_add_test(t, a_limit_of_the_system_is_told);
-	t = tcase(s, "stopping");
+	t = add_case(s, "stopping", setup, teardown, 0);
 	tcase_add_test(t, stopping_forgets_what_is_gathered);
 	tcase_add_test(t, a_part_may_be_stopped_inside_its_front);
 	tcase_add_test(t, freeing_a_part_forgets_its_bytes);
-	t = tcase(s, "file");
+	t = add_case(s, "file", setup, teardown, 0);
 	tcase_add_test(t, the_name_says_instance_job_and_generation);
 	tcase_add_test(t, instances_differ);
 	tcase_add_test(t, every_generation_is_a_new_inode);
 	tcase_add_test(t, a_file_that_is_in_the_way_is_never_used);
+	tcase_add_test(t, a_haul_directory_that_another_removed_is_made_again);
 	tcase_add_test(t, the_file_is_locked_while_the_part_lives);
 	tcase_add_test(t, sealing_lets_go_of_the_file_and_keeps_the_part);
 	tcase_add_test(t, the_file_stays_when_the_part_goes);
 	tcase_add_test(t, a_plan_makes_no_file);
-	t = tcase(s, "unflushed");
+	t = add_case(s, "unflushed", setup, teardown, 0);
 	tcase_add_test(t, what_is_written_counts_as_unflushed_until_a_worker_says_so);
 	tcase_add_test(t, the_worker_is_asked_to_write_back_up_to_the_front);
 	return run_suite(s);

@@ -131,6 +131,12 @@ part_set_inode(struct part *p, uint64_t inode)
 	p->inode = inode;
 }
 
+static int
+create(const struct part *p)
+{
+	return openat(p->dir->haul_fd, p->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
 bool
 part_new(struct stage *s, struct dest_dir *dir, uint64_t job_id, unsigned generation,
     const struct part_ops *ops, void *arg, struct part **ret, struct result *why)
@@ -140,7 +146,10 @@ part_new(struct stage *s, struct dest_dir *dir, uint64_t job_id, unsigned genera
 
 	p->ops = ops;
 	p->arg = arg;
-	p->fd = openat(dir->haul_fd, p->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	p->fd = create(p);
+	/* Another instance may have removed the empty .haul that we keep open. */
+	if (p->fd < 0 && errno == ENOENT && dest_dir_renew(dir) == 0)
+		p->fd = create(p);
 	if (p->fd < 0 || flock(p->fd, LOCK_EX | LOCK_NB) < 0 || fstat(p->fd, &st) < 0) {
 		result_set_errno(why, errno, "make a part file in", dir->rel[0] ? dir->rel : dir->root);
 		if (why->code == RESULT_EXISTS)

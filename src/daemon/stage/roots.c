@@ -268,6 +268,18 @@ dest_dir_unref(struct dest_dir *d)
 		d->refs--;
 }
 
+int
+dest_dir_renew(struct dest_dir *d)
+{
+	int fd = open_or_make(d->fd, ".haul", 0700);
+
+	if (fd < 0)
+		return fd;
+	fd_close(&d->haul_fd);
+	d->haul_fd = fd;
+	return 0;
+}
+
 void
 dest_dir_unlink(struct dest_dir *d, const char *name)
 {

@@ -41,6 +41,8 @@ bool roots_add(struct roots *r, const char *path, struct result *why);
 bool roots_get_dir(struct roots *r, const char *path, struct dest_dir **ret, const char **ret_name,
     struct result *why);
 struct dest_dir *dest_dir_ref(struct dest_dir *d);
+/* Makes and opens the .haul/ anew after it was removed: 0 or -errno. */
+int dest_dir_renew(struct dest_dir *d) MUST_CHECK;
 /* Removes a file of .haul/, as the last resort when no worker can. */
 void dest_dir_unlink(struct dest_dir *d, const char *name);
 /* The .haul/ of a directory without users goes with roots_tidy(). */
