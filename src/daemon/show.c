@@ -35,7 +35,7 @@ struct show {
 	struct term out, err;   /* stdout, stderr */
 	struct progress progress;
 	struct loop_timer frame_timer;
-	struct loop_signal winch;
+	struct loop_signal winch, cont;
 	struct outlet plain;    /* stderr, for the lines that do not move */
 	struct buf frame;       /* what the terminal has not taken yet */
 	int tty_fd;             /* owned: the terminal, non-blocking; -1: none */
@@ -178,6 +178,15 @@ on_winch(void *arg)
 	struct show *s = arg;
 
 	term_resize(&s->err);
+}
+
+/* A shell has written below the lines meanwhile. */
+static void
+on_cont(void *arg)
+{
+	struct show *s = arg;
+
+	progress_forget(&s->progress);
 }
 
 /* ---- The arrows from the engine ---------------------------------------------- */
@@ -347,8 +356,10 @@ show_new(struct loop *l, const struct show_options *o)
 		s->json = show_json_new(l);
 	if (!o->json && o->progress && s->err.can_move && term_reopen(&s->err, &s->tty_fd) < 0)
 		s->tty_fd = -1;
-	if (s->tty_fd >= 0)
+	if (s->tty_fd >= 0) {
 		loop_signal_init(&s->winch, l, SIGWINCH, on_winch, s);
+		loop_signal_init(&s->cont, l, SIGCONT, on_cont, s);
+	}
 	return s;
 }
 
@@ -376,6 +387,7 @@ show_free(struct show *s)
 	outlet_done(&s->plain);
 	loop_timer_done(&s->frame_timer);
 	loop_signal_done(&s->winch);
+	loop_signal_done(&s->cont);
 	fd_close(&s->tty_fd);
 	buf_done(&s->frame);
 	for (uint64_t i = 0; i < s->size_notes; i++)
