@@ -214,39 +214,36 @@ START_TEST(no_jobs_is_a_configuration_too)
 }
 END_TEST
 
-/* Its end is seen twice, as end of file and as status: either may be first. */
-START_TEST(it_is_done_when_the_child_has_closed_and_was_reaped)
+/* A script that waits in its middle for a file, so that one of its two ends comes
+ * late. */
+static void
+assert_done_only_with_the_last_end(const char *before, const char *behind)
 {
-	AUTO_FREE char *go = xasprintf("%s/go", rig.dir), *then = NULL;
+	AUTO_FREE char *go = xasprintf("%s/go", rig.dir), *script = NULL;
 	AUTO_CLOSE int fd = -1;
 
-	then = xasprintf("exec >&-; while ! test -e %s; do sleep 0.01; done; exit 0", go);
+	script = xasprintf("%s while ! test -e %s; do sleep 0.01; done%s", before, go, behind);
 	say_head();
 	say_end(0, 0);
-	start(then);
+	start(script);
 	loop_for(rig.loop, 100);
 	ck_assert_uint_eq(rig.n_done, 0);
 	fd = open(go, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	ck_assert(loop_until(rig.loop, is_done, NULL, WAIT_MS));
 	ck_assert_int_eq(rig.outcome, CONF_OK);
 }
+
+/* Its end is seen twice, as end of file and as status: either may be first. */
+START_TEST(it_is_done_when_the_child_has_closed_and_was_reaped)
+{
+	assert_done_only_with_the_last_end("exec >&-;", "; exit 0");
+}
 END_TEST
 
 START_TEST(it_is_done_when_the_last_words_were_read)
 {
-	AUTO_FREE char *go = xasprintf("%s/go", rig.dir), *then = NULL;
-	AUTO_CLOSE int fd = -1;
-
 	/* A grandchild holds the pipe after the child's end. */
-	then = xasprintf("(while ! test -e %s; do sleep 0.01; done) & exit 0", go);
-	say_head();
-	say_end(0, 0);
-	start(then);
-	loop_for(rig.loop, 100);
-	ck_assert_uint_eq(rig.n_done, 0);
-	fd = open(go, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	ck_assert(loop_until(rig.loop, is_done, NULL, WAIT_MS));
-	ck_assert_int_eq(rig.outcome, CONF_OK);
+	assert_done_only_with_the_last_end("(", ") & exit 0");
 }
 END_TEST
 
@@ -459,35 +456,25 @@ START_TEST(a_program_that_is_not_there_is_told_at_once)
 }
 END_TEST
 
-static TCase *
-tcase(Suite *s, const char *name)
-{
-	TCase *t = tcase_create(name);
-
-	tcase_add_checked_fixture(t, setup, teardown);
-	suite_add_tcase(s, t);
-	return t;
-}
-
 int
 main(void)
 {
 	Suite *s = suite_create("conf_load");
-	TCase *t = tcase(s, "good");
+	TCase *t = add_case(s, "good", setup, teardown, 0);
 
 	tcase_add_test(t, a_whole_configuration_is_handed_over);
 	tcase_add_test(t, it_is_the_owners_when_the_load_is_gone);
 	tcase_add_test(t, no_jobs_is_a_configuration_too);
 	tcase_add_test(t, it_is_done_when_the_child_has_closed_and_was_reaped);
 	tcase_add_test(t, it_is_done_when_the_last_words_were_read);
-	t = tcase(s, "errors of the user");
+	t = add_case(s, "errors of the user", setup, teardown, 0);
 	tcase_add_test(t, errors_are_told_and_nothing_is_handed_over);
 	tcase_add_test(t, errors_count_whatever_the_exit_status_says);
 	tcase_add_test(t, an_end_with_errors_is_bad_though_none_was_told);
 	tcase_add_test(t, errors_before_anything_else_are_enough);
 	tcase_add_test(t, foreign_bytes_in_an_error_are_made_harmless);
 	tcase_add_test(t, wrong_usage_has_a_status_of_its_own);
-	t = tcase(s, "failures");
+	t = add_case(s, "failures", setup, teardown, 0);
 	tcase_add_loop_test(t, an_end_without_words_is_a_failure, 0, ARRAY_SIZE(ends));
 	tcase_add_loop_test(t, an_early_end_is_a_failure_whatever_was_said, 0, ARRAY_SIZE(ends));
 	tcase_add_loop_test(t, all_was_said_and_then_it_failed, 0, 2);

@@ -879,21 +879,10 @@ END_TEST
 
 /* ---- */
 
-static TCase *
-tcase(Suite *s, const char *name)
-{
-	TCase *t = tcase_create(name);
-
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
-	suite_add_tcase(s, t);
-	return t;
-}
-
 static void
 add_good_tests(Suite *s)
 {
-	TCase *t = tcase(s, "good workers");
+	TCase *t = add_case(s, "good workers", setup, teardown, 60);
 
 	tcase_add_test(t, a_task_is_done);
 	tcase_add_test(t, many_small_tasks_share_the_workers);
@@ -901,11 +890,11 @@ add_good_tests(Suite *s)
 	tcase_add_test(t, a_task_may_wait_before_it_publishes);
 	tcase_add_test(t, the_last_front_comes_even_when_it_was_told_before_the_worker_was_there);
 	tcase_add_test(t, a_pool_without_workers_stops_too);
-	t = tcase(s, "cancelling");
+	t = add_case(s, "cancelling", setup, teardown, 60);
 	tcase_add_test(t, a_cancelled_task_says_so_once);
 	tcase_add_test(t, a_task_can_be_cancelled_before_it_has_a_worker);
 	tcase_add_test(t, a_cancelled_task_is_not_given_out_again);
-	t = tcase(s, "fronts");
+	t = add_case(s, "fronts", setup, teardown, 60);
 	tcase_add_test(t, small_steps_of_the_front_are_told_together);
 	tcase_add_test(t, a_front_is_told_every_512_kib);
 	tcase_add_test(t, a_front_is_told_within_a_tenth_of_a_second);
@@ -915,7 +904,7 @@ add_good_tests(Suite *s)
 static void
 add_bad_tests(Suite *s)
 {
-	TCase *t = tcase(s, "bad workers");
+	TCase *t = add_case(s, "bad workers", setup, teardown, 60);
 
 	tcase_add_loop_test(t, a_task_that_kills_two_workers_fails_by_name, 1, 3);
 	tcase_add_test(t, several_killers_cost_no_one_else_a_try);

@@ -486,27 +486,17 @@ START_TEST(many_directories_and_no_descriptor_left)
 }
 END_TEST
 
-static TCase *
-tcase(Suite *s, const char *name)
-{
-	TCase *t = tcase_create(name);
-
-	tcase_add_checked_fixture(t, setup, teardown);
-	suite_add_tcase(s, t);
-	return t;
-}
-
 int
 main(void)
 {
 	Suite *s = suite_create("roots");
-	TCase *t = tcase(s, "directories");
+	TCase *t = add_case(s, "directories", setup, teardown, 0);
 
 	tcase_add_test(t, a_directory_that_is_there_is_used);
 	tcase_add_test(t, a_file_may_lie_in_the_root_itself);
 	tcase_add_test(t, missing_directories_are_made);
 	tcase_add_test(t, a_setgid_directory_hands_its_bit_and_group_on);
-	t = tcase(s, "refused");
+	t = add_case(s, "refused", setup, teardown, 0);
 	tcase_add_test(t, a_symbolic_link_leads_nowhere);
 	tcase_add_test(t, a_link_in_place_of_haul_is_not_followed);
 	tcase_add_test(t, dots_never_lead_out);
@@ -514,12 +504,12 @@ main(void)
 	tcase_add_test(t, another_mount_is_refused);
 	tcase_add_test(t, what_lies_beneath_no_root_is_refused);
 	tcase_add_test(t, a_directory_that_cannot_be_written_is_told);
-	t = tcase(s, "roots");
+	t = add_case(s, "roots", setup, teardown, 0);
 	tcase_add_test(t, a_root_must_be_a_directory_that_is_there);
 	tcase_add_test(t, of_nested_roots_the_longest_counts);
 	tcase_add_test(t, a_root_may_be_a_link_and_end_in_a_slash);
 	tcase_add_test(t, slash_may_be_a_root);
-	t = tcase(s, "sharing");
+	t = add_case(s, "sharing", setup, teardown, 0);
 	tcase_add_test(t, a_directory_is_opened_once);
 	tcase_add_test(t, equal_names_beneath_other_roots_are_other_directories);
 	tcase_add_test(t, tidying_removes_what_is_not_in_use);

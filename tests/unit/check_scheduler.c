@@ -900,33 +900,23 @@ teardown_loop(void)
 	loop_free(rig.loop);
 }
 
-static TCase *
-tcase(Suite *s, const char *name)
-{
-	TCase *t = tcase_create(name);
-
-	tcase_add_checked_fixture(t, setup, teardown);
-	suite_add_tcase(s, t);
-	return t;
-}
-
 static void
 add_tests(Suite *s)
 {
-	TCase *t = tcase(s, "order");
+	TCase *t = add_case(s, "order", setup, teardown, 0);
 
 	tcase_add_test(t, nothing_starts_from_inside_enqueue);
 	tcase_add_test(t, equals_start_in_the_order_they_came);
 	tcase_add_test(t, higher_priority_goes_first_on_any_host);
 	tcase_add_test(t, one_that_comes_again_has_its_old_place);
-	t = tcase(s, "hosts");
+	t = add_case(s, "hosts", setup, teardown, 0);
 	tcase_add_test(t, a_busy_host_never_hides_another);
 	tcase_add_test(t, a_host_may_have_a_limit_of_its_own);
 	tcase_add_test(t, the_global_limit_is_for_all_hosts);
-	t = tcase(s, "verifying");
+	t = add_case(s, "verifying", setup, teardown, 0);
 	tcase_add_test(t, the_network_slots_are_free_while_it_is_verified);
 	tcase_add_test(t, nothing_starts_while_the_workers_have_enough);
-	t = tcase(s, "memory");
+	t = add_case(s, "memory", setup, teardown, 0);
 	tcase_add_test(t, others_overtake_one_that_wants_more_memory_than_is_free);
 	tcase_add_test(t, memory_is_held_until_the_end_and_not_only_on_the_network);
 	tcase_add_test(t, a_large_one_is_not_starved_by_small_ones_that_come_later);
@@ -934,12 +924,12 @@ add_tests(Suite *s)
 	tcase_add_test(t, one_that_waits_for_memory_holds_nothing);
 	tcase_add_test(t, a_shortage_of_memory_hides_no_one_who_needs_none);
 	tcase_add_test(t, a_large_one_is_overtaken_for_a_while_only);
-	t = tcase(s, "delays");
+	t = add_case(s, "delays", setup, teardown, 0);
 	tcase_add_test(t, a_delayed_one_starts_after_its_time_and_not_before);
 	tcase_add_test(t, a_delayed_one_costs_its_host_no_slot);
 	tcase_add_test(t, taking_a_delayed_one_out_moves_the_alarm);
 	tcase_add_test(t, idle_costs_nothing);
-	t = tcase(s, "giving back");
+	t = add_case(s, "giving back", setup, teardown, 0);
 	tcase_add_loop_test(t, withdrawing_gives_everything_back, 0, 7);
 	tcase_add_test(t, one_may_end_inside_its_start);
 	tcase_add_test(t, holding_starts_nothing_until_it_is_over);
@@ -948,7 +938,7 @@ add_tests(Suite *s)
 static void
 add_slow_tests(Suite *s)
 {
-	TCase *t = tcase(s, "model");
+	TCase *t = add_case(s, "model", setup, teardown, 0);
 
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, thousands_of_random_steps_stay_within_the_promises, 0, 12);

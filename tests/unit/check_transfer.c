@@ -1023,21 +1023,10 @@ START_TEST(nothing_is_left_open_at_the_end)
 }
 END_TEST
 
-static TCase *
-tcase(Suite *s, const char *name)
-{
-	TCase *t = tcase_create(name);
-
-	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
-	suite_add_tcase(s, t);
-	return t;
-}
-
 static void
 add_tests(Suite *s)
 {
-	TCase *t = tcase(s, "ends");
+	TCase *t = add_case(s, "ends", setup, teardown, 60);
 
 	tcase_add_test(t, a_file_with_a_length_comes_whole);
 	tcase_add_test(t, a_file_in_chunks_comes_whole);
@@ -1050,16 +1039,16 @@ add_tests(Suite *s)
 	tcase_add_test(t, nobody_there_is_told);
 	tcase_add_test(t, a_url_that_is_none_fails_later_too);
 	tcase_add_test(t, a_failure_told_in_the_body_ends_it);
-	t = tcase(s, "sent");
+	t = add_case(s, "sent", setup, teardown, 60);
 	tcase_add_test(t, secrets_go_to_the_origin_only);
 	tcase_add_test(t, the_headers_of_a_hosts_entry_go_to_its_hosts);
 	tcase_add_test(t, the_bytes_are_asked_for_as_they_are);
-	t = tcase(s, "holding");
+	t = add_case(s, "holding", setup, teardown, 60);
 	tcase_add_test(t, holding_stops_the_bytes_and_letting_go_brings_them);
 	tcase_add_test(t, holding_works_over_tls);
 	tcase_add_test(t, holding_again_and_again_loses_nothing);
 	tcase_add_test(t, holding_one_does_not_hold_another);
-	t = tcase(s, "short calls");
+	t = add_case(s, "short calls", setup, teardown, 60);
 	tcase_add_test(t, an_endless_sender_does_not_hold_the_loop);
 	tcase_add_test(t, two_endless_senders_have_their_turns);
 	tcase_add_test(t, a_limited_transfer_stops_after_each_bite);
@@ -1068,7 +1057,7 @@ add_tests(Suite *s)
 static void
 add_more_tests(Suite *s)
 {
-	TCase *t = tcase(s, "cancelling");
+	TCase *t = add_case(s, "cancelling", setup, teardown, 60);
 
 	tcase_add_test(t, cancel_right_after_the_start);
 	tcase_add_test(t, cancel_before_the_answer);
@@ -1079,14 +1068,14 @@ add_more_tests(Suite *s)
 	tcase_add_test(t, cancel_after_it_failed_and_before_that_was_told);
 	tcase_add_test(t, cancel_while_a_name_is_looked_up_in_vain);
 	tcase_add_test(t, a_look_up_in_vain_ends_by_connect_timeout);
-	t = tcase(s, "limits");
+	t = add_case(s, "limits", setup, teardown, 60);
 	tcase_add_loop_test(t, silence_is_a_stall, 0, 2);
 	tcase_add_test(t, a_sender_that_goes_on_does_not_stall);
 	tcase_add_test(t, one_that_is_held_does_not_stall);
 	tcase_add_test(t, max_time_bounds_the_attempt);
 	tcase_add_test(t, a_file_that_is_announced_too_large_is_not_begun);
 	tcase_add_test(t, a_file_that_becomes_too_large_is_cut);
-	t = tcase(s, "connections");
+	t = add_case(s, "connections", setup, teardown, 60);
 	tcase_add_test(t, a_connection_is_used_again);
 	tcase_add_test(t, other_certificates_never_get_the_connection);
 	tcase_add_test(t, another_pinned_key_never_gets_the_connection);

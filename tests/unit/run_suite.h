@@ -1,9 +1,23 @@
-/* The last lines of every unit test: runs the suite, frees it, tells how it went. */
+/* What every unit test ends with: its cases, and a run of the suite. */
 #pragma once
 
 #include <check.h>
 #include <stdlib.h>
 
+/* A case whose tests are set up each in its own process; timeout_s 0: check's. */
+static inline TCase *
+add_case(Suite *s, const char *name, SFun setup, SFun teardown, int timeout_s)
+{
+	TCase *t = tcase_create(name);
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	if (timeout_s)
+		tcase_set_timeout(t, timeout_s);
+	suite_add_tcase(s, t);
+	return t;
+}
+
+/* Runs the suite, frees it, tells how it went. */
 static inline int
 run_suite(Suite *s)
 {
