@@ -450,12 +450,6 @@ engine_job(const struct engine *e, uint64_t index)
 	return index < e->n_jobs ? &e->jobs[index]->job : NULL;
 }
 
-uint64_t
-engine_waiting(const struct engine *e)
-{
-	return scheduler_waiting(e->scheduler);
-}
-
 void
 engine_each_active(struct engine *e, void (*cb)(const struct engine_view *v, void *arg), void *arg)
 {

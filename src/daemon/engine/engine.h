@@ -69,4 +69,3 @@ struct engine_view {
 };
 /* Calls back for each job that is active or waits for a retry. */
 void engine_each_active(struct engine *e, void (*cb)(const struct engine_view *v, void *arg), void *arg);
-uint64_t engine_waiting(const struct engine *e);

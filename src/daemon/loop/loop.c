@@ -236,7 +236,8 @@ loop_timer_set(struct loop_timer *t, uint64_t ms)
 	struct timeval tv;
 
 	ms = MIN(ms, UINT64_C(1000) * 3600 * 24 * 3650);
-	/* From now, and not from when this turn began: never early. */
+	/* From now, and not from when this turn began.  libevent's clock is the
+	 * coarse one, so that it may still be early by a tick of that. */
 	if (ms)
 		(void)event_base_update_cache_time(t->loop->base);
 	tv.tv_sec = (time_t)(ms / 1000);
