@@ -466,7 +466,7 @@ START_TEST(a_shortage_of_memory_hides_no_one_who_needs_none)
 	rig.uncounted = decoders;
 	for (unsigned i = 0; i < DECODERS; i++) {
 		decoders[i].decoder_memory = 100;
-		scheduler_enqueue(rig.s, &decoders[i], "packed.example", 0);
+		scheduler_enqueue(rig.s, &decoders[i], host_name(1), 0);
 	}
 	enqueue(0, 0, 0, 0, 0);
 	turns(10);
