@@ -137,7 +137,7 @@ on_copy_piece(struct lane_job *job)
 	t->lane_jobs--;
 	if (c->result.code == RESULT_OK && !c->eof && !t->cancelled) {
 		(void)task_tell_progress(t, clock_now_ns());
-		task_submit(t, job);
+		task_submit(t, t->env->lane, job);
 		return; /* nothing changed for the worker, and the lane has the job */
 	}
 	t->result = c->result;
@@ -187,7 +187,7 @@ copy_slice(struct task *t)
 	c->max = t->msg.max_output;
 	c->dirty_max = t->msg.out_dirty_max;
 	t->phase = PHASE_LANE;
-	task_submit(t, &c->job);
+	task_submit(t, t->env->lane, &c->job);
 }
 
 static void
@@ -221,7 +221,7 @@ discard_submit(struct task *t, int fd, const char *name, const char *second)
 		.fd = fd,
 		.names = { name, second },
 	};
-	task_submit(t, &t->discard.job);
+	task_submit(t, t->env->lane, &t->discard.job);
 }
 
 void

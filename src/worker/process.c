@@ -69,28 +69,6 @@ open_task(struct task *t)
 	return true;
 }
 
-static bool
-create_out(struct task *t)
-{
-	AUTO_FREE char *path = NULL;
-	int dir = t->dir->haul_fd;
-
-	(void)unlinkat(dir, t->names.out, 0); /* of a worker that died here */
-	t->out_fd = openat(dir, t->names.out, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-	    0600);
-	if (t->out_fd >= 0) {
-		t->out_exists = true;
-		writeback_init(&t->out_wb, t->out_fd, t->id, on_writeback, t);
-		if (t->msg.out_dirty_max)
-			t->out_wb.window = MIN(MAX(t->msg.out_dirty_max / 2, (uint64_t)PIECE_SIZE),
-			    (uint64_t)WRITEBACK_WINDOW);
-		return true;
-	}
-	path = task_haul_path(t, t->names.out);
-	task_fail_errno(t, errno, "create", path);
-	return false;
-}
-
 /* Enough of the beginning is there to tell what it is. */
 static bool
 can_sniff(const struct task *t)
@@ -134,7 +112,7 @@ begin_input(struct task *t)
 		    codec_to_string(t->codec));
 		return false;
 	}
-	return create_out(t);
+	return output_create(t, on_writeback);
 }
 
 /* The most that may come out so far; *ret_setting names the bound. */
@@ -168,37 +146,16 @@ check_bound(struct task *t, uint64_t made)
 	return false;
 }
 
-/* What env->out_buf holds of this task goes to the file. */
-static bool
-write_out(struct task *t)
-{
-	AUTO_FREE char *path = NULL;
-	size_t n = (size_t)(t->out_made - t->out_written);
-	int r;
-
-	if (n == 0)
-		return true;
-	r = fd_pwrite_full(t->out_fd, t->env->out_buf, n, (off_t)t->out_written);
-	if (r == 0) {
-		t->out_written += n;
-		return true;
-	}
-	path = task_haul_path(t, t->names.out);
-	task_fail_errno(t, -r, "write", path);
-	return false;
-}
-
 /* One step of the decoder into what is left of the piece. */
 static bool
 decode_step(struct task *t, struct codec_io *io, struct slice *s)
 {
-	size_t held = (size_t)(t->out_made - t->out_written), made;
+	uint8_t *out = output_room(t, &io->out_len);
 	const uint8_t *in = io->in;
-	uint8_t *out = t->env->out_buf + held;
+	size_t made;
 	int r;
 
 	io->out = out;
-	io->out_len = PIECE_SIZE - held;
 	r = decoder_step(t->decoder, io);
 	made = (size_t)(io->out - out);
 	t->consumed += (uint64_t)(io->in - in);
@@ -211,9 +168,9 @@ decode_step(struct task *t, struct codec_io *io, struct slice *s)
 	if (!check_bound(t, made))
 		return false;
 	digest_set_update(&t->out_digests, out, made);
-	t->out_made += made;
 	t->more = io->more;
-	return held + made < PIECE_SIZE || write_out(t);
+	output_add(t, made);
+	return true;
 }
 
 static void
@@ -233,7 +190,8 @@ decode_chunk(struct task *t, size_t n, struct slice *s)
 			return;
 		if (before == t->out_made + t->consumed && !io.in_len)
 			return; /* its threads are at work; let others run */
-	} while ((io.in_len || t->more) && s->out > 0 && clock_now_ns() < s->end_ns);
+	} while ((io.in_len || t->more) && s->out > 0 && output_has_room(t) &&
+	    clock_now_ns() < s->end_ns);
 }
 
 static bool
@@ -302,9 +260,9 @@ is_held(const struct task *t)
 bool
 process_is_runnable(const struct task *t)
 {
-	if (is_held(t) || !can_sniff(t))
+	if (is_held(t) || !can_sniff(t) || !output_has_room(t))
 		return false;
-	return has_input(t) || t->last;
+	return has_input(t) || (t->last && t->pieces_out == 0);
 }
 
 static void
@@ -439,7 +397,7 @@ process_publish(struct task *t)
 		return;
 	}
 	t->publish_out = true;
-	task_submit(t, &p->job);
+	task_submit(t, t->env->lane, &p->job);
 }
 
 static bool
@@ -508,16 +466,16 @@ process_slice(struct task *t)
 	if (!t->decoder && t->in_digests.n == 0)
 		t->consumed = t->front;
 	while (t->phase == PHASE_INPUT && has_input(t) && s.in > 0 && s.out > 0 &&
-	    clock_now_ns() < s.end_ns) {
+	    output_has_room(t) && clock_now_ns() < s.end_ns) {
 		uint64_t before = t->consumed + t->out_made;
 
 		take_chunk(t, &s);
 		if (before == t->consumed + t->out_made)
 			break;
 	}
-	if (t->phase != PHASE_INPUT || !write_out(t))
+	if (t->phase != PHASE_INPUT)
 		return;
 	process_writeback(t);
-	if (is_whole(t))
+	if (is_whole(t) && (!t->decoder || output_flush(t)))
 		verify(t);
 }

@@ -113,6 +113,7 @@ task_free(struct task *t)
 	decoder_free(t->decoder);
 	digest_set_done(&t->in_digests);
 	digest_set_done(&t->out_digests);
+	output_done(t);
 	fd_close(&t->part_fd);
 	fd_close(&t->out_fd);
 	fd_close(&t->copy.from);
@@ -364,10 +365,10 @@ task_send_result(struct task *t, enum work_msg_type type)
 }
 
 void
-task_submit(struct task *t, struct lane_job *job)
+task_submit(struct task *t, struct lane *lane, struct lane_job *job)
 {
 	t->lane_jobs++;
-	lane_submit(t->env->lane, job);
+	lane_submit(lane, job);
 }
 
 /* Nothing of the task is anywhere else any more. */
@@ -387,27 +388,35 @@ let_go(struct task *t)
 	task_send_result(t, WORK_RESULT);
 }
 
+/* A decoded file that will not be published goes, once the writer is done with
+ * it.  Jobs of the sync lane run in their order: this one comes behind those. */
+static void
+drop_out(struct task *t)
+{
+	if (!t->out_exists || t->result.code == RESULT_OK || t->pieces_out)
+		return;
+	t->out_exists = false;
+	if (t->out_written > SMALL_FILE || t->lane_jobs)
+		discard_submit(t, TAKE_FD(t->out_fd), t->names.out, "");
+	else
+		(void)unlinkat(t->dir->haul_fd, t->names.out, 0); /* else it is swept later */
+}
+
 void
 task_returned(struct task *t)
 {
 	assert(t->lane_jobs > 0);
 	t->lane_jobs--;
+	if (t->phase == PHASE_ENDING)
+		drop_out(t);
 	let_go(t);
 }
 
 void
 task_end(struct task *t)
 {
-	bool drop_out = t->out_exists && t->result.code != RESULT_OK;
-
 	assert(t->phase < PHASE_ENDING);
 	t->phase = PHASE_ENDING;
-	if (drop_out && (t->out_written > SMALL_FILE || t->lane_jobs)) {
-		/* Not before the lane is done with the descriptor: jobs there run in
-		 * their order, so this one comes behind those. */
-		discard_submit(t, TAKE_FD(t->out_fd), t->names.out, "");
-	} else if (drop_out) {
-		(void)unlinkat(t->dir->haul_fd, t->names.out, 0); /* else it is swept later */
-	}
+	drop_out(t);
 	let_go(t);
 }

@@ -22,7 +22,7 @@
 
 enum {
 	READ_SIZE = 256 << 10,        /* one pread */
-	PIECE_SIZE = 1 << 20,         /* one write of decoded output */
+	PIECE_SIZE = 512 << 10,       /* one write of decoded output */
 	SLICE_IN = 1 << 20,           /* of input, and ... */
 	SLICE_OUT = 4 << 20,          /* of output before others have their turn */
 	SLICE_MS = 20,                /* the same for slow decoders */
@@ -39,12 +39,12 @@ struct task;
 /* What the tasks of a worker share; owned by the worker. */
 struct task_env {
 	struct dirs dirs;
-	struct lane *lane;    /* owned */
+	struct lane *lane;    /* owned; for what waits for a disk */
+	struct lane *writer;  /* owned; for what copies into the page cache */
 	struct buf frames;    /* answers to be written */
 	uint8_t *in_buf;      /* READ_SIZE; owned */
-	uint8_t *out_buf;     /* PIECE_SIZE; owned */
 	unsigned opened;      /* tasks that hold descriptors, or soon will */
-	/* Called last in a handler of the lane: the task may be runnable or over. */
+	/* Called last in a handler of a lane: the task may be runnable or over. */
 	void (*changed)(struct task_env *env, struct task *t);
 };
 
@@ -84,6 +84,15 @@ struct discard_job {
 	const char *names[2];
 };
 
+struct out_piece { /* of decoded output; the writer's while its job is out */
+	struct lane_job job;
+	int fd;            /* borrowed from the task */
+	uint8_t *data;     /* PIECE_SIZE; owned; NULL until needed */
+	size_t len;
+	uint64_t at;       /* its offset in the file */
+	int error;         /* -errno or 0 */
+};
+
 struct task {
 	struct list link;         /* in the worker's list of runnable tasks */
 	uint64_t id;
@@ -111,7 +120,10 @@ struct task {
 
 	int out_fd;               /* the decoded file */
 	bool out_exists;          /* under its name in .haul */
-	uint64_t out_made, out_written; /* bytes; the difference is in env->out_buf */
+	uint64_t out_made, out_written; /* bytes; the difference is in the pieces */
+	struct out_piece pieces[2];
+	unsigned filling;         /* the piece that the decoder is at */
+	unsigned pieces_out;      /* with the writer */
 
 	struct writeback part_wb, out_wb;
 	struct publish publish;
@@ -155,7 +167,8 @@ void task_end(struct task *t);
 char *task_target_path(const struct task *t);
 char *task_haul_path(const struct task *t, const char *name);
 void task_send_result(struct task *t, enum work_msg_type type);
-void task_submit(struct task *t, struct lane_job *job);
+/* The lane is one of env's. */
+void task_submit(struct task *t, struct lane *lane, struct lane_job *job);
 /* A job came back: counts it; a task that waited for it to end ends. */
 void task_returned(struct task *t);
 bool task_digest_mismatch(struct task *t, const struct digest_set *s, const struct digest *want,
@@ -165,6 +178,18 @@ bool task_digest_mismatch(struct task *t, const struct digest_set *s, const stru
  * refused before the work, not after it. */
 bool task_open_input(struct task *t) MUST_CHECK;
 bool task_open_keep(struct task *t) MUST_CHECK;
+
+/* The decoded file (output.c).  False: the task has failed. */
+bool output_create(struct task *t, lane_done_cb on_writeback) MUST_CHECK;
+void output_done(struct task *t);
+/* False: both pieces are with the writer; the task is told when one is back. */
+bool output_has_room(const struct task *t);
+/* Where the decoder writes next: *ret_len bytes, at least one; only with room. */
+uint8_t *output_room(struct task *t, size_t *ret_len);
+/* n bytes were written there. */
+void output_add(struct task *t, size_t n);
+/* All that was made is in the file; false: not yet, or the task has failed. */
+bool output_flush(struct task *t) MUST_CHECK;
 
 void process_slice(struct task *t);
 bool process_is_runnable(const struct task *t);

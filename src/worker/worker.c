@@ -283,9 +283,10 @@ tell_progress(struct worker *w)
 static int
 wait_and_read(struct worker *w, bool busy)
 {
-	struct pollfd p[3] = {
+	struct pollfd p[4] = {
 		{ .fd = w->fd_in, .events = POLLIN },
 		{ .fd = lane_fd(w->env.lane), .events = POLLIN },
+		{ .fd = lane_fd(w->env.writer), .events = POLLIN },
 		{ .fd = buf_len(&w->env.frames) ? w->fd_out : -1, .events = POLLOUT },
 	};
 	int r = poll(p, ARRAY_SIZE(p), busy ? 0 : w->moved ? PROGRESS_FLUSH_MS : -1);
@@ -296,6 +297,8 @@ wait_and_read(struct worker *w, bool busy)
 		return 0;
 	if (p[1].revents)
 		lane_collect(w->env.lane);
+	if (p[2].revents)
+		lane_collect(w->env.writer);
 	return p[0].revents ? read_requests(w) : 0;
 }
 
@@ -349,9 +352,15 @@ worker_init(struct worker *w, int fd_in, int fd_out, struct work_page *page)
 	w->opened_max = opened_max();
 	dirs_init(&w->env.dirs);
 	w->env.lane = lane_new(page);
+	w->env.writer = lane_new(NULL);
 	w->env.in_buf = xmalloc(READ_SIZE);
-	w->env.out_buf = xmalloc(PIECE_SIZE);
 	w->env.changed = on_changed;
+}
+
+static bool
+lanes_are_idle(const struct worker *w)
+{
+	return lane_is_idle(w->env.lane) && lane_is_idle(w->env.writer);
 }
 
 static void
@@ -362,17 +371,17 @@ worker_done(struct worker *w)
 
 	/* The lane may be in a sync that takes minutes: the process ends without
 	 * it, which loses nothing that anybody was told. */
-	if (!lane_is_idle(w->env.lane))
+	if (!lanes_are_idle(w))
 		return;
 	while ((t = map_next(&w->tasks, &cursor)))
 		task_free(t);
 	map_done(&w->tasks);
 	lane_free(w->env.lane);
+	lane_free(w->env.writer);
 	dirs_done(&w->env.dirs);
 	frame_reader_done(&w->reader);
 	buf_done(&w->env.frames);
 	free(w->env.in_buf);
-	free(w->env.out_buf);
 }
 
 int
@@ -390,7 +399,7 @@ worker_run(int fd_in, int fd_out, struct work_page *page)
 		r = worker_loop(w);
 	if (r < 0 && r != -EPIPE && r != -EPROTO)
 		log_err("the pipes to hauld fail: %s", strerror(-r));
-	idle = lane_is_idle(w->env.lane);
+	idle = lanes_are_idle(w);
 	worker_done(w);
 	if (idle)
 		free(w);
