@@ -115,6 +115,13 @@ def test_not_an_archive_at_all(h, server, keep):
     assert_all_failed(h, unpack_all(h, server, {c: (name, c) for c in CODECS}), "decode")
 
 
+@pytest.mark.parametrize("path", ["/infinite", "/stall/1G/2M", "/drip/1G/128K/0.02"])
+def test_a_fault_found_while_the_body_still_comes_ends_the_transfer(h, server, path):
+    """Nobody waits for the rest of what cannot be right."""
+    jobs = [{"name": c, "output": c, "decompress": c, "url": server.url(path)} for c in CODECS]
+    assert_all_failed(h, h.once_jobs(jobs), "decode")
+
+
 def test_an_archive_of_another_codec(h, server, keep):
     files = {c: (keep(pack(CODECS[i - 1], body(1000))), c) for i, c in enumerate(CODECS)}
     assert_all_failed(h, unpack_all(h, server, files), "decode")

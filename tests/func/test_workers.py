@@ -135,6 +135,16 @@ def test_a_job_that_kills_every_worker_fails_by_name(h, server, bad_worker, word
     h.expect(good)
 
 
+def test_a_job_that_kills_every_worker_fails_while_its_body_still_comes(h, server, bad_worker):
+    """The transfer has no end of its own here."""
+    jobs = [{"name": "crash-always", "output": "crash-always", "retry": 0,
+             "checksum": digest(body(10)), "url": server.url("/stall/1G/2M")},
+            {"name": "good", "output": "good", "url": server.url("/ok/900000?seed=1")}]
+    result = bad_worker(jobs)
+    assert result.word("crash-always") == "worker-crashed", result
+    h.expect({"good": body(900000, 1)})
+
+
 @SIZES
 @pytest.mark.parametrize("word", ["crash-once", "hang-once", "lie-once"])
 def test_a_worker_that_fails_once_costs_nothing(h, server, bad_worker, word, size):

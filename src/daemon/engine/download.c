@@ -315,6 +315,15 @@ transfer_is_gone(struct download *d)
 }
 
 static void
+stop_transfer(struct download *d)
+{
+	if (!d->transfer)
+		return;
+	transfer_cancel(d->transfer);
+	transfer_is_gone(d);
+}
+
+static void
 on_transfer_done(const struct transfer_report *end, void *arg)
 {
 	struct download *d = arg;
@@ -489,6 +498,7 @@ attempt_failed(struct download *d, const struct result *r)
 {
 	d->result = *r;
 	d->verdict = result_class(r) == CLASS_CANCELLED ? VERDICT_FINAL : VERDICT_AGAIN;
+	stop_transfer(d); /* a worker may have found the fault in what came so far */
 	scheduler_withdraw(d->engine->scheduler, &d->entry->ticket);
 	clean_up(d);
 }
@@ -507,10 +517,7 @@ download_interrupt(struct download *d)
 	if (d->verdict == VERDICT_FINAL)
 		return;
 	result_set(&r, RESULT_INTERRUPTED, "hauld was told to stop before the job ended");
-	if (d->transfer) {
-		transfer_cancel(d->transfer);
-		transfer_is_gone(d);
-	}
+	stop_transfer(d);
 	list_remove(&d->waiting);
 	if (!d->cleaning) {
 		attempt_failed(d, &r);
