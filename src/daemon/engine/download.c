@@ -456,7 +456,7 @@ conclude(struct download *d)
 
 	d->cleaning = d->again = false;
 	d->whole = d->split = d->hash_ok = d->main_ready = false;
-	d->total = d->processed = d->unpacked = 0;
+	d->total = d->processed = d->unpacked = d->hash_told = 0;
 	if (again && !final) {
 		d->was_again = true;
 		try_again(d, 0);

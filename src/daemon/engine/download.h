@@ -83,6 +83,7 @@ struct download {
 	enum proof proof;
 	struct transfer_times times;
 	uint64_t total, processed, unpacked; /* for those who draw */
+	uint64_t hash_told; /* the front that the digest's task knows of */
 	int64_t last_modified;
 	struct rate rate;
 	uint64_t fresh;          /* bytes since the rate was asked */

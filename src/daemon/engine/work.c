@@ -9,6 +9,9 @@
 #include "model/algo.h"
 
 enum { SMALL_BODY = 256 * 1024 }; /* up to here one frame does it all */
+/* How far a digest may be ahead of the decoder beside it.  The decoder takes longest: while the download
+ * takes a CPU as well, a digest in a hurry would take the decoder's time and then wait for it. */
+#define HASH_AHEAD (UINT64_C(64) << 20)
 #define DECODER_LEAST (UINT64_C(10) << 20) /* what a decoder with a fixed window is let have */
 
 static struct text
@@ -169,6 +172,19 @@ maybe_publish(struct download *d)
 	pool_publish(&d->main);
 }
 
+/* The digest's front; the decoder's task writes back. */
+static void
+hash_front(struct download *d)
+{
+	uint64_t front = part_front(d->part), upto = d->main_ready ? front : MIN(front, d->processed + HASH_AHEAD);
+	struct front_msg f = { upto, 0, d->whole && upto == front };
+
+	if (!d->split || !pool_task_is_busy(&d->hash) || (upto <= d->hash_told && !f.last))
+		return;
+	d->hash_told = upto;
+	pool_front(&d->hash, &f);
+}
+
 static void
 on_progress(const struct progress_msg *p, void *arg)
 {
@@ -176,8 +192,10 @@ on_progress(const struct progress_msg *p, void *arg)
 
 	d->processed = p->in;
 	d->unpacked = p->out;
-	if (d->part)
-		part_flushed(d->part, p->flushed, p->flush_ns);
+	if (!d->part)
+		return;
+	part_flushed(d->part, p->flushed, p->flush_ns);
+	hash_front(d);
 }
 
 static void
@@ -204,6 +222,7 @@ on_ready(const struct result_msg *r, void *arg)
 		return;
 	}
 	d->main_ready = true;
+	hash_front(d);
 	maybe_publish(d);
 }
 
@@ -339,11 +358,7 @@ work_front(struct download *d, bool last)
 		return;
 	f.offset = part_front(d->part);
 	f.flush_to = part_flush_to(d->part, is_durable(d));
-	if (d->split && pool_task_is_busy(&d->hash)) {
-		struct front_msg plain = { f.offset, 0, last }; /* one of them writes back */
-
-		pool_front(&d->hash, &plain);
-	}
+	hash_front(d);
 	pool_front(&d->main, &f);
 }
 
