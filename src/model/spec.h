@@ -46,6 +46,9 @@ const char *spec_list(const struct spec *s, enum setting_id id, unsigned i);
 unsigned spec_list_len(const struct spec *s, enum setting_id id);
 /* Equal bytes (not defaults). */
 bool spec_equal(const struct spec *a, const struct spec *b);
+/* The same values, wherever they come from: the spec, its defaults, the table. */
+bool spec_same(const struct spec *a, const struct spec *b, enum setting_scope scope);
+bool spec_same_value(const struct spec *a, const struct spec *b, enum setting_id id);
 
 static inline void
 cleanup_spec(struct spec **s)

@@ -216,6 +216,12 @@ conf_load_start(struct loop *loop, struct children *c, const char *path, char *c
 	return l;
 }
 
+bool
+conf_load_is_over(const struct conf_load *l)
+{
+	return l->closed && l->reaped;
+}
+
 void
 conf_load_free(struct conf_load *l)
 {

@@ -108,6 +108,7 @@ worker_proc_start(struct loop *l, struct children *c, const char *path, unsigned
 	p->pub.pool = pool;
 	p->pub.number = number;
 	p->pub.pid = pid;
+	p->pub.started_ms = clock_now_ms();
 	p->pub.page = page;
 	list_init(&p->pub.tasks);
 	p->pub.chan = chan_new(l, TAKE_FD(up_r), TAKE_FD(down_w), "worker", on_message, on_closed, p);
