@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -133,6 +134,15 @@ is_done(void *arg)
 {
 	(void)arg;
 	return rig.n_done > 0;
+}
+
+static bool
+no_child_is_left(void *arg)
+{
+	siginfo_t info;
+
+	(void)arg;
+	return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
 }
 
 /* A child that says all that and goes on with a line of shell. */
@@ -456,6 +466,21 @@ START_TEST(a_program_that_is_not_there_is_told_at_once)
 }
 END_TEST
 
+/* Its end is told to nobody: what it would have been told to is gone. */
+START_TEST(a_load_may_be_given_up_while_its_child_runs)
+{
+	struct conf_load *given_up;
+
+	say_head();
+	start("exec sleep 1000");
+	given_up = rig.load;
+	rig.load = NULL;
+	conf_load_free(given_up);
+	ck_assert(loop_until(rig.loop, no_child_is_left, NULL, WAIT_MS));
+	ck_assert_uint_eq(rig.n_done, 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -467,6 +492,7 @@ main(void)
 	tcase_add_test(t, no_jobs_is_a_configuration_too);
 	tcase_add_test(t, it_is_done_when_the_child_has_closed_and_was_reaped);
 	tcase_add_test(t, it_is_done_when_the_last_words_were_read);
+	tcase_add_test(t, a_load_may_be_given_up_while_its_child_runs);
 	t = add_case(s, "errors of the user", setup, teardown, 0);
 	tcase_add_test(t, errors_are_told_and_nothing_is_handed_over);
 	tcase_add_test(t, errors_count_whatever_the_exit_status_says);
