@@ -91,7 +91,7 @@ teardown(void)
 static void
 say_hello(void)
 {
-	conf_put_text(&rig.says, CONF_HELLO, build_id);
+	conf_put_text(&rig.says, 0, CONF_HELLO, build_id);
 }
 
 static void
@@ -101,7 +101,7 @@ say_spec(enum conf_msg_type type, enum setting_id id, const char *value)
 
 	if (id)
 		spec_put_string(&b, id, value);
-	conf_put_spec(&rig.says, type, &b);
+	conf_put_spec(&rig.says, 0, type, &b);
 }
 
 static void
@@ -262,8 +262,8 @@ END_TEST
 START_TEST(errors_are_told_and_nothing_is_handed_over)
 {
 	say_head();
-	conf_put_text(&rig.says, CONF_ERROR, "a.conf:3: what is this");
-	conf_put_text(&rig.says, CONF_ERROR, "a.conf:7: and this");
+	conf_put_text(&rig.says, 0, CONF_ERROR, "a.conf:3: what is this");
+	conf_put_text(&rig.says, 0, CONF_ERROR, "a.conf:7: and this");
 	say_end(0, 2);
 	assert_outcome("exit 78", CONF_BAD);
 	ck_assert_str_eq(buf_cstr(&rig.errors), "a.conf:3: what is this\na.conf:7: and this\n");
@@ -273,7 +273,7 @@ END_TEST
 START_TEST(errors_count_whatever_the_exit_status_says)
 {
 	say_head();
-	conf_put_text(&rig.says, CONF_ERROR, "a.conf:3: what is this");
+	conf_put_text(&rig.says, 0, CONF_ERROR, "a.conf:3: what is this");
 	say_end(0, 0);
 	assert_outcome("exit 0", CONF_BAD);
 }
@@ -290,7 +290,7 @@ END_TEST
 START_TEST(errors_before_anything_else_are_enough)
 {
 	say_hello();
-	conf_put_text(&rig.says, CONF_ERROR, "a.conf:1: syntax error");
+	conf_put_text(&rig.says, 0, CONF_ERROR, "a.conf:1: syntax error");
 	say_end(0, 1);
 	assert_outcome("exit 78", CONF_BAD);
 	ck_assert_uint_eq(rig.n_errors, 1);
@@ -300,7 +300,7 @@ END_TEST
 START_TEST(foreign_bytes_in_an_error_are_made_harmless)
 {
 	say_hello();
-	conf_put_text(&rig.says, CONF_ERROR, "a.conf:1: \033[31mred\a\n<3>forged");
+	conf_put_text(&rig.says, 0, CONF_ERROR, "a.conf:1: \033[31mred\a\n<3>forged");
 	say_end(0, 1);
 	assert_outcome("exit 78", CONF_BAD);
 	for (const char *p = buf_cstr(&rig.errors); p[1]; p++)
@@ -371,11 +371,11 @@ say_bad_head(int which)
 	if (which == 6)
 		say_hello(); /* 6: nothing is wrong */
 	else if (which == 0)
-		conf_put_text(&rig.says, CONF_HELLO, "0.0.1-0123456789abcdef"); /* another build */
+		conf_put_text(&rig.says, 0, CONF_HELLO, "0.0.1-0123456789abcdef"); /* another build */
 	else if (which == 1)
-		conf_put_text(&rig.says, CONF_HELLO, "");
+		conf_put_text(&rig.says, 0, CONF_HELLO, "");
 	else if (which == 2)
-		conf_put_text(&rig.says, CONF_HELLO, longer); /* begins as ours does */
+		conf_put_text(&rig.says, 0, CONF_HELLO, longer); /* begins as ours does */
 	else if (which == 3)
 		buf_append_str(&rig.says, "hauld-conf: error while loading shared libraries\n");
 	else if (which == 5)
