@@ -180,6 +180,13 @@ spec_list_len(const struct spec *s, enum setting_id id)
 	return n;
 }
 
+const void *
+spec_bytes(const struct spec *s, size_t *ret_n)
+{
+	*ret_n = s->len;
+	return s->bytes;
+}
+
 bool
 spec_equal(const struct spec *a, const struct spec *b)
 {

@@ -45,5 +45,6 @@ struct conf_load *conf_load_start(struct loop *l, struct children *c, const char
     const struct conf_load_ops *ops, void *arg, int *ret_error);
 /* on_done was called. */
 bool conf_load_is_over(const struct conf_load *l);
-/* Not from inside on_error and on_done. */
+/* Not from inside on_error and on_done.  A child that still runs is killed; no callback
+ * comes any more. */
 void conf_load_free(struct conf_load *l);
