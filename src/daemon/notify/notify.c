@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,26 +66,6 @@ take_watchdog(void)
 	return MAX(us / 2000, UINT64_C(1));
 }
 
-/* A path, or "@NAME" for the abstract namespace (unix(7)). */
-static int
-set_address(const char *where)
-{
-	size_t n = strlen(where);
-
-	if ((where[0] != '/' && where[0] != '@') || n < 2)
-		return -EINVAL;
-	if (n >= sizeof state.to.sun_path)
-		return -ENAMETOOLONG;
-	state.to = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	memcpy(state.to.sun_path, where, n);
-	state.to_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
-	if (where[0] == '@')
-		state.to.sun_path[0] = '\0';
-	else
-		state.to_len++;
-	return 0;
-}
-
 int
 notify_open(void)
 {
@@ -97,7 +76,7 @@ notify_open(void)
 	notify_close();
 	if (!where)
 		return 0;
-	r = set_address(where);
+	r = fd_unix_address(where, &state.to, &state.to_len);
 	if (r < 0)
 		return r;
 	state.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
