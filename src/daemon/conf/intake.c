@@ -38,7 +38,7 @@ struct intake {
 	struct list over;    /* answered, their callbacks are deferred */
 	size_t waiting;      /* bytes of batches */
 	uint64_t next_id;
-	unsigned careful;    /* so many batches go alone, one after the other */
+	unsigned suspects;   /* of batches: while there are any, one goes after the other */
 	unsigned bad_starts; /* children in a row that died before their HELLO */
 	uint64_t silence_ms;
 	struct loop_timer silence;
@@ -80,6 +80,10 @@ leave(struct intake_batch *b)
 
 	list_remove(&b->link);
 	i->waiting -= b->bytes;
+	if (b->suspect) {
+		i->suspects--;
+		loop_defer(i->loop, &i->pump); /* it is the turn of the next */
+	}
 	if (busy && !intake_is_busy(i) && i->ready.cb)
 		loop_defer(i->loop, &i->ready);
 }
@@ -94,10 +98,6 @@ settle(struct intake *i)
 		if (!intake_batch_is_answered(b))
 			return;
 		leave(b);
-		if (i->careful) {
-			i->careful--;
-			loop_defer(i->loop, &i->pump); /* it is the turn of the next */
-		}
 		if (b->given_up) {
 			intake_batch_destroy(b);
 			continue;
@@ -131,7 +131,6 @@ take_back(struct intake *i, const char *how)
 
 	if (!list_empty(&i->batches))
 		first = LIST_FIRST(&i->batches, struct intake_batch, link);
-	i->careful = 0;
 	LIST_FOREACH(b, &i->batches, struct intake_batch, link) {
 		if (!b->sent)
 			break;
@@ -142,7 +141,8 @@ take_back(struct intake *i, const char *how)
 		}
 		b->sent = false;
 		intake_batch_rewind(b);
-		i->careful++;
+		i->suspects += !b->suspect;
+		b->suspect = true;
 		if (b != first || ++b->strikes < INTAKE_STRIKES)
 			continue;
 		(void)snprintf(text, sizeof text,
@@ -321,7 +321,7 @@ pump(void *arg)
 	LIST_FOREACH(b, &i->batches, struct intake_batch, link) {
 		if (!b->sent)
 			send(i, b);
-		if (i->careful)
+		if (i->suspects)
 			break;
 	}
 }

@@ -35,6 +35,7 @@ struct intake_batch {
 	bool sent;             /* to the child that runs now */
 	bool over;             /* cb is about to be called */
 	bool given_up;         /* freed by its owner while the child was at it */
+	bool suspect;          /* was there when a child died: goes alone */
 	unsigned strikes;      /* children that died over it */
 	struct loop_deferred done;
 	intake_done_cb cb;
