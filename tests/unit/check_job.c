@@ -10,13 +10,14 @@
 
 /* The page of law, DESIGN 4, as a picture: row from, column to, 'x' allowed. */
 static const char *const allowed[_JOB_STATE_MAX] = {
-	/*                    QBADFC */
-	[JOB_QUEUED] = /*  */ ".xx.xx",
-	[JOB_BLOCKED] = /* */ "x.x.xx",
-	[JOB_ACTIVE] = /*  */ "xx.xxx",
-	[JOB_DONE] = /*    */ "......",
-	[JOB_FAILED] = /*  */ "......",
-	[JOB_CANCELLED] = /**/ "......",
+	/*                    QBAPDFC */
+	[JOB_QUEUED] = /*  */ ".xxx.xx",
+	[JOB_BLOCKED] = /* */ "x.xx.xx",
+	[JOB_ACTIVE] = /*  */ "xx.xxxx",
+	[JOB_PAUSED] = /*  */ "x....xx",
+	[JOB_DONE] = /*    */ ".......",
+	[JOB_FAILED] = /*  */ "x......",
+	[JOB_CANCELLED] = /**/ "x......",
 };
 
 static struct job
