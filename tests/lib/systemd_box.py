@@ -4,7 +4,7 @@
     box.install()                          # of HAUL_BUILD_DIR, into the box only
     box.run("systemctl", "start", "hauld") # CompletedProcess; check=False: any status
     box.run("haulctl", "list", user="alice")
-    box.path("/srv/haul/x")                # a file of it, seen from here
+    box.path("/srv/haul/x")                # a file of it, seen from here (not of /run, /tmp)
     box.close()
 """
 
