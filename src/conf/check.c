@@ -82,7 +82,7 @@ check_key(struct check *c, struct draft *d, struct where at, const char *name, b
 
 /* NULL: the text may be the value. */
 static const char *
-refuse_url(const char *text, char **ret_why)
+refuse_url(const struct check *c, const char *text, char **ret_why)
 {
 	struct url u;
 	const char *why;
@@ -90,7 +90,8 @@ refuse_url(const char *text, char **ret_why)
 	if (url_parse(text, &u, &why) < 0) {
 		*ret_why = xasprintf("is no url: %s", why);
 	} else if (u.userinfo.at) {
-		*ret_why = xstrdup("has a name or password in it: give user = \"@FILE\" instead");
+		*ret_why = xasprintf("has a name or password in it: give user%s instead",
+		    c->intake ? "" : " = \"@FILE\"");
 	} else if (!url_scheme_is(&u, "http") && !url_scheme_is(&u, "https") &&
 	    !url_scheme_is(&u, "file")) {
 		char safe[40];
@@ -201,7 +202,10 @@ put_file(
 	const char *why;
 	bool world;
 
-	if (source_probe(path, &world, &why) < 0)
+	/* Relative to what?  A client's directory is not known here. */
+	if (c->intake && text[0] != '/')
+		check_tell(c, d, row, at, "must be an absolute path");
+	else if (source_probe(path, &world, &why) < 0)
 		emit_error(c->emit, at, d->label, "%s \"%s\" cannot be read: %s", row->name,
 		    quote(path), why);
 	else if (row->id == JOB_KEY && world)
@@ -250,7 +254,7 @@ check_string(
 		why = check_name(text);
 		break;
 	case JOB_URL:
-		why = refuse_url(text, &reason);
+		why = refuse_url(c, text, &reason);
 		break;
 	case JOB_PROXY:
 	case HOST_PROXY:
@@ -331,4 +335,72 @@ check_number(
 		check_tell(c, d, row, at, reason);
 	else
 		draft_put_number(d, row, at, v);
+}
+
+void
+check_value(struct check *c, struct draft *d, const struct setting *row, struct where at,
+    const struct check_value *v)
+{
+	bool bare = row->type == TYPE_BOOL || row->type == TYPE_UINT || row->type == TYPE_INT;
+	AUTO_FREE char *want = NULL;
+
+	switch (v->kind) {
+	case CONF_KIND_TEXT:
+		if (!bare) {
+			check_text(c, d, row, at, v->text);
+			return;
+		}
+		break;
+	case CONF_KIND_NUMBER:
+		check_number(c, d, row, at, v->number);
+		return;
+	case CONF_KIND_BOOL:
+		if (row->type == TYPE_BOOL) {
+			draft_put_number(d, row, at, v->number != 0);
+			return;
+		}
+		break;
+	default:
+		break;
+	}
+	want = setting_wanted(row);
+	if (v->kind == CONF_KIND_TEXT)
+		emit_error(c->emit, at, d->label, "%s is a string: it must be %s, without quotes",
+		    row->name, want);
+	else if (v->kind == CONF_KIND_BOOL)
+		emit_error(c->emit, at, d->label, "%s is true or false: it must be %s", row->name,
+		    want);
+	else if (v->kind == CONF_KIND_FRACTION)
+		emit_error(c->emit, at, d->label, "%s is a number with a point: it must be %s%s",
+		    row->name, want, row->type == TYPE_ENUM ? ", in quotes" : "");
+	else
+		emit_error(c->emit, at, d->label, "%s is %s: it must be %s", row->name,
+		    v->kind == CONF_KIND_OTHER && c->intake ? "an object or null"
+							     : "a list or a group",
+		    want);
+}
+
+bool
+check_list(
+    struct check *c, struct draft *d, const struct setting *row, struct where at, bool empty)
+{
+	static const struct check_value list = { .kind = CONF_KIND_LIST };
+
+	if (row->type != TYPE_LIST) {
+		check_value(c, d, row, at, &list);
+		return false;
+	}
+	if (empty)
+		check_tell(c, d, row, at, "is an empty list: leave the key out instead");
+	return !empty;
+}
+
+void
+check_entry(struct check *c, struct draft *d, const struct setting *row, struct where at,
+    const struct check_value *v)
+{
+	if (v->kind == CONF_KIND_TEXT)
+		check_text(c, d, row, at, v->text);
+	else
+		check_tell(c, d, row, at, "has an entry that is no string");
 }

@@ -12,6 +12,7 @@ enum {
 	CONF_TREE_BYTES_MAX = 640 << 20, /* what libconfig's tree may take, by our estimate */
 	CONF_JOBS_MAX = 4000000,
 	CONF_ERRORS_SHOWN_MAX = 1000, /* more are counted, not told */
+	JOB_ERRORS_SHOWN_MAX = 16,    /* of one job of a client */
 	CONF_ROOTS_MAX = 16,
 	CONF_SECRET_FILE_MAX = 64 << 10, /* bytes of an @FILE */
 	CONF_HEADERS_MAX = 100,       /* of one job */

@@ -29,9 +29,9 @@ START_TEST(texts_come_through)
 	struct message m;
 	struct text t;
 
-	conf_put_text(&reader.in, CONF_HELLO, "build");
-	conf_put_text(&reader.in, CONF_ERROR, "");
-	conf_put_text(&reader.in, CONF_ERROR, NULL);
+	conf_put_text(&reader.in, 0, CONF_HELLO, "build");
+	conf_put_text(&reader.in, 0, CONF_ERROR, "");
+	conf_put_text(&reader.in, 0, CONF_ERROR, NULL);
 	ck_assert_int_eq(frame_reader_next(&reader, &m), 1);
 	ck_assert_uint_eq(m.type, CONF_HELLO);
 	ck_assert_uint_eq(m.version, CONF_PROTO);
@@ -57,7 +57,7 @@ START_TEST(specs_come_through)
 	spec_put_string(&bytes, JOB_NAME, "a");
 	spec_put_string(&bytes, JOB_URL, big);
 	spec_put_number(&bytes, JOB_RETRY, 3);
-	conf_put_spec(&reader.in, CONF_JOB, &bytes);
+	conf_put_spec(&reader.in, 0, CONF_JOB, &bytes);
 	ck_assert_int_eq(frame_reader_next(&reader, &m), 1);
 	ck_assert_uint_eq(m.type, CONF_JOB);
 	ck_assert_uint_eq(m.len, buf_len(&bytes));
@@ -75,7 +75,7 @@ START_TEST(an_empty_spec_comes_through)
 	AUTO_SPEC struct spec *s = NULL;
 	struct message m;
 
-	conf_put_spec(&reader.in, CONF_DEFAULTS, &bytes);
+	conf_put_spec(&reader.in, 0, CONF_DEFAULTS, &bytes);
 	ck_assert_int_eq(frame_reader_next(&reader, &m), 1);
 	ck_assert_int_eq(spec_new(SCOPE_JOB, m.payload, m.len, NULL, &s), 0);
 }
@@ -101,7 +101,7 @@ START_TEST(cut_or_longer_messages_fail)
 	struct message m;
 	struct text t;
 
-	conf_put_text(&reader.in, CONF_ERROR, "a text");
+	conf_put_text(&reader.in, 0, CONF_ERROR, "a text");
 	conf_put_end(&reader.in, &end);
 	for (unsigned i = 0; i < 2; i++) {
 		uint8_t copy[64] = { 0 };
