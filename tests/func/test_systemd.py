@@ -338,3 +338,36 @@ def test_the_journal_is_asked_by_field(service, box_server):
         assert "job=" + name in entry["MESSAGE"]
     assert any("http-404" in text for text in service.messages("HAULD_JOB=bad"))
     assert not any("http-404" in text for text in service.messages("HAULD_JOB=good"))
+
+
+# ---- A service of one user
+
+@pytest.fixture
+def alices(service):
+    """run(*command) as alice, who has a service manager of her own."""
+    uid = service.run("id", "-u", "alice").stdout.strip()
+    runtime = "/run/user/" + uid
+    service.run("install", "-d", "-o", "alice", "-g", "alice", "-m", "700", runtime)
+    service.box.write("/etc/systemd/system/user@.service.d/test.conf",
+                      "[Service]\nEnvironment=XDG_RUNTIME_DIR=/run/user/%i\n") # else from PAM
+    service.tell("daemon-reload")
+    service.tell("start", "user@%s.service" % uid)
+
+    def run(*command, **options):
+        return service.run(*command, user="alice", env=("XDG_RUNTIME_DIR=" + runtime, "HOME=/home/alice"),
+                           **options)
+    yield run
+    service.tell("stop", "user@%s.service" % uid)
+
+
+def test_a_user_has_a_service_of_her_own(service, alices, box_server):
+    assert service.show("ActiveState") == "inactive"
+    alices("systemctl", "--user", "start", "hauld")
+    alices("haulctl", "get", box_server.url("/ok/1K?seed=11"), "--output", "/home/alice/deep/er")
+    with open(service.box.path("/home/alice/deep/er"), "rb") as f:
+        assert f.read() == body(1024, 11)
+    assert service.show("ActiveState") == "inactive" # the system's was not asked
+    alices("systemctl", "--user", "reload", "hauld")
+    alices("systemctl", "--user", "stop", "hauld")
+    shown = alices("systemctl", "--user", "show", "-P", "ExecMainStatus", "hauld").stdout
+    assert shown.strip() == "0"
