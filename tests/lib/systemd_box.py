@@ -41,6 +41,11 @@ def make_variables(*names):
     return dict(zip(names, done.stdout.split(), strict=True))
 
 
+def is_sanitized():
+    with open(os.path.join(build_dir(), "Makefile")) as f:
+        return "-fsanitize=address" in f.read()
+
+
 class Box:
     def __init__(self, directory):
         self.directory = str(directory)
