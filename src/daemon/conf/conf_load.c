@@ -105,7 +105,7 @@ on_error(struct conf_load *l, const struct message *m)
 	if (conf_get_text(m, &text) < 0)
 		return -EPROTO;
 	l->errors++;
-	l->ops->on_error(str_safe(safe, sizeof safe, text.at, text.len), l->arg);
+	l->ops->on_error(str_safe_again(safe, sizeof safe, text.at, text.len), l->arg);
 	return 0;
 }
 
