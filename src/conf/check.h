@@ -29,8 +29,6 @@ void check_text(struct check *c, struct draft *d, const struct setting *row, str
 /* A plain number of the configuration. */
 void check_number(struct check *c, struct draft *d, const struct setting *row, struct where at,
     int64_t number);
-/* The reason why a name cannot be that of a job or group; NULL: it can. */
-const char *check_name(const char *name);
 /* Told as "LABEL: KEY ...". */
 void check_tell(struct check *c, const struct draft *d, const struct setting *row, struct where at,
     const char *why);
