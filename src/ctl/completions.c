@@ -7,8 +7,8 @@
 
 /* Names and ids of jobs, for all three shells; names have no blanks or quotes. */
 static const char list_jobs[] =
-    "haulctl list --json 2>/dev/null | sed -n 's/^{\"id\": *\\([0-9]*\\),.*/\\1/p;"
-    " s/^[^}]*\"name\": *\"\\([A-Za-z_][A-Za-z0-9._-]*\\)\".*/\\1/p'";
+    "haulctl list --json 2>/dev/null | sed -n 'h; s/^{\"id\": *\\([0-9]*\\),.*/\\1/p;"
+    " g; s/^[^}]*\"name\": *\"\\([A-Za-z_][A-Za-z0-9._-]*\\)\".*/\\1/p'";
 
 enum completed { COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_WORDS };
 

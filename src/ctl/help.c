@@ -9,6 +9,30 @@
 
 enum { NAME_WIDTH = 12, OPTION_WIDTH = 27 };
 
+/* Words of text, in lines as wide as the terminal but not wider than can be
+ * read; the first begins in column at, the others in column indent. */
+static void
+put_wrapped(struct ctl *c, const char *text, size_t at, size_t indent)
+{
+	size_t width = c->term.is_tty ? MIN(c->term.columns, 100U) : 80;
+
+	for (bool first = true; *text; first = false) {
+		size_t n = strcspn(text, " ");
+
+		if (!first && at + 1 + n >= width) {
+			buf_printf(&c->out, "\n%*s", (int)indent, "");
+			at = indent;
+		} else if (!first) {
+			buf_append_str(&c->out, " ");
+			at++;
+		}
+		buf_append(&c->out, text, n);
+		at += n;
+		text += n + (text[n] == ' ');
+	}
+	buf_append_str(&c->out, "\n");
+}
+
 static void
 put_option_line(struct ctl *c, const char *left, const char *help)
 {
@@ -16,7 +40,7 @@ put_option_line(struct ctl *c, const char *left, const char *help)
 	/* A left side that is too long has a line of its own. */
 	if (strlen(left) + 1 > OPTION_WIDTH)
 		buf_printf(&c->out, "\n  %*s", OPTION_WIDTH, "");
-	buf_printf(&c->out, "%s\n", help);
+	put_wrapped(c, help, OPTION_WIDTH + 2, OPTION_WIDTH + 2);
 }
 
 static void
@@ -50,9 +74,10 @@ put_settings(struct ctl *c)
 	for (unsigned i = 0; (row = verb_setting(i)); i++) {
 		AUTO_FREE char *left = xasprintf("    --%s%s", verb_setting_name(row), value_of(row));
 
-		put_option_line(c, left, row->help);
-		if (row->words)
-			buf_printf(&c->out, "  %*s(%s)\n", OPTION_WIDTH, "", row->words);
+		AUTO_FREE char *help = xasprintf("%s%s%s%s", row->help, row->words ? " (" : "", row->words ? row->words : "",
+		    row->words ? ")" : "");
+
+		put_option_line(c, left, help);
 	}
 }
 
@@ -62,7 +87,7 @@ print_verb(struct ctl *c, const struct verb *v)
 	buf_printf(&c->out, "usage: haulctl %s%s%s\n\n%c%s.\n", v->name, *v->arguments ? " " : "", v->arguments,
 	    v->help[0] - 'a' + 'A', v->help + 1);
 	if (v->more)
-		buf_append_str(&c->out, v->more);
+		put_wrapped(c, v->more, 0, 0);
 	if (v->options) {
 		buf_append_str(&c->out, "\n");
 		put_options(c, v->options);

@@ -37,20 +37,20 @@ static const struct verb_option list_options[] = {
 	{ 0 },
 };
 
-#define JOB_TEXT "A JOB is an id (a number) or a name.\n"
+#define JOB_TEXT "A JOB is an id (a number) or a name."
 #define ADD_TEXT                                                                                   \
-	"With more than one URL, settings hold for all of them. Secrets never stand on a\n"       \
-	"command line: --header @FILE (one a line) and --user @FILE (name:password in the\n"      \
-	"first line) read them from a file, @- from standard input. A relative output lies\n"     \
-	"beneath the first root of hauld. The private key of --cert is --private-key here.\n"
+	"With more than one URL, settings hold for all of them. Secrets never stand on a "        \
+	"command line: --header @FILE (one a line) and --user @FILE (name:password in the "       \
+	"first line) read them from a file, @- from standard input. A relative output lies "      \
+	"beneath the first root of hauld. The private key of --cert is --private-key here. "
 
 static const struct verb verbs[] = {
 	{ "add", "[OPTION...] [URL...]", "add jobs; prints their ids, one a line",
-	    ADD_TEXT "A list goes in requests of at most 500 jobs; with --key K these have the keys\n"
-		     "K/1, K/2, ..., so that the same command again adds what is missing only.\n",
+	    ADD_TEXT "A list goes in requests of at most 500 jobs; with --key K these have the keys "
+		     "K/1, K/2, ..., so that the same command again adds what is missing only.",
 	    add_options, WORDS_URLS, 0, 0, true, verb_add },
 	{ "get", "[OPTION...] [URL...]", "add jobs, show them, and wait until they are over",
-	    ADD_TEXT "^C detaches: the jobs go on.\n", get_options, WORDS_URLS, 0, 0, true, verb_get },
+	    ADD_TEXT "^C detaches: the jobs go on.", get_options, WORDS_URLS, 0, 0, true, verb_get },
 	{ "list", "", "a table of the jobs", NULL, list_options, WORDS_NONE, 0, 0, false, verb_list },
 	{ "status", "[JOB...]", "what hauld does now, and what waits for what",
 	    "With JOBs: these, as in list. " JOB_TEXT, NULL, WORDS_JOBS, 0, 0, false, verb_status },
@@ -59,7 +59,7 @@ static const struct verb verbs[] = {
 	    verb_wait },
 	{ "attach", "[JOB...]", "show jobs while they run",
 	    "Without JOB: all, until none is queued, blocked or active. " JOB_TEXT
-	    "^C detaches: the jobs go on.\n",
+	    "^C detaches: the jobs go on.",
 	    NULL, WORDS_JOBS, 0, 0, false, verb_attach },
 	{ "cancel", "JOB...", "end jobs; their files stay as they were", JOB_TEXT, NULL, WORDS_JOBS, 1, 0, false,
 	    verb_cancel },
@@ -73,12 +73,12 @@ static const struct verb verbs[] = {
 	{ "workers", "", "the worker processes", NULL, NULL, WORDS_NONE, 0, 0, false, verb_workers },
 	{ "config", "", "the configuration in effect", NULL, NULL, WORDS_NONE, 0, 0, false, verb_config },
 	{ "check", "", "check hauld's configuration file without taking it",
-	    "Errors go to standard error as FILE:LINE: SENTENCE; the exit status is then 1.\n", NULL, WORDS_NONE, 0,
+	    "Errors go to standard error as FILE:LINE: SENTENCE; the exit status is then 1.", NULL, WORDS_NONE, 0,
 	    0, false, verb_check },
 	{ "reload", "", "take hauld's configuration file",
-	    "With an error in it nothing changes; errors are told as by check.\n", NULL, WORDS_NONE, 0, 0, false,
+	    "With an error in it nothing changes; errors are told as by check.", NULL, WORDS_NONE, 0, 0, false,
 	    verb_reload },
-	{ "drain", "", "let hauld end when what runs is over", "Returns when that is so. Nothing new starts meanwhile.\n",
+	{ "drain", "", "let hauld end when what runs is over", "Returns when that is so. Nothing new starts meanwhile.",
 	    NULL, WORDS_NONE, 0, 0, false, verb_drain },
 	{ "shutdown", "", "let hauld stop its transfers and end", NULL, NULL, WORDS_NONE, 0, 0, false,
 	    verb_shutdown },

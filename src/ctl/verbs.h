@@ -52,7 +52,7 @@ struct verb {
 	const char *name;
 	const char *arguments; /* "[JOB...]" */
 	const char *help;      /* one line */
-	const char *more;      /* what `haulctl help VERB` says beyond it; lines of at most 78 */
+	const char *more;      /* what `haulctl help VERB` says beyond it; may be NULL */
 	const struct verb_option *options; /* own ones, ended by OPTION_NONE; may be NULL */
 	enum verb_words words;
 	unsigned least, most;  /* words; most 0: any number */
