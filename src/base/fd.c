@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 void
@@ -92,6 +93,24 @@ int
 fd_write_full(int fd, const void *data, size_t n)
 {
 	return write_loop(fd, data, n, -1);
+}
+
+int
+fd_unix_address(const char *where, struct sockaddr_un *ret, socklen_t *ret_len)
+{
+	size_t n = strlen(where);
+
+	if ((where[0] != '/' && where[0] != '@') || n < 2)
+		return -EINVAL;
+	if (n >= sizeof ret->sun_path)
+		return -ENAMETOOLONG;
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	memcpy(ret->sun_path, where, n);
+	if (where[0] == '@')
+		ret->sun_path[0] = '\0';
+	/* A path's terminator counts; an abstract name has none. */
+	*ret_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + (where[0] == '/'));
+	return 0;
 }
 
 int

@@ -2,29 +2,74 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+#include "base/journal.h"
 #include "base/str.h"
 
-enum { LINE_MAX_BYTES = 2048 }; /* below PIPE_BUF: a line is written whole or not */
+enum {
+	LINE_MAX_BYTES = 2048,    /* below PIPE_BUF: a line is written whole or not */
+	JOURNAL_MAX_BYTES = 8192, /* there the fields at the end must have room */
+	FORMAT_MAX_BYTES = 512,
+};
 
 static struct {
 	enum log_level level;
 	bool prefix;
 	const char *name;
 	unsigned long lost;
-} state = { .level = LOG_LEVEL_INFO, .prefix = false, .name = "haul" };
+	int own;        /* stderr opened anew, non-blocking; -1: it is used as it is */
+	bool is_socket; /* stderr is one */
+	bool torn;      /* the last line was written in part */
+	struct journal journal;
+} state = { .level = LOG_LEVEL_INFO, .name = "haul", .own = -1, .journal = { .fd = -1 } };
+
+/* Others share stderr, so its flags are not ours to change, and a pipe or
+ * terminal with little room makes a writer wait although it polls writable:
+ * open it anew, where that is permitted. */
+static void
+open_stderr(void)
+{
+	struct stat st;
+
+	fd_close(&state.own);
+	state.torn = state.is_socket = false;
+	if (fstat(STDERR_FILENO, &st) < 0)
+		return;
+	state.is_socket = S_ISSOCK(st.st_mode);
+	if (S_ISFIFO(st.st_mode) || isatty(STDERR_FILENO))
+		state.own = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
 
 void
 log_init(const char *name, bool prefix)
 {
+	int saved = errno;
+
 	state.name = name;
 	state.prefix = prefix;
+	journal_close(&state.journal);
+	open_stderr();
+	errno = saved;
+}
+
+void
+log_init_journal(const char *name, const char *journal)
+{
+	bool there = journal_has_stderr();
+
+	log_init(name, there);
+	/* When nobody answers there, its stream on stderr takes the lines as well. */
+	if (there && journal_open(&state.journal, journal) < 0)
+		journal_close(&state.journal);
 }
 
 void
@@ -52,15 +97,31 @@ log_level_from_string(const char *s, enum log_level *ret)
 	return -EINVAL;
 }
 
+static ssize_t
+put(const char *data, size_t n)
+{
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	if (state.is_socket)
+		return send(STDERR_FILENO, data, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (state.own >= 0)
+		return write(state.own, data, n);
+	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
+		return -1;
+	return write(STDERR_FILENO, data, n);
+}
+
 /* False when stderr would make us wait. */
 static bool
 write_line(const char *line, size_t n)
 {
-	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+	ssize_t r;
 
-	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
+	if (state.torn && put("\n", 1) != 1)
 		return false;
-	return write(STDERR_FILENO, line, n) == (ssize_t)n;
+	r = put(line, n);
+	state.torn = r > 0 && (size_t)r < n;
+	return r == (ssize_t)n;
 }
 
 static size_t __attribute__((format(printf, 3, 0)))
@@ -80,26 +141,74 @@ format_line(char *line, enum log_level level, const char *fmt, va_list ap)
 	return n;
 }
 
+/* False when the journal did not take it and stderr is to have it. */
+static bool __attribute__((format(printf, 2, 0)))
+write_journal(enum log_level level, const char *fmt, va_list ap)
+{
+	char marked[FORMAT_MAX_BYTES], line[JOURNAL_MAX_BYTES];
+	int n, r;
+
+	journal_mark(marked, sizeof marked, fmt);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* fmt, with other blanks */
+	n = vsnprintf(line, sizeof line, marked[0] ? marked : fmt, ap);
+#pragma GCC diagnostic pop
+	if (n < 0)
+		return false;
+	r = journal_send(&state.journal, (int)level, state.name, line, MIN((size_t)n, sizeof line - 1));
+	if (r == -EAGAIN)
+		state.lost++;
+	return r == 0 || r == -EAGAIN;
+}
+
+static void __attribute__((format(printf, 2, 0)))
+write_stderr(enum log_level level, const char *fmt, va_list ap)
+{
+	char line[LINE_MAX_BYTES];
+	size_t n = format_line(line, level, fmt, ap);
+
+	if (!write_line(line, n))
+		state.lost++;
+}
+
+static void __attribute__((format(printf, 2, 0)))
+write_somewhere(enum log_level level, const char *fmt, va_list ap)
+{
+	int saved = errno; /* for %m, and for the caller */
+	va_list again;
+
+	va_copy(again, ap);
+	if (state.journal.fd < 0 || !write_journal(level, fmt, ap)) {
+		errno = saved;
+		write_stderr(level, fmt, again);
+	}
+	va_end(again);
+	errno = saved;
+}
+
+static void PRINTF_LIKE(1, 2)
+write_note(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	write_somewhere(LOG_LEVEL_WARNING, fmt, ap);
+	va_end(ap);
+}
+
 static void __attribute__((format(printf, 2, 0)))
 log_write_va(enum log_level level, const char *fmt, va_list ap)
 {
-	char line[LINE_MAX_BYTES];
-	int saved = errno;
-	size_t n;
+	unsigned long lost = state.lost;
 
-	if (state.lost) {
-		char note[96];
-		int r = snprintf(note, sizeof note, "%s%lu log lines were lost: stderr did not take them\n",
-		    state.prefix ? "<4>" : "", state.lost);
-
-		if (write_line(note, (size_t)r))
-			state.lost = 0;
+	if (lost) {
+		state.lost = 0;
+		write_note("%lu log lines were lost: %s did not take them", lost,
+		    state.journal.fd >= 0 ? "the journal" : "stderr");
+		if (state.lost)
+			state.lost = lost; /* nor the note: it is to come again */
 	}
-	errno = saved; /* for %m */
-	n = format_line(line, level, fmt, ap);
-	if (!write_line(line, n))
-		state.lost++;
-	errno = saved;
+	write_somewhere(level, fmt, ap);
 }
 
 void

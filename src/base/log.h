@@ -1,8 +1,9 @@
 /*
- * Log lines on stderr: one event, one line, "<N>" priority prefix for the
- * journal (sd-daemon(3)) or none for people.  Writing never waits: when
- * stderr does not take a line it is dropped and the loss is reported later.
- * Foreign strings pass through log_safe() before they get here.
+ * Log lines, one for an event: with fields to the journal (base/journal.h), or
+ * on stderr with "<N>" priorities for whoever reads them (sd-daemon(3)) or
+ * with the program's name for people.  Writing never waits: a line that is not
+ * taken at once is dropped and the loss is reported later.  Foreign strings
+ * pass through log_safe() before they get here.
  */
 #pragma once
 
@@ -19,15 +20,21 @@ enum log_level { /* as in syslog(3) */
 	LOG_LEVEL_DEBUG = 7,
 };
 
-/* prefix: begin lines with "<N>"; name: of the program, "hauld: " otherwise. */
+/* Lines go to what stderr is now.  prefix: begin them with "<N>"; name: of the
+ * program, "hauld: " otherwise. */
 void log_init(const char *name, bool prefix);
+/* The same, where stderr leads to the journal with fields, or with "<N>" when
+ * its socket does not answer; else for people.  journal: the path of that
+ * socket; NULL: journald's. */
+void log_init_journal(const char *name, const char *journal);
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 /* "err" "warning" "notice" "info" "debug"; -EINVAL for anything else. */
 int log_level_from_string(const char *s, enum log_level *ret) MUST_CHECK;
 
-/* The text is a lower-case sentence without a trailing dot, then key=value.
- * errno is left as it was. */
+/* The text is a lower-case sentence without a trailing dot, then key=value or
+ * key="a value"; in the journal these are also the fields HAULD_KEY.  errno is
+ * left as it was. */
 void log_write(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #define log_err(...) log_write(LOG_LEVEL_ERR, __VA_ARGS__)

@@ -261,8 +261,8 @@ is_hostile(const unsigned char *s, unsigned len)
 	return false;
 }
 
-char *
-str_safe(char *out, size_t max, const char *s, size_t n)
+static char *
+make_safe(char *out, size_t max, const char *s, size_t n, bool again)
 {
 	size_t o = 0, i = 0, cut = 0; /* cut: where "..." has room */
 
@@ -274,7 +274,7 @@ str_safe(char *out, size_t max, const char *s, size_t n)
 	while (i < n) {
 		const unsigned char *p = (const unsigned char *)s + i;
 		unsigned len = utf8_length(p, n - i);
-		bool raw = len && !is_hostile(p, len);
+		bool raw = len && ((again && *p == '\\') || !is_hostile(p, len));
 		unsigned take = len ? len : 1;
 		size_t need = raw ? take : 4 * (size_t)take;
 
@@ -294,6 +294,18 @@ str_safe(char *out, size_t max, const char *s, size_t n)
 	}
 	out[o] = '\0';
 	return out;
+}
+
+char *
+str_safe(char *out, size_t max, const char *s, size_t n)
+{
+	return make_safe(out, max, s, n, false);
+}
+
+char *
+str_safe_again(char *out, size_t max, const char *s, size_t n)
+{
+	return make_safe(out, max, s, n, true);
 }
 
 unsigned

@@ -33,6 +33,9 @@ int hex_decode(const char *s, size_t n, uint8_t *out /* n/2 */) MUST_CHECK;
  * printable UTF-8 become \xNN, at most max bytes of output, "..." at a cut.
  * Returns out (NUL-terminated). */
 char *str_safe(char *out, size_t max, const char *s, size_t n);
+/* Of a sentence that another of our processes says it made safe: what went
+ * through str_safe() once stays as it is. */
+char *str_safe_again(char *out, size_t max, const char *s, size_t n);
 
 /* Edits (insert, drop, change, swap of neighbours) between two words. */
 unsigned str_distance(const char *a, const char *b);

@@ -19,6 +19,7 @@ enum {
 	OPT_CONF_DIR,
 	OPT_BASE_URL,
 	OPT_ROOT,
+	OPT_INTAKE,
 	OPT_VERSION,
 	OPT_DUMP_SETTINGS,
 	OPT_SETTING, /* + the setting's id; the last */
@@ -32,6 +33,7 @@ static const struct option own_options[] = {
 	{ "input", required_argument, NULL, 'i' },
 	{ "base-url", required_argument, NULL, OPT_BASE_URL },
 	{ "root", required_argument, NULL, OPT_ROOT },
+	{ "intake", no_argument, NULL, OPT_INTAKE },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "dump-settings", no_argument, NULL, OPT_DUMP_SETTINGS },
@@ -136,6 +138,9 @@ take_option(struct conf_args *a, int opt)
 	case OPT_ROOT:
 		a->root = optarg;
 		break;
+	case OPT_INTAKE:
+		a->action = ARGS_INTAKE;
+		break;
 	case 'h':
 		a->action = ARGS_HELP;
 		break;
@@ -224,6 +229,8 @@ args_parse(int argc, char **argv, struct conf_args *ret, char **ret_why)
 	why = parse_words(ret, argc, argv, options);
 	if (!why && ret->action == ARGS_RUN)
 		why = refuse_together(ret);
+	if (!why && ret->action == ARGS_INTAKE && argc != 2)
+		why = xstrdup("--intake takes no other argument");
 	if (why) {
 		*ret_why = why;
 		return -EINVAL;
@@ -261,6 +268,7 @@ args_print_help(void)
 	    "  --root DIR       the root for destinations when the configuration gives none\n"
 	    "  --KEY VALUE      any key of daemon, or of the jobs given by URL and -i\n"
 	    "  -o FILE          the same as --output FILE\n"
+	    "  --intake         checks jobs of clients: frames in, frames out, for hauld only\n"
 	    "  --help, --version\n",
 	    stdout);
 }

@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "model/settings.h"
 
-enum args_action { ARGS_RUN, ARGS_HELP, ARGS_VERSION, ARGS_DUMP_SETTINGS };
+enum args_action { ARGS_RUN, ARGS_INTAKE, ARGS_HELP, ARGS_VERSION, ARGS_DUMP_SETTINGS };
 
 struct args_value {
 	const struct setting *row;

@@ -165,7 +165,10 @@ put_file(
 	const char *why;
 	bool world;
 
-	if (file_probe(path, &world, &why) < 0)
+	/* Relative to what?  A client's directory is not known here. */
+	if (c->intake && text[0] != '/')
+		check_tell(c, d, row, at, "must be an absolute path");
+	else if (file_probe(path, &world, &why) < 0)
 		emit_error(c->emit, at, d->label, "%s \"%s\" cannot be read: %s", row->name,
 		    quote(path), why);
 	else if (row->id == JOB_KEY && world)
@@ -200,7 +203,7 @@ check_string(
 		why = value_refuse_name(text);
 		break;
 	case JOB_URL:
-		why = reason = value_refuse_url(text);
+		why = reason = value_refuse_url(text, c->intake ? "user" : "user = \"@FILE\"");
 		break;
 	case JOB_PROXY:
 	case HOST_PROXY:
@@ -281,4 +284,72 @@ check_number(
 		check_tell(c, d, row, at, reason);
 	else
 		draft_put_number(d, row, at, v);
+}
+
+void
+check_value(struct check *c, struct draft *d, const struct setting *row, struct where at,
+    const struct check_value *v)
+{
+	bool bare = row->type == TYPE_BOOL || row->type == TYPE_UINT || row->type == TYPE_INT;
+	AUTO_FREE char *want = NULL;
+
+	switch (v->kind) {
+	case CONF_KIND_TEXT:
+		if (!bare) {
+			check_text(c, d, row, at, v->text);
+			return;
+		}
+		break;
+	case CONF_KIND_NUMBER:
+		check_number(c, d, row, at, v->number);
+		return;
+	case CONF_KIND_BOOL:
+		if (row->type == TYPE_BOOL) {
+			draft_put_number(d, row, at, v->number != 0);
+			return;
+		}
+		break;
+	default:
+		break;
+	}
+	want = setting_wanted(row);
+	if (v->kind == CONF_KIND_TEXT)
+		emit_error(c->emit, at, d->label, "%s is a string: it must be %s, without quotes",
+		    row->name, want);
+	else if (v->kind == CONF_KIND_BOOL)
+		emit_error(c->emit, at, d->label, "%s is true or false: it must be %s", row->name,
+		    want);
+	else if (v->kind == CONF_KIND_FRACTION)
+		emit_error(c->emit, at, d->label, "%s is a number with a point: it must be %s%s",
+		    row->name, want, row->type == TYPE_ENUM ? ", in quotes" : "");
+	else
+		emit_error(c->emit, at, d->label, "%s is %s: it must be %s", row->name,
+		    v->kind == CONF_KIND_OTHER && c->intake ? "an object or null"
+							     : "a list or a group",
+		    want);
+}
+
+bool
+check_list(
+    struct check *c, struct draft *d, const struct setting *row, struct where at, bool empty)
+{
+	static const struct check_value list = { .kind = CONF_KIND_LIST };
+
+	if (row->type != TYPE_LIST) {
+		check_value(c, d, row, at, &list);
+		return false;
+	}
+	if (empty)
+		check_tell(c, d, row, at, "is an empty list: leave the key out instead");
+	return !empty;
+}
+
+void
+check_entry(struct check *c, struct draft *d, const struct setting *row, struct where at,
+    const struct check_value *v)
+{
+	if (v->kind == CONF_KIND_TEXT)
+		check_text(c, d, row, at, v->text);
+	else
+		check_tell(c, d, row, at, "has an entry that is no string");
 }

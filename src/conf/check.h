@@ -13,6 +13,7 @@
 
 struct check {
 	struct emit *emit;         /* borrowed */
+	bool intake;               /* jobs of clients: their files are not ours to read */
 	struct source_files *files; /* borrowed */
 	struct seen groups;        /* names of the groups */
 };
@@ -29,6 +30,23 @@ void check_text(struct check *c, struct draft *d, const struct setting *row, str
 /* A plain number of the configuration. */
 void check_number(struct check *c, struct draft *d, const struct setting *row, struct where at,
     int64_t number);
+/*
+ * A value of any kind, against the type of the key.  In a list
+ * only texts may stand.
+ */
+struct check_value {
+	enum conf_kind kind;
+	const char *text; /* CONF_KIND_TEXT */
+	int64_t number;   /* CONF_KIND_NUMBER, CONF_KIND_BOOL (0 or 1) */
+};
+void check_value(struct check *c, struct draft *d, const struct setting *row, struct where at,
+    const struct check_value *v);
+void check_entry(struct check *c, struct draft *d, const struct setting *row, struct where at,
+    const struct check_value *v);
+/* Before its entries: false (and told) when the key takes no list, or the list
+ * is empty. */
+bool check_list(struct check *c, struct draft *d, const struct setting *row, struct where at,
+    bool empty);
 /* Told as "LABEL: KEY ...". */
 void check_tell(struct check *c, const struct draft *d, const struct setting *row, struct where at,
     const char *why);

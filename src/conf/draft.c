@@ -6,7 +6,6 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "model/spec.h"
 
 void
 draft_begin(struct draft *d, enum setting_scope scope, struct where at, const char *label)
@@ -50,6 +49,26 @@ draft_inherit(struct draft *d, const struct draft *from)
 		item->base = true;
 		item->number = f->number;
 		item->text = f->text ? xstrdup(f->text) : NULL;
+	}
+}
+
+void
+draft_take(struct draft *d, const struct spec *from, struct where at)
+{
+	unsigned n;
+	const struct setting *all = settings_all(&n);
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct setting *row = &all[i];
+		const char *text;
+
+		if (row->scope != d->scope || !spec_has(from, row->id))
+			continue;
+		if (setting_is_number(row))
+			draft_put_number(d, row, at, spec_number(from, row->id));
+		else
+			for (unsigned k = 0; (text = spec_list(from, row->id, k)); k++)
+				draft_put_text(d, row, at, text);
 	}
 }
 

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "conf/source.h"
 #include "model/settings.h"
+#include "model/spec.h"
 
 struct draft_item {
 	const struct setting *row;
@@ -35,6 +36,8 @@ void draft_begin(struct draft *d, enum setting_scope scope, struct where at, con
 void draft_done(struct draft *d);
 /* The settings of another draft, until the entry says its own. */
 void draft_inherit(struct draft *d, const struct draft *from);
+/* The settings of a spec. */
+void draft_take(struct draft *d, const struct spec *from, struct where at);
 /* Before values of a key are put: a list of the same source goes on, anything
  * else is replaced. */
 void draft_open(struct draft *d, const struct setting *row);

@@ -31,7 +31,7 @@ void
 emit_hello(struct emit *e)
 {
 	if (!e->messages)
-		conf_put_text(&e->out, CONF_HELLO, build_id);
+		conf_put_text(&e->out, e->id, CONF_HELLO, build_id);
 }
 
 void
@@ -39,7 +39,7 @@ emit_spec(struct emit *e, enum conf_msg_type type, const struct buf *spec)
 {
 	if (e->messages || e->errors)
 		return;
-	conf_put_spec(&e->out, type, spec);
+	conf_put_spec(&e->out, e->id, type, spec);
 	flush(e, EMIT_BUFFER_SIZE);
 }
 
@@ -93,7 +93,7 @@ tell(struct emit *e, const char *text)
 	if (e->messages) {
 		(void)fprintf(e->messages, "%s\n", text);
 	} else {
-		conf_put_text(&e->out, CONF_ERROR, text);
+		conf_put_text(&e->out, e->id, CONF_ERROR, text);
 		flush(e, EMIT_BUFFER_SIZE);
 	}
 }
@@ -102,21 +102,26 @@ void
 emit_error(struct emit *e, struct where at, const char *label, const char *fmt, ...)
 {
 	AUTO_BUF struct buf text = { 0 };
+	uint64_t shown_max = e->intake ? JOB_ERRORS_SHOWN_MAX : CONF_ERRORS_SHOWN_MAX;
 	char *sentence;
 	va_list ap;
 
 	e->errors++;
 	e->usage |= at.file->command_line;
-	if (e->errors > CONF_ERRORS_SHOWN_MAX) {
-		if (e->errors == CONF_ERRORS_SHOWN_MAX + 1)
-			tell(e, "more errors follow; they are counted only");
+	if (e->errors > shown_max) {
+		if (e->errors == shown_max + 1)
+			tell(e,
+			    e->intake ? "there are more errors"
+				      : "more errors follow; they are counted only");
 		return;
 	}
 	va_start(ap, fmt);
 	if (vasprintf(&sentence, fmt, ap) < 0)
 		sentence = xstrdup("(no memory for the sentence)");
 	va_end(ap);
-	buf_printf(&text, "%s: %s%s%s", quote_place(at), label, *label ? ": " : "", sentence);
+	if (!e->intake)
+		buf_printf(&text, "%s: ", quote_place(at));
+	buf_printf(&text, "%s%s%s", label, *label ? ": " : "", sentence);
 	free(sentence);
 	tell(e, buf_cstr(&text));
 }
@@ -129,5 +134,26 @@ emit_end(struct emit *e)
 	if (e->messages)
 		return;
 	conf_put_end(&e->out, &end);
+	flush(e, 1);
+}
+
+void
+emit_begin_job(struct emit *e, uint64_t id)
+{
+	e->id = id;
+	e->jobs = e->errors = 0;
+}
+
+void
+emit_end_job(struct emit *e)
+{
+	if (e->errors)
+		conf_put_empty(&e->out, e->id, CONF_REFUSED);
+	flush(e, EMIT_BUFFER_SIZE);
+}
+
+void
+emit_flush(struct emit *e)
+{
 	flush(e, 1);
 }

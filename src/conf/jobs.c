@@ -85,7 +85,8 @@ static void
 check_names(struct jobs *j, const struct draft *d)
 {
 	const struct draft_item *name = draft_find(d, JOB_NAME);
-	const struct where *first = name ? seen_add(&j->names, name->text, name->at) : NULL;
+	const struct where *first =
+	    name && !j->check->intake ? seen_add(&j->names, name->text, name->at) : NULL;
 
 	if (first)
 		emit_error(j->check->emit, name->at, d->label, "name is that of another job (%s)",
@@ -124,7 +125,7 @@ static void
 put_target(struct jobs *j, struct draft *d, enum setting_id id, const char *text)
 {
 	const struct setting *row = setting_find(id);
-	const struct draft_item *given = draft_find(d, id);
+	const struct draft_item *given = draft_find(d, id), *output;
 	struct where at = given && !given->base ? given->at : d->at;
 	AUTO_FREE char *why = NULL, *path = output_resolve(j->roots, j->n_roots, text, &why);
 	const struct where *first;
@@ -134,7 +135,13 @@ put_target(struct jobs *j, struct draft *d, enum setting_id id, const char *text
 		    j->check->emit, at, d->label, "%s \"%s\" %s", row->name, quote(text), why);
 		return;
 	}
-	first = seen_add(&j->targets, path, at);
+	output = id == JOB_OUTPUT ? NULL : draft_find(d, JOB_OUTPUT);
+	if (output && text_equal(output->text, path)) {
+		emit_error(j->check->emit, at, d->label, "%s %s is the destination of output too",
+		    row->name, quote(path));
+		return;
+	}
+	first = j->check->intake ? NULL : seen_add(&j->targets, path, at);
 	if (first)
 		emit_error(j->check->emit, at, d->label,
 		    "%s %s is also the destination of another job (%s)", row->name, quote(path),

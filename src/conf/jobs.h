@@ -14,7 +14,7 @@ struct jobs {
 	const struct draft *defaults; /* borrowed */
 	char *roots[CONF_ROOTS_MAX];  /* owned */
 	size_t n_roots;
-	struct seen names, targets;
+	struct seen names, targets; /* of the configuration; hauld knows those of clients */
 	struct buf spec; /* of the job being sent; kept for its memory */
 };
 

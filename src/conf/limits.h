@@ -13,6 +13,7 @@ enum {
 	CONF_TREE_BYTES_MAX = 640 << 20, /* what libconfig's tree may take, by our estimate */
 	CONF_JOBS_MAX = 4000000,
 	CONF_ERRORS_SHOWN_MAX = 1000, /* more are counted, not told */
+	JOB_ERRORS_SHOWN_MAX = 16,    /* of one job of a client */
 	CONF_ROOTS_MAX = 16,
 	EMIT_BUFFER_SIZE = 64 << 10,  /* frames are written when this much waits */
 	CPU_SECONDS_MAX = 10,

@@ -2,7 +2,8 @@
  * The program hauld-conf: reads and checks the configuration in a process of
  * its own, because libconfig can end its caller or take seconds.  hauld starts
  * it and reads frames from its standard output; `hauld -t` and people start it
- * with -t.  Here: limits, signals, the terminal, exit statuses.
+ * with -t.  With --intake it stays, and checks jobs of clients for hauld.
+ * Here: limits, signals, the terminal, exit statuses.
  */
 #include <errno.h>
 #include <signal.h>
@@ -17,6 +18,7 @@
 #include "base/str.h"
 #include "conf/conf.h"
 #include "conf/limits.h"
+#include "conf/serve.h"
 #include "wire/build_id.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -57,14 +59,22 @@ limit(int what, rlim_t soft, rlim_t hard)
 	}
 }
 
+/* Not for one that stays: hauld watches whether it answers. */
+static void
+set_cpu_limit(void)
+{
+	struct sigaction end = { .sa_handler = on_cpu_limit };
+
+	(void)sigaction(SIGXCPU, &end, NULL);
+	limit(RLIMIT_CPU, CPU_SECONDS_MAX * SLOWNESS, CPU_SECONDS_MAX * SLOWNESS + 2);
+}
+
 static void
 set_limits(void)
 {
-	struct sigaction end = { .sa_handler = on_cpu_limit }, ignore = { .sa_handler = SIG_IGN };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
-	(void)sigaction(SIGXCPU, &end, NULL);
 	(void)sigaction(SIGPIPE, &ignore, NULL); /* a reader that is gone is an error of write() */
-	limit(RLIMIT_CPU, CPU_SECONDS_MAX * SLOWNESS, CPU_SECONDS_MAX * SLOWNESS + 2);
 	limit(RLIMIT_CORE, 0, 0); /* secrets are in this memory */
 #ifndef SANITIZED
 	limit(RLIMIT_AS, MEMORY_BYTES_MAX, MEMORY_BYTES_MAX);
@@ -125,6 +135,28 @@ run(const struct conf_args *args)
 	return status;
 }
 
+/* hauld logs how it ended; here only what hauld cannot know. */
+static int
+run_intake(void)
+{
+	struct emit emit = { .fd = STDOUT_FILENO };
+	int r;
+
+	if (isatty(STDIN_FILENO) || isatty(STDOUT_FILENO)) {
+		(void)fputs("hauld-conf --intake is for hauld, which speaks to it in binary frames\n",
+		    stderr);
+		return CONF_EXIT_USAGE;
+	}
+	r = serve_run(STDIN_FILENO, &emit);
+	emit_done(&emit);
+	if (r == -EPROTO || r == -EMSGSIZE)
+		(void)fputs("hauld-conf: the request makes no sense (is hauld of another build?)\n",
+		    stderr);
+	else if (r < 0 && r != -EPIPE)
+		(void)fprintf(stderr, "hauld-conf: cannot read or write: %s\n", strerror(-r));
+	return r < 0 ? CONF_EXIT_FAILURE : CONF_EXIT_OK;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -142,7 +174,12 @@ main(int argc, char **argv)
 		args_done(&args);
 		return CONF_EXIT_USAGE;
 	}
+	if (args.action != ARGS_INTAKE)
+		set_cpu_limit();
 	switch (args.action) {
+	case ARGS_INTAKE:
+		status = run_intake();
+		break;
 	case ARGS_HELP:
 		args_print_help();
 		break;

@@ -53,7 +53,10 @@ read_secret(struct check *c, const struct draft *d, const struct setting *row, s
 	const char *why = "";
 	bool world = false;
 
-	if (!*name)
+	if (c->intake)
+		check_tell(c, d, row, at,
+		    "begins with @: hauld reads no file for a client, send what is in it instead");
+	else if (!*name)
 		check_tell(c, d, row, at, "has no file name behind @");
 	else if (file_read(path, VALUE_SECRET_FILE_MAX, ret, &world, &why) < 0)
 		emit_error(c->emit, at, d->label, "%s \"@%s\" cannot be read: %s", row->name,

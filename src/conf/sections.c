@@ -73,50 +73,27 @@ find_section(const struct tree *t, const char *name, int type)
 	return s && config_setting_type(s) == type ? s : NULL;
 }
 
-/* Whole numbers and fractions where the key takes something else, or both. */
-static void
-put_plain(struct check *c, struct draft *d, const struct setting *row, struct where at,
-    const config_setting_t *s)
+static struct check_value
+value_of(const config_setting_t *s)
 {
-	AUTO_FREE char *want = setting_wanted(row);
-
 	switch (config_setting_type(s)) {
+	case CONFIG_TYPE_STRING:
+		return (struct check_value){ .kind = CONF_KIND_TEXT,
+			.text = config_setting_get_string(s) };
 	case CONFIG_TYPE_BOOL:
-		if (row->type == TYPE_BOOL)
-			draft_put_number(d, row, at, config_setting_get_bool(s) ? 1 : 0);
-		else
-			emit_error(c->emit, at, d->label, "%s is true or false: it must be %s",
-			    row->name, want);
-		break;
+		return (struct check_value){ .kind = CONF_KIND_BOOL,
+			.number = config_setting_get_bool(s) ? 1 : 0 };
 	case CONFIG_TYPE_INT:
 	case CONFIG_TYPE_INT64:
-		check_number(c, d, row, at, config_setting_get_int64(s));
-		break;
+		return (struct check_value){ .kind = CONF_KIND_NUMBER,
+			.number = config_setting_get_int64(s) };
 	case CONFIG_TYPE_FLOAT:
-		emit_error(c->emit, at, d->label, "%s is a number with a point: it must be %s%s",
-		    row->name, want, row->type == TYPE_ENUM ? ", in quotes" : "");
-		break;
+		return (struct check_value){ .kind = CONF_KIND_FRACTION };
+	case CONFIG_TYPE_LIST:
+	case CONFIG_TYPE_ARRAY:
+		return (struct check_value){ .kind = CONF_KIND_LIST };
 	default:
-		emit_error(c->emit, at, d->label, "%s is a list or a group: it must be %s",
-		    row->name, want);
-		break;
-	}
-}
-
-static void
-put_list(struct check *c, struct draft *d, const struct setting *row, const struct tree *t,
-    const config_setting_t *list)
-{
-	const config_setting_t *s;
-
-	if (config_setting_length(list) == 0)
-		check_tell(
-		    c, d, row, tree_place(t, list), "is an empty list: leave the key out instead");
-	for (unsigned i = 0; (s = config_setting_get_elem(list, i)); i++) {
-		if (config_setting_type(s) == CONFIG_TYPE_STRING)
-			check_text(c, d, row, tree_place(t, s), config_setting_get_string(s));
-		else
-			check_tell(c, d, row, tree_place(t, s), "has an entry that is no string");
+		return (struct check_value){ .kind = CONF_KIND_OTHER };
 	}
 }
 
@@ -124,23 +101,18 @@ static void
 put_setting(struct check *c, struct draft *d, const struct setting *row, const struct tree *t,
     const config_setting_t *s)
 {
-	struct where at = tree_place(t, s);
-	int type = config_setting_type(s);
+	struct check_value value = value_of(s);
+	const config_setting_t *entry;
 
-	if (type == CONFIG_TYPE_STRING) {
-		if (row->type != TYPE_BOOL && row->type != TYPE_UINT && row->type != TYPE_INT) {
-			check_text(c, d, row, at, config_setting_get_string(s));
-		} else {
-			AUTO_FREE char *want = setting_wanted(row);
-
-			emit_error(c->emit, at, d->label,
-			    "%s is a string: it must be %s, without quotes", row->name, want);
-		}
-	} else if (row->type == TYPE_LIST &&
-	    (type == CONFIG_TYPE_LIST || type == CONFIG_TYPE_ARRAY)) {
-		put_list(c, d, row, t, s);
-	} else {
-		put_plain(c, d, row, at, s);
+	if (value.kind != CONF_KIND_LIST) {
+		check_value(c, d, row, tree_place(t, s), &value);
+		return;
+	}
+	if (!check_list(c, d, row, tree_place(t, s), config_setting_length(s) == 0))
+		return;
+	for (unsigned i = 0; (entry = config_setting_get_elem(s, i)); i++) {
+		value = value_of(entry);
+		check_entry(c, d, row, tree_place(t, entry), &value);
 	}
 }
 
@@ -229,7 +201,7 @@ sections_read_groups(struct check *c, const struct tree *t, struct buf *ret)
 			emit_error(c->emit, name->at, d.label, "name is that of another group (%s)",
 			    quote_place(*first));
 		draft_pack(&d, &spec);
-		conf_put_spec(ret, CONF_GROUP, &spec);
+		conf_put_spec(ret, 0, CONF_GROUP, &spec);
 	}
 	draft_done(&d);
 }

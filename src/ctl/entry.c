@@ -230,7 +230,7 @@ put_string(struct entry *e, const struct setting *row, const char *text, struct 
 	case JOB_KEY:
 		return put_file(e, row, text);
 	case JOB_URL:
-		why = value_refuse_url(text);
+		why = value_refuse_url(text, place->command_line ? "--user @FILE" : "user=@FILE");
 		break;
 	case JOB_PROXY:
 		why = refuse_secret(row, text, place);

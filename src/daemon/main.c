@@ -116,7 +116,7 @@ main(int argc, char **argv)
 		return 1;
 	(void)umask(022);
 	ignore_sigpipe();
-	log_init("hauld", getenv("JOURNAL_STREAM") != NULL);
+	log_init_journal("hauld", NULL);
 	if (options_parse(&o, argc, argv) == 0)
 		status = run(&o);
 	options_done(&o);

@@ -50,7 +50,7 @@ add_jobs(void *arg)
 	struct once *o = arg;
 
 	for (unsigned n = 0; n < ADDS_PER_TURN && o->n_added < o->conf->jobs.len && !o->interrupted; n++)
-		(void)engine_add(o->engine, o->conf->jobs.items[o->n_added++]);
+		(void)engine_add(o->engine, o->conf->jobs.items[o->n_added++], JOB_NO_UID, true);
 	if (o->n_added < o->conf->jobs.len && !o->interrupted)
 		loop_defer(o->loop, &o->add);
 }
@@ -97,7 +97,9 @@ on_idle(void *arg)
 	engine_stop(o->engine, leave, o);
 }
 
-static const struct engine_ops engine_ops = { on_start, on_retry, on_end, on_idle };
+static const struct engine_ops engine_ops = {
+	.on_start = on_start, .on_retry = on_retry, .on_end = on_end, .on_idle = on_idle,
+};
 
 static void
 run_jobs(struct once *o)

@@ -295,11 +295,11 @@ print_summary(struct show *s)
 	struct summary_row *rows = xcalloc(n, sizeof *rows);
 	char(*words)[32] = xcalloc(n, sizeof *words);
 	struct summary_total total = { .ms = clock_now_ms() - s->started_ms };
+	const struct job *j = NULL;
 	struct buf out = { 0 };
 
 	for (uint64_t i = 0; i < n; i++) {
-		const struct job *j = engine_job(s->engine, i);
-
+		j = engine_next(s->engine, j ? j->id : 0);
 		fill_row(s, j, &rows[i]);
 		(void)snprintf(words[i], sizeof words[i], "%s", result_word(&j->result));
 		rows[i].word = words[i];

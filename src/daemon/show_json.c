@@ -188,9 +188,7 @@ show_json_finish(struct show_json *s, const struct engine *e, uint64_t ms, const
 {
 	struct json w;
 
-	for (uint64_t i = 0; i < engine_count(e); i++) {
-		const struct job *j = engine_job(e, i);
-
+	for (const struct job *j = engine_next(e, 0); j; j = engine_next(e, j->id)) {
 		if (j->id <= s->n_ended && s->ended[j->id - 1])
 			buf_printf(outlet_buf(&s->out), "{\"event\":\"job\",%s}\n", s->ended[j->id - 1]);
 		outlet_finish(&s->out);

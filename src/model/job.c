@@ -13,18 +13,19 @@ static const struct {
 	const char *name;
 	unsigned next; /* allowed states, as bits */
 } states[_JOB_STATE_MAX] = {
-	[JOB_QUEUED] = { "queued", BIT(JOB_BLOCKED) | BIT(JOB_ACTIVE) | BIT(JOB_FAILED) | BIT(JOB_CANCELLED) },
-	[JOB_BLOCKED] = { "blocked", BIT(JOB_QUEUED) | BIT(JOB_ACTIVE) | BIT(JOB_FAILED) | BIT(JOB_CANCELLED) },
-	[JOB_ACTIVE] = { "active", BIT(JOB_QUEUED) | BIT(JOB_BLOCKED) | ENDS },
+	[JOB_QUEUED] = { "queued", BIT(JOB_BLOCKED) | BIT(JOB_PAUSED) | BIT(JOB_ACTIVE) | BIT(JOB_FAILED) | BIT(JOB_CANCELLED) },
+	[JOB_BLOCKED] = { "blocked", BIT(JOB_QUEUED) | BIT(JOB_PAUSED) | BIT(JOB_ACTIVE) | BIT(JOB_FAILED) | BIT(JOB_CANCELLED) },
+	[JOB_ACTIVE] = { "active", BIT(JOB_QUEUED) | BIT(JOB_BLOCKED) | BIT(JOB_PAUSED) | ENDS },
+	[JOB_PAUSED] = { "paused", BIT(JOB_QUEUED) | BIT(JOB_FAILED) | BIT(JOB_CANCELLED) },
 	[JOB_DONE] = { "done", 0 },
-	[JOB_FAILED] = { "failed", 0 },
-	[JOB_CANCELLED] = { "cancelled", 0 },
+	[JOB_FAILED] = { "failed", BIT(JOB_QUEUED) },
+	[JOB_CANCELLED] = { "cancelled", BIT(JOB_QUEUED) },
 };
 
 void
 job_init(struct job *j, uint64_t id, struct spec *spec)
 {
-	*j = (struct job){ .id = id, .spec = spec_ref(spec), .state = JOB_QUEUED };
+	*j = (struct job){ .id = id, .spec = spec_ref(spec), .state = JOB_QUEUED, .uid = JOB_NO_UID };
 }
 
 void
@@ -32,6 +33,15 @@ job_done(struct job *j)
 {
 	spec_unref(j->spec);
 	j->spec = NULL;
+}
+
+void
+job_restart(struct job *j)
+{
+	j->attempts = 0;
+	j->received = j->published = 0;
+	j->started_ms = j->ended_ms = 0;
+	j->result = (struct result){ 0 };
 }
 
 bool

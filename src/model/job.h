@@ -14,6 +14,7 @@ enum job_state { /* DESIGN 4 */
 	JOB_QUEUED,
 	JOB_BLOCKED, /* waits for a time or a thing; the engine knows why */
 	JOB_ACTIVE,
+	JOB_PAUSED,  /* by a user, until resumed */
 	JOB_DONE,
 	JOB_FAILED,
 	JOB_CANCELLED,
@@ -30,6 +31,8 @@ enum job_phase {
 	_PHASE_MAX
 };
 
+#define JOB_NO_UID UINT32_MAX
+
 struct job {
 	uint64_t id;
 	struct spec *spec; /* ref */
@@ -40,10 +43,15 @@ struct job {
 	uint64_t received;    /* bytes of the attempt that counted */
 	uint64_t published;   /* size of the file under its name */
 	struct result result; /* of the last attempt; how it ended */
+	uint32_t uid;         /* of the client that added it; JOB_NO_UID: nobody's */
+	bool from_config;     /* desired state: reload decides on it */
+	int64_t added_s;      /* Unix time */
 };
 
 void job_init(struct job *j, uint64_t id, struct spec *spec);
 void job_done(struct job *j);
+/* An ended job that failed or was cancelled begins anew. */
+void job_restart(struct job *j);
 /* The one mover.  A change that the table does not allow is a broken
  * invariant of ours. */
 void job_set_state(struct job *j, enum job_state to);

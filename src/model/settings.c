@@ -24,7 +24,7 @@ static const struct setting table[] = {
 	    "transfers at once" },
 	{ DAEMON_MAX_CONNECTIONS_PER_HOST, D, "max-connections-per-host", TYPE_UINT, 0, "5", NULL, 1, 1024,
 	    "connections to one host name at once, whatever the port" },
-	{ DAEMON_WORKERS, D, "workers", TYPE_UINT, 0, "0", NULL, 0, 64,
+	{ DAEMON_WORKERS, D, "workers", TYPE_UINT, SETTING_RESTART, "0", NULL, 0, 64,
 	    "worker processes; 0: one per CPU" },
 	{ DAEMON_MAX_OVERALL_DOWNLOAD_LIMIT, D, "max-overall-download-limit", TYPE_SIZE, 0, "0", NULL, 0, 0,
 	    "bytes per second of all transfers together; 0: no limit" },
@@ -32,12 +32,16 @@ static const struct setting table[] = {
 	    "space a filesystem keeps free (this or 5 % of it, the smaller)" },
 	{ DAEMON_LOG_LEVEL, D, "log-level", TYPE_ENUM, 0, "info", "err|warning|notice|info|debug", 0, 0,
 	    "the least important messages that are logged" },
-	{ DAEMON_DIRTY_LIMIT, D, "dirty-limit", TYPE_SIZE, 0, "0", NULL, 0, 0,
+	{ DAEMON_DIRTY_LIMIT, D, "dirty-limit", TYPE_SIZE, SETTING_RESTART, "0", NULL, 0, 0,
 	    "received bytes a filesystem may have unwritten before its transfers are held; 0: by the disk's speed" },
-	{ DAEMON_MAX_OVERALL_DECODER_MEMORY, D, "max-overall-decoder-memory", TYPE_SIZE, 0, "0", NULL, 0, 0,
+	{ DAEMON_MAX_OVERALL_DECODER_MEMORY, D, "max-overall-decoder-memory", TYPE_SIZE, SETTING_RESTART, "0", NULL, 0, 0,
 	    "memory that all decoders together may use; 0: half of the machine's" },
 	{ DAEMON_MAX_CONCURRENT_VERIFICATIONS, D, "max-concurrent-verifications", TYPE_UINT, 0, "256", NULL, 1, 4096,
 	    "jobs past their download that are verified, unpacked or published at once" },
+	{ DAEMON_MAX_DOWNLOAD_RESULT, D, "max-download-result", TYPE_UINT, 0, "10000", NULL, 0, 1000000,
+	    "ended jobs of clients that are remembered; those of the configuration always are" },
+	{ DAEMON_CONTROL_POLICY, D, "control-policy", TYPE_ENUM, 0, "submit", "observe|submit|operate|manage", 0, 0,
+	    "what a client may do who is neither root nor the service: look; also add jobs and command its own; command all jobs; also reload, drain and shutdown" },
 
 	{ HOST_MATCH, SCOPE_HOST, "match", TYPE_STRING, SETTING_OWN, NULL, NULL, 0, 0,
 	    "host name this entry is for; * matches any run of characters; the first entry that matches counts" },
@@ -128,7 +132,7 @@ static const struct {
 	enum setting_scope scope;
 	const char *name;
 } later[] = {
-	{ D, "control-policy" }, { D, "max-queued" }, { D, "allow-network-filesystem" }, { D, "bwlimit" },
+	{ D, "max-queued" }, { D, "allow-network-filesystem" }, { D, "bwlimit" },
 	{ D, "history-age" }, { D, "history-count" },
 	{ SCOPE_HOST, "request-rate" }, { SCOPE_HOST, "limit-rate" }, { SCOPE_HOST, "user" },
 	{ SCOPE_HOST, "cert" }, { SCOPE_HOST, "key" },

@@ -26,6 +26,8 @@ enum setting_id {
 	DAEMON_DIRTY_LIMIT = 10,
 	DAEMON_MAX_OVERALL_DECODER_MEMORY = 11,
 	DAEMON_MAX_CONCURRENT_VERIFICATIONS = 12,
+	DAEMON_MAX_DOWNLOAD_RESULT = 13,
+	DAEMON_CONTROL_POLICY = 14,
 	/* hosts = ( { } ) */
 	HOST_MATCH = 40,
 	HOST_MAX_CONNECTIONS = 41,
@@ -106,6 +108,7 @@ struct setting {
 
 /* Words of TYPE_ENUM settings, in the order of their rows in settings.c. */
 enum fsync_mode { FSYNC_OFF = 0, FSYNC_DATA = 1, FSYNC_FULL = 2 };
+enum control_policy { POLICY_OBSERVE = 0, POLICY_SUBMIT = 1, POLICY_OPERATE = 2, POLICY_MANAGE = 3 };
 enum http_version { HTTP_VERSION_1_1 = 0, HTTP_VERSION_2 = 1 };
 
 /* The rows in the order of the manual page; *ret_n = how many. */

@@ -8,6 +8,7 @@
 
 #include "base/cursor.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 struct spec {
 	unsigned refs;
@@ -179,8 +180,50 @@ spec_list_len(const struct spec *s, enum setting_id id)
 	return n;
 }
 
+const void *
+spec_bytes(const struct spec *s, size_t *ret_n)
+{
+	*ret_n = s->len;
+	return s->bytes;
+}
+
 bool
 spec_equal(const struct spec *a, const struct spec *b)
 {
 	return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
+}
+
+bool
+spec_same_value(const struct spec *a, const struct spec *b, enum setting_id id)
+{
+	const struct setting *row = setting_find(id);
+	unsigned n;
+
+	/* Where the table has no default, set to 0 is not the same as not set. */
+	if (setting_is_number(row))
+		return (row->def || spec_has(a, id) == spec_has(b, id)) && spec_number(a, id) == spec_number(b, id);
+	if (row->type == TYPE_STRING)
+		return text_equal(spec_string(a, row->id), spec_string(b, row->id));
+	n = spec_list_len(a, row->id);
+	if (n != spec_list_len(b, row->id))
+		return false;
+	while (n--)
+		if (!text_equal(spec_list(a, row->id, n), spec_list(b, row->id, n)))
+			return false;
+	return true;
+}
+
+bool
+spec_same(const struct spec *a, const struct spec *b, enum setting_scope scope)
+{
+	unsigned n;
+	const struct setting *rows = settings_all(&n);
+
+	if (spec_equal(a, b) && (a->defaults == b->defaults ||
+	    (a->defaults && b->defaults && spec_equal(a->defaults, b->defaults))))
+		return true;
+	for (unsigned i = 0; i < n; i++)
+		if (rows[i].scope == scope && !spec_same_value(a, b, rows[i].id))
+			return false;
+	return true;
 }

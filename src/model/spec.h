@@ -44,8 +44,13 @@ const char *spec_string(const struct spec *s, enum setting_id id);
 /* The i-th string of a list, NULL behind the last. */
 const char *spec_list(const struct spec *s, enum setting_id id, unsigned i);
 unsigned spec_list_len(const struct spec *s, enum setting_id id);
+/* The packed bytes (not those of the defaults), borrowed. */
+const void *spec_bytes(const struct spec *s, size_t *ret_n);
 /* Equal bytes (not defaults). */
 bool spec_equal(const struct spec *a, const struct spec *b);
+/* The same values, wherever they come from: the spec, its defaults, the table. */
+bool spec_same(const struct spec *a, const struct spec *b, enum setting_scope scope);
+bool spec_same_value(const struct spec *a, const struct spec *b, enum setting_id id);
 
 static inline void
 cleanup_spec(struct spec **s)

@@ -37,7 +37,7 @@ value_refuse_bytes(const struct setting *row, const char *text)
 }
 
 char *
-value_refuse_url(const char *text)
+value_refuse_url(const char *text, const char *instead)
 {
 	struct url u;
 	const char *why;
@@ -45,7 +45,7 @@ value_refuse_url(const char *text)
 	if (url_parse(text, &u, &why) < 0)
 		return xasprintf("is no url: %s", why);
 	if (u.userinfo.at)
-		return xstrdup("has a name or password in it: give user = \"@FILE\" instead");
+		return xasprintf("has a name or password in it: give %s instead", instead);
 	if (!url_scheme_is(&u, "http") && !url_scheme_is(&u, "https") && !url_scheme_is(&u, "file")) {
 		char safe[40];
 

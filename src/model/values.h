@@ -19,7 +19,8 @@ enum {
 const char *value_refuse_bytes(const struct setting *row, const char *text);
 /* The name of a job or group. */
 const char *value_refuse_name(const char *text);
-char *value_refuse_url(const char *text);
+/* instead: how a name and password are given here, "user = \"@FILE\"". */
+char *value_refuse_url(const char *text, const char *instead);
 /* "Name: value" (RFC 9110 section 5). */
 const char *value_refuse_header(const char *text);
 /* "name:password" */

@@ -46,7 +46,7 @@ main(int argc, char **argv)
 		    "It is started by hauld and talks to it over pipes.\n");
 		return 2;
 	}
-	log_init("hauld-worker", getenv("JOURNAL_STREAM") != NULL);
+	log_init_journal("hauld-worker", NULL);
 	die_with_parent();
 	(void)sigaction(SIGPIPE, &ignore, NULL); /* cannot fail for a valid signal */
 	/* Not exit(): the sync lane may be in a call that does not end soon. */

@@ -306,7 +306,7 @@ def test_secrets_on_the_command_line_are_refused(ctl, fake, args, text):
 
 
 def test_a_url_with_a_password_is_refused(ctl, fake):
-    usage(ctl("add", "http://bob:pw@h/a"), "user = ")
+    usage(ctl("add", "http://bob:pw@h/a"), "--user @FILE")
 
 
 def test_secrets_from_files(ctl, fake):

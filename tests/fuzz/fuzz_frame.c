@@ -72,6 +72,29 @@ try_work(const struct message *m)
 	}
 }
 
+/* Every pair that was found whole is taken and given again. */
+static void
+try_check(const struct message *m)
+{
+	struct buf pairs = { 0 }, out = { 0 };
+	struct cursor c;
+	unsigned n;
+
+	if (conf_get_check(m, &c, &n) < 0)
+		return;
+	for (unsigned i = 0; i < n; i++) {
+		struct conf_pair p;
+
+		conf_get_pair(&c, &p);
+		assert(strlen(p.key) <= CONF_KEY_MAX && (p.kind == CONF_KIND_TEXT) == (p.text != NULL));
+		conf_put_pair(&pairs, &p);
+	}
+	assert(cursor_finish(&c) == 0);
+	conf_put_check(&out, m->id, buf_bytes(&pairs), buf_len(&pairs));
+	check_same(&out, m);
+	buf_done(&pairs);
+}
+
 static void
 try_conf(const struct message *m)
 {
@@ -81,6 +104,7 @@ try_conf(const struct message *m)
 
 	if (conf_get_text(m, &text) == 0)
 		assert(text.len + 2 == m->len);
+	try_check(m);
 	if (m->id == 0 && conf_get_end(m, &end) == 0) {
 		conf_put_end(&out, &end);
 		check_same(&out, m);

@@ -11,13 +11,15 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class BadServer:
-    """One running server.  url("/ok/1", host=...) gives a URL of it."""
+    """One running server.  url("/ok/1", host=...) gives a URL of it.  prefix: of its
+    command, such as nsenter's."""
 
-    def __init__(self, directory, bind=("127.0.0.1",), tls=None, client_ca=None, root=None):
+    def __init__(self, directory, bind=("127.0.0.1",), tls=None, client_ca=None, root=None,
+                 prefix=()):
         self.log_path = os.path.join(str(directory), "badserver-%d.log" % id(self))
         self.scheme = "https" if tls else "http"
         self.host = bind[0]
-        command = ["/usr/bin/python3", os.path.join(HERE, "badserver.py"), "--log", self.log_path]
+        command = [*prefix, "/usr/bin/python3", os.path.join(HERE, "badserver.py"), "--log", self.log_path]
         for address in bind:
             command += ["--bind", address]
         if tls:

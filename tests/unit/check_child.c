@@ -491,6 +491,56 @@ START_TEST(watching_may_end_before_the_child)
 }
 END_TEST
 
+/* The memory that the callback would have written to may be gone by then. */
+START_TEST(a_child_that_is_not_watched_any_more_is_reaped_and_not_told)
+{
+	struct ended unwatched = { 0 }, e = { 0 };
+
+	watch(&unwatched, "--exit", "0");
+	children_unwatch(children, unwatched.pid, &e); /* not its argument: nothing happens */
+	children_unwatch(children, unwatched.pid, &unwatched);
+	await_end(unwatched.pid);
+	watch(&e, "--exit", "0");
+	ck_assert(loop_until(loop, has_ended, &e, 10000));
+	ck_assert_uint_eq(unwatched.times, 0);
+	ck_assert_int_eq(waitpid(unwatched.pid, NULL, WNOHANG), -1);
+	ck_assert_int_eq(errno, ECHILD);
+}
+END_TEST
+
+static struct ended told[2];
+
+static void
+unwatch_the_other(pid_t pid, int status UNUSED, void *arg)
+{
+	struct ended *me = arg, *other = me == &told[0] ? &told[1] : &told[0];
+
+	ck_assert_int_eq(pid, me->pid);
+	me->times++;
+	children_unwatch(children, other->pid, other);
+}
+
+START_TEST(who_ended_in_the_same_moment_can_still_be_unwatched)
+{
+	sigset_t chld, before;
+
+	(void)sigemptyset(&chld);
+	(void)sigaddset(&chld, SIGCHLD);
+	ck_assert_int_eq(sigprocmask(SIG_BLOCK, &chld, &before), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(told); i++) {
+		told[i] = (struct ended){ .pid = start("--exit", "0", NULL, false) };
+		children_watch(children, told[i].pid, unwatch_the_other, &told[i]);
+		await_end(told[i].pid);
+	}
+	ck_assert_int_eq(sigprocmask(SIG_SETMASK, &before, NULL), 0);
+	loop_turn(loop);
+	loop_turn(loop);
+	ck_assert_uint_eq(told[0].times + told[1].times, 1);
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+	ck_assert_int_eq(errno, ECHILD);
+}
+END_TEST
+
 static void
 add_tests(Suite *s)
 {
@@ -512,6 +562,8 @@ add_tests(Suite *s)
 	tcase_add_test(reaping, a_child_of_someone_else_is_left_alone);
 	tcase_add_test(reaping, the_callback_may_start_another);
 	tcase_add_test(reaping, watching_may_end_before_the_child);
+	tcase_add_test(reaping, a_child_that_is_not_watched_any_more_is_reaped_and_not_told);
+	tcase_add_test(reaping, who_ended_in_the_same_moment_can_still_be_unwatched);
 	suite_add_tcase(s, spawning);
 	suite_add_tcase(s, reaping);
 }

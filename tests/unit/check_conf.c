@@ -217,7 +217,7 @@ static const struct bad bad_values[] = {
 	{ "jobs = ( { name = \"a\"; url = \"http://h/f\"; },\n { name = \"a\"; url = \"http://h/g\"; } );",
 	    "t.conf:2: jobs[1] \"a\": name is that of another job (t.conf:1)\n" },
 	{ JOB("decompress = \"auto\"; keep-download = \"f\";"),
-	    "t.conf:1: jobs[0]: keep-download /srv/haul/f is also the destination of another job (t.conf:1)\n" },
+	    "t.conf:1: jobs[0]: keep-download /srv/haul/f is the destination of output too\n" },
 	{ "daemon = { roots = [ \"srv\" ]; };",
 	    "t.conf:1: daemon: roots: \"srv\" must be an absolute path\n" },
 	{ "daemon = { roots = \"/\"; };",

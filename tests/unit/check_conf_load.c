@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -90,7 +91,7 @@ teardown(void)
 static void
 say_hello(void)
 {
-	conf_put_text(&rig.says, CONF_HELLO, build_id);
+	conf_put_text(&rig.says, 0, CONF_HELLO, build_id);
 }
 
 static void
@@ -100,7 +101,7 @@ say_spec(enum conf_msg_type type, enum setting_id id, const char *value)
 
 	if (id)
 		spec_put_string(&b, id, value);
-	conf_put_spec(&rig.says, type, &b);
+	conf_put_spec(&rig.says, 0, type, &b);
 }
 
 static void
@@ -133,6 +134,15 @@ is_done(void *arg)
 {
 	(void)arg;
 	return rig.n_done > 0;
+}
+
+static bool
+no_child_is_left(void *arg)
+{
+	siginfo_t info;
+
+	(void)arg;
+	return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
 }
 
 /* A child that says all that and goes on with a line of shell. */
@@ -252,8 +262,8 @@ END_TEST
 START_TEST(errors_are_told_and_nothing_is_handed_over)
 {
 	say_head();
-	conf_put_text(&rig.says, CONF_ERROR, "a.conf:3: what is this");
-	conf_put_text(&rig.says, CONF_ERROR, "a.conf:7: and this");
+	conf_put_text(&rig.says, 0, CONF_ERROR, "a.conf:3: what is this");
+	conf_put_text(&rig.says, 0, CONF_ERROR, "a.conf:7: and this");
 	say_end(0, 2);
 	assert_outcome("exit 78", CONF_BAD);
 	ck_assert_str_eq(buf_cstr(&rig.errors), "a.conf:3: what is this\na.conf:7: and this\n");
@@ -263,7 +273,7 @@ END_TEST
 START_TEST(errors_count_whatever_the_exit_status_says)
 {
 	say_head();
-	conf_put_text(&rig.says, CONF_ERROR, "a.conf:3: what is this");
+	conf_put_text(&rig.says, 0, CONF_ERROR, "a.conf:3: what is this");
 	say_end(0, 0);
 	assert_outcome("exit 0", CONF_BAD);
 }
@@ -280,7 +290,7 @@ END_TEST
 START_TEST(errors_before_anything_else_are_enough)
 {
 	say_hello();
-	conf_put_text(&rig.says, CONF_ERROR, "a.conf:1: syntax error");
+	conf_put_text(&rig.says, 0, CONF_ERROR, "a.conf:1: syntax error");
 	say_end(0, 1);
 	assert_outcome("exit 78", CONF_BAD);
 	ck_assert_uint_eq(rig.n_errors, 1);
@@ -290,7 +300,7 @@ END_TEST
 START_TEST(foreign_bytes_in_an_error_are_made_harmless)
 {
 	say_hello();
-	conf_put_text(&rig.says, CONF_ERROR, "a.conf:1: \033[31mred\a\n<3>forged");
+	conf_put_text(&rig.says, 0, CONF_ERROR, "a.conf:1: \033[31mred\a\n<3>forged");
 	say_end(0, 1);
 	assert_outcome("exit 78", CONF_BAD);
 	for (const char *p = buf_cstr(&rig.errors); p[1]; p++)
@@ -361,11 +371,11 @@ say_bad_head(int which)
 	if (which == 6)
 		say_hello(); /* 6: nothing is wrong */
 	else if (which == 0)
-		conf_put_text(&rig.says, CONF_HELLO, "0.0.1-0123456789abcdef"); /* another build */
+		conf_put_text(&rig.says, 0, CONF_HELLO, "0.0.1-0123456789abcdef"); /* another build */
 	else if (which == 1)
-		conf_put_text(&rig.says, CONF_HELLO, "");
+		conf_put_text(&rig.says, 0, CONF_HELLO, "");
 	else if (which == 2)
-		conf_put_text(&rig.says, CONF_HELLO, longer); /* begins as ours does */
+		conf_put_text(&rig.says, 0, CONF_HELLO, longer); /* begins as ours does */
 	else if (which == 3)
 		buf_append_str(&rig.says, "hauld-conf: error while loading shared libraries\n");
 	else if (which == 5)
@@ -456,6 +466,21 @@ START_TEST(a_program_that_is_not_there_is_told_at_once)
 }
 END_TEST
 
+/* Its end is told to nobody: what it would have been told to is gone. */
+START_TEST(a_load_may_be_given_up_while_its_child_runs)
+{
+	struct conf_load *given_up;
+
+	say_head();
+	start("exec sleep 1000");
+	given_up = rig.load;
+	rig.load = NULL;
+	conf_load_free(given_up);
+	ck_assert(loop_until(rig.loop, no_child_is_left, NULL, WAIT_MS));
+	ck_assert_uint_eq(rig.n_done, 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -467,6 +492,7 @@ main(void)
 	tcase_add_test(t, no_jobs_is_a_configuration_too);
 	tcase_add_test(t, it_is_done_when_the_child_has_closed_and_was_reaped);
 	tcase_add_test(t, it_is_done_when_the_last_words_were_read);
+	tcase_add_test(t, a_load_may_be_given_up_while_its_child_runs);
 	t = add_case(s, "errors of the user", setup, teardown, 0);
 	tcase_add_test(t, errors_are_told_and_nothing_is_handed_over);
 	tcase_add_test(t, errors_count_whatever_the_exit_status_says);

@@ -309,7 +309,7 @@ START_TEST(tables)
 	    "ID  NAME      WHY      X\n 7  abcd\xe2\x80\xa6jkl  because\n");
 	/* What cannot shrink any more is left out from the end on. */
 	ck_assert_str_eq(table_of(true, 12, "abcdefghijkl", "because"), "ID  NAME\n 7  abc\xe2\x80\xa6kl\n");
-	ck_assert_str_eq(table_of(false, 80, "a\nb\x1b[0m", ""), "ID  NAME            WHY  X\n 7  a\\x0ab\\x1b[0m\n");
+	ck_assert_str_eq(table_of(false, 80, "a\nb\x1b[0m", ""), "ID  NAME           WHY  X\n 7  a\\x0ab\\x1b[0m\n");
 }
 END_TEST
 

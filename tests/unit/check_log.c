@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -178,6 +179,79 @@ START_TEST(a_full_pipe_loses_lines_and_says_so_later)
 }
 END_TEST
 
+/* Others share the open file: their flags are theirs. */
+START_TEST(the_flags_of_stderr_stay)
+{
+	log_info("x");
+	ck_assert_int_eq(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK, 0);
+}
+END_TEST
+
+static bool
+ends_with_line_break(const char *s)
+{
+	return *s && s[strlen(s) - 1] == '\n';
+}
+
+/* A terminal polls writable as soon as it has room for a byte, and would make
+ * the writer of a longer line wait: this hangs until the time-out if we do. */
+START_TEST(a_terminal_that_is_stuck_does_not_hold_us)
+{
+	AUTO_CLOSE int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	AUTO_CLOSE int slave = -1;
+	char name[64], line[1800], got[1 << 16];
+	size_t n = 0;
+	ssize_t r;
+
+	ck_assert_int_eq(grantpt(master), 0);
+	ck_assert_int_eq(unlockpt(master), 0);
+	ck_assert_int_eq(ptsname_r(master, name, sizeof name), 0);
+	slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	ck_assert_int_ge(slave, 0);
+	ck_assert_int_ge(dup2(slave, STDERR_FILENO), 0);
+	log_init("test", false);
+	memset(line, 'x', sizeof line - 1);
+	line[sizeof line - 1] = '\0';
+	for (unsigned i = 0; i < 1000; i++)
+		log_info("%s", line);
+	ck_assert_int_eq(fd_set_nonblock(master), 0);
+	while ((r = read(master, got, sizeof got - 1)) > 0)
+		n += (size_t)r;
+	ck_assert_uint_gt(n, sizeof line);
+	ck_assert_uint_lt(n, 1000 * sizeof line);
+	log_info("after");
+	r = read(master, got, sizeof got - 1);
+	ck_assert_int_gt(r, 0);
+	got[r] = '\0';
+	/* What was torn does not run into the next line. */
+	ck_assert_ptr_nonnull(strstr(got, "\ntest: after\r\n"));
+	ck_assert_ptr_nonnull(strstr(got, " log lines were lost: stderr did not take them\r\n"));
+	ck_assert(ends_with_line_break(got));
+}
+END_TEST
+
+/* So is that of a service: a socket. */
+START_TEST(a_socket_that_is_full_loses_lines)
+{
+	int fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	ck_assert_int_ge(dup2(fds[1], STDERR_FILENO), 0);
+	fd_close(&fds[1]);
+	fd_close(&reader);
+	reader = fds[0];
+	ck_assert_int_eq(fd_set_nonblock(reader), 0);
+	log_init("test", true);
+	for (unsigned i = 0; i < 100000; i++)
+		log_info("line %u", i);
+	ck_assert(ends_with_line_break(logged()));
+	while (*logged())
+		continue;
+	log_info("after");
+	ck_assert_ptr_nonnull(strstr(logged(), "log lines were lost: stderr did not take them\n<6>after\n"));
+}
+END_TEST
+
 START_TEST(foreign_strings_are_made_safe)
 {
 	const char *first = log_safe("a\nb");
@@ -209,6 +283,9 @@ main(void)
 	tcase_add_test(lines, a_long_line_is_cut_and_still_one_line);
 	tcase_add_test(lines, errno_is_left_alone_and_can_be_shown);
 	tcase_add_test(lines, a_full_pipe_loses_lines_and_says_so_later);
+	tcase_add_test(lines, the_flags_of_stderr_stay);
+	tcase_add_test(lines, a_terminal_that_is_stuck_does_not_hold_us);
+	tcase_add_test(lines, a_socket_that_is_full_loses_lines);
 	tcase_add_test(lines, foreign_strings_are_made_safe);
 	if (tests_fork())
 		tcase_add_exit_test(lines, fatal_logs_and_exits, 78);

@@ -901,6 +901,28 @@ add_good_tests(Suite *s)
 	tcase_add_test(t, a_task_that_is_over_is_not_told_its_front);
 }
 
+static bool
+no_child_is_left(void *arg)
+{
+	siginfo_t info;
+
+	(void)arg;
+	return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
+}
+
+/* The end of a killed worker comes when its struct is gone. */
+START_TEST(a_pool_may_be_freed_while_its_workers_run)
+{
+	start_pool(worker_path, 1);
+	(void)submit("a", 0);
+	await_all();
+	ck_assert_uint_eq(pool_workers(rig.pool), 1);
+	pool_free(rig.pool);
+	start_pool(worker_path, 1); /* for the teardown */
+	ck_assert(loop_until(rig.loop, no_child_is_left, NULL, WAIT_MS));
+}
+END_TEST
+
 static void
 add_bad_tests(Suite *s)
 {
@@ -923,6 +945,7 @@ add_bad_tests(Suite *s)
 	tcase_add_test(t, a_good_worker_with_nothing_to_do_is_left_alone);
 	tcase_add_loop_test(t, a_program_that_is_no_worker_fails_all_tasks, 0, ARRAY_SIZE(no_workers));
 	tcase_add_test(t, a_missing_program_fails_all_tasks);
+	tcase_add_test(t, a_pool_may_be_freed_while_its_workers_run);
 }
 
 int

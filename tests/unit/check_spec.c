@@ -104,6 +104,7 @@ START_TEST(equality_is_of_the_bytes)
 {
 	AUTO_BUF struct buf a = { 0 }, b = { 0 };
 	AUTO_SPEC struct spec *defaults = NULL, *s = NULL, *same = NULL, *other = NULL;
+	size_t n;
 
 	spec_put_number(&a, JOB_RETRY, 9);
 	defaults = job(&a, NULL);
@@ -113,6 +114,9 @@ START_TEST(equality_is_of_the_bytes)
 	other = job(&b, NULL);
 	ck_assert(spec_equal(s, same));
 	ck_assert(!spec_equal(s, other));
+	ck_assert_ptr_nonnull(spec_bytes(same, &n));
+	ck_assert_uint_eq(n, buf_len(&a));
+	ck_assert_mem_eq(spec_bytes(same, &n), buf_bytes(&a), n);
 }
 END_TEST
 

@@ -317,6 +317,17 @@ START_TEST(safe_text_fits_whatever_comes)
 }
 END_TEST
 
+START_TEST(safe_text_stays_as_it_is_the_second_time)
+{
+	char once[64], out[64];
+
+	(void)str_safe(once, sizeof once, "a\\b\033[m\xc3\xa9\xff", 9);
+	ck_assert_str_eq(str_safe_again(out, sizeof out, once, strlen(once)), once);
+	ck_assert_str_eq(str_safe_again(out, sizeof out, "\033[m", 3), "\\x1b[m"); /* it was not true */
+	ck_assert_str_eq(str_safe_again(out, 8, "12345678", 8), "1234...");
+}
+END_TEST
+
 START_TEST(safe_text_is_cut_with_dots)
 {
 	char out[64];
@@ -409,6 +420,7 @@ main(void)
 	suite_add_tcase(s, numbers);
 	tcase_add_test(text, safe_text_escapes_what_is_hostile);
 	tcase_add_test(text, safe_text_fits_whatever_comes);
+	tcase_add_test(text, safe_text_stays_as_it_is_the_second_time);
 	tcase_add_test(text, safe_text_is_cut_with_dots);
 	tcase_add_test(text, distances_between_words);
 	tcase_add_test(text, patterns);

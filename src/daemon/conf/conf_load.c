@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -17,6 +18,8 @@
 #include "wire/conf_msg.h"
 
 struct conf_load {
+	struct children *children; /* borrowed */
+	pid_t pid; /* -1 after it was reaped */
 	struct chan *chan; /* owned; NULL after its end */
 	const struct conf_load_ops *ops;
 	void *arg;
@@ -24,7 +27,7 @@ struct conf_load {
 	struct conf_end end;
 	uint64_t errors; /* that were told */
 	int status;
-	bool greeted, ended, closed, reaped, broken;
+	bool greeted, ended, closed, broken;
 };
 
 static void
@@ -102,7 +105,7 @@ on_error(struct conf_load *l, const struct message *m)
 	if (conf_get_text(m, &text) < 0)
 		return -EPROTO;
 	l->errors++;
-	l->ops->on_error(str_safe(safe, sizeof safe, text.at, text.len), l->arg);
+	l->ops->on_error(str_safe_again(safe, sizeof safe, text.at, text.len), l->arg);
 	return 0;
 }
 
@@ -159,7 +162,7 @@ check_over(struct conf_load *l)
 {
 	enum conf_outcome o;
 
-	if (!l->closed || !l->reaped)
+	if (!l->closed || l->pid > 0)
 		return;
 	o = outcome(l);
 	l->ops->on_done(o, o == CONF_OK ? TAKE_PTR(l->conf) : NULL, l->arg);
@@ -182,7 +185,7 @@ on_exit_status(pid_t pid UNUSED, int status, void *arg)
 	struct conf_load *l = arg;
 
 	l->status = status;
-	l->reaped = true;
+	l->pid = -1;
 	check_over(l);
 }
 
@@ -208,6 +211,8 @@ conf_load_start(struct loop *loop, struct children *c, const char *path, char *c
 		return NULL;
 	}
 	l = NEW(struct conf_load);
+	l->children = c;
+	l->pid = pid;
 	l->ops = ops;
 	l->arg = arg;
 	l->conf = NEW(struct conf);
@@ -216,11 +221,21 @@ conf_load_start(struct loop *loop, struct children *c, const char *path, char *c
 	return l;
 }
 
+bool
+conf_load_is_over(const struct conf_load *l)
+{
+	return l->closed && l->reaped;
+}
+
 void
 conf_load_free(struct conf_load *l)
 {
 	if (!l)
 		return;
+	if (l->pid > 0) {
+		(void)kill(l->pid, SIGKILL); /* nobody waits for its words */
+		children_unwatch(l->children, l->pid, l);
+	}
 	chan_free(l->chan);
 	conf_free(l->conf);
 	free(l);

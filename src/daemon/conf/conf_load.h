@@ -43,5 +43,8 @@ struct conf_load;
  * when it cannot be started: then *ret_error (-errno) says why. */
 struct conf_load *conf_load_start(struct loop *l, struct children *c, const char *path, char *const *argv,
     const struct conf_load_ops *ops, void *arg, int *ret_error);
-/* Not from inside on_error. */
+/* on_done was called. */
+bool conf_load_is_over(const struct conf_load *l);
+/* Not from inside on_error and on_done.  A child that still runs is killed; no callback
+ * comes any more. */
 void conf_load_free(struct conf_load *l);

@@ -64,6 +64,7 @@ download_free(struct download *d)
 	list_remove(&d->waiting);
 	free(d->url);
 	free(d->host_name);
+	spec_unref(d->host);
 	free(d);
 }
 
@@ -127,7 +128,7 @@ download_run(struct entry *en)
 		scheduler_withdraw(d->engine->scheduler, &en->ticket);
 		return;
 	}
-	job_set_state(d->job, JOB_ACTIVE);
+	engine_set_state(en, JOB_ACTIVE);
 	d->job->phase = PHASE_CONNECT;
 	if (prepare_destination(d))
 		fetch(d);
@@ -201,6 +202,7 @@ on_body(const void *data, size_t n, void *arg)
 	struct download *d = arg;
 
 	d->fresh += n;
+	d->engine->received += n;
 	if (!list_linked(&d->touched))
 		list_append(&d->engine->touched, &d->touched);
 	stage_write(d->part, data, n);
@@ -253,6 +255,14 @@ least_limit(uint64_t a, uint64_t b)
 	return !a ? b : !b ? a : MIN(a, b);
 }
 
+/* A reload may let go of the entry while this job still uses it. */
+static void
+set_host(struct download *d, struct spec *host)
+{
+	spec_unref(d->host);
+	d->host = host ? spec_ref(host) : NULL;
+}
+
 static void
 fetch(struct download *d)
 {
@@ -274,7 +284,7 @@ fetch(struct download *d)
 	}
 	free(d->host_name);
 	d->host_name = url_host(&u);
-	d->host = engine_host_spec(d->engine, d->host_name);
+	set_host(d, engine_host_spec(d->engine, d->host_name));
 	req.host = d->host;
 	req.at_origin = url_is_at_origin(d);
 	req.limit_rate = least_limit(d->rate.limit, d->engine->rate.limit);
@@ -454,6 +464,10 @@ conclude(struct download *d)
 	bool retry = class == CLASS_RETRY_NOW || class == CLASS_RETRY_LATER, again = d->again;
 	bool final = d->verdict == VERDICT_FINAL;
 
+	if (d->verdict == VERDICT_PAUSE) {
+		engine_paused(d);
+		return;
+	}
 	d->cleaning = d->again = false;
 	d->whole = d->split = d->hash_ok = d->main_ready = false;
 	d->total = d->processed = d->unpacked = d->hash_told = 0;
@@ -510,22 +524,33 @@ work_discarded(struct download *d)
 }
 
 void
-download_interrupt(struct download *d)
+download_stop(struct download *d, const struct result *r)
 {
-	struct result r = { 0 };
-
 	if (d->verdict == VERDICT_FINAL)
 		return;
-	result_set(&r, RESULT_INTERRUPTED, "hauld was told to stop before the job ended");
 	stop_transfer(d);
 	list_remove(&d->waiting);
 	if (!d->cleaning) {
-		attempt_failed(d, &r);
+		attempt_failed(d, r);
 		return;
 	}
 	/* It is cleaning up already: only the verdict changes. */
-	d->result = r;
+	d->result = *r;
 	d->verdict = VERDICT_FINAL;
+}
+
+void
+download_pause(struct download *d)
+{
+	if (d->verdict == VERDICT_FINAL || d->verdict == VERDICT_PAUSE)
+		return;
+	stop_transfer(d);
+	list_remove(&d->waiting);
+	d->verdict = VERDICT_PAUSE;
+	if (d->cleaning)
+		return;
+	scheduler_withdraw(d->engine->scheduler, &d->entry->ticket);
+	clean_up(d);
 }
 
 /* ---- 5. Holding ---------------------------------------------------------- */

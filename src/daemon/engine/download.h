@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "daemon/engine/engine.h"
+#include "daemon/engine/registry.h"
 #include "daemon/pool/pool.h"
 #include "daemon/sched/rate.h"
 #include "daemon/sched/scheduler.h"
@@ -40,12 +41,17 @@ struct engine {
 	struct rate rate;    /* of all transfers together */
 	struct loop_timer tick;    /* stalls, held transfers: while there are any */
 	struct loop_timer release; /* the next held transfer may go on */
-	struct loop_deferred idle, interrupting;
-	struct entry **jobs; /* owned, in the order they came */
-	uint64_t n_jobs, size_jobs, n_over, next_interrupted;
+	struct loop_deferred idle, interrupting, forgetting;
+	struct registry jobs;
+	struct list ended;   /* struct entry: those added by clients, oldest first */
+	struct list gone;    /* struct entry: to be forgotten at the end of the turn */
+	size_t n_ended;
+	uint64_t last_interrupted; /* id */
+	uint64_t received, counted, speed; /* bytes of all transfers; as in struct download */
+	uint64_t tick_ms;    /* when the tick was */
 	uint64_t n_held;     /* transfers that are held now */
 	uint64_t release_ms; /* when `release` rings */
-	bool interrupted;
+	bool interrupted, draining;
 };
 
 /* A job with its place in the queue; the engine's table holds these. */
@@ -54,10 +60,14 @@ struct entry {
 	struct ticket ticket;
 	struct engine *engine;
 	struct download *download; /* owned; NULL until it starts, and afterwards */
+	struct list ended;   /* engine->ended, or ->gone */
+	struct receipt *receipt; /* owned; NULL: none is kept */
+	bool named;          /* found by its name */
+	bool retired;        /* to be forgotten when it ends */
 };
 
 /* Why the attempt ends, kept while its workers let go. */
-enum verdict { VERDICT_NONE, VERDICT_AGAIN, VERDICT_FINAL };
+enum verdict { VERDICT_NONE, VERDICT_AGAIN, VERDICT_PAUSE, VERDICT_FINAL };
 
 struct download {
 	struct list link;    /* engine->active */
@@ -67,7 +77,7 @@ struct download {
 	struct engine *engine;
 	struct entry *entry;
 	struct job *job;
-	const struct spec *host; /* the hosts entry that matches, borrowed from conf */
+	struct spec *host;       /* ref: the hosts entry that matches, or NULL */
 	char *url, *host_name;   /* owned: of this hop */
 	const char *output;      /* borrowed from the spec */
 	unsigned source, hops, generation;
@@ -87,6 +97,7 @@ struct download {
 	int64_t last_modified;
 	struct rate rate;
 	uint64_t fresh;          /* bytes since the rate was asked */
+	uint64_t counted, speed; /* bytes at the last tick; bytes a second since the one before */
 	uint64_t held_until_ms;  /* by a rate; 0: not held */
 	bool held_disk, held;
 	bool cleaning, discarding; /* after a failure: see clean_up() */
@@ -98,8 +109,10 @@ struct download {
 
 /* The ticket was granted. */
 void download_run(struct entry *en);
-/* Ends it as interrupted, after its workers let go. */
-void download_interrupt(struct download *d);
+/* Ends it with this result, of class cancelled, after its workers let go. */
+void download_stop(struct download *d, const struct result *r);
+/* The same, but the job can be resumed. */
+void download_pause(struct download *d);
 /* Bytes were written: rates and disk decide whether it is held. */
 void download_check_hold(struct download *d);
 /* It is held and nothing holds it any more. */
@@ -112,10 +125,21 @@ void download_plan_part(struct download *d);
 
 /* engine.c */
 void engine_finish(struct download *d, const struct result *r, const struct job_receipt *receipt);
+/* Ends a job that has no download. */
+void engine_end_waiting(struct entry *en, const struct result *r);
+/* An ended job goes: nobody finds it any more. */
+void engine_forget(struct entry *en);
+/* It is not among those that may be forgotten. */
+void engine_unforget(struct entry *en);
+void engine_tell_state(const struct entry *en);
+/* All was let go: the job waits for a user. */
+void engine_paused(struct download *d);
+/* Moves the job; see registry.h. */
+void engine_set_state(struct entry *en, enum job_state to);
 /* Puts the job back into the queue for its current source. */
 void engine_requeue(struct entry *en, const char *url, uint64_t delay_ms);
 /* The hosts entry for a host name, or NULL. */
-const struct spec *engine_host_spec(const struct engine *e, const char *host);
+struct spec *engine_host_spec(const struct engine *e, const char *host);
 /* False: another download has this destination; d waits for it. */
 bool engine_lock(struct engine *e, struct download *d);
 /* A transfer is active or held from now on: the tick must run. */

@@ -2,6 +2,7 @@
 #include "daemon/engine/engine.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +20,34 @@ enum {
 	TICK_MS = 1000,         /* between looks at stalled transfers */
 	INTERRUPTS_PER_TURN = 2000,
 };
+
+static uint64_t
+n_over(const struct engine *e)
+{
+	const uint64_t *n = e->jobs.counts;
+
+	return n[JOB_DONE] + n[JOB_FAILED] + n[JOB_CANCELLED];
+}
+
+static bool
+is_idle(const struct engine *e)
+{
+	return n_over(e) == e->jobs.n || (e->draining && !e->jobs.counts[JOB_ACTIVE]);
+}
+
+static void
+check_idle(struct engine *e)
+{
+	if (is_idle(e))
+		loop_defer(e->loop, &e->idle);
+}
+
+void
+engine_tell_state(const struct entry *en)
+{
+	if (en->engine->ops->on_state)
+		en->engine->ops->on_state(&en->job, en->engine->arg);
+}
 
 /* ---- The one door in ------------------------------------------------------ */
 
@@ -64,35 +93,46 @@ all_decoder_memory(const struct spec *daemon)
 	return pages > 0 && size > 0 ? (uint64_t)pages / 2 * (uint64_t)size : UINT64_C(1) << 30;
 }
 
+static void
+enqueue(struct entry *en, const char *url, uint64_t delay_ms)
+{
+	AUTO_FREE char *host = host_of_url(url);
+
+	scheduler_enqueue(en->engine->scheduler, &en->ticket, host, delay_ms);
+}
+
 uint64_t
-engine_add(struct engine *e, struct spec *spec)
+engine_add(struct engine *e, struct spec *spec, uint32_t uid, bool from_config)
 {
 	struct entry *en = NEW(struct entry);
 	const char *url = spec_list(spec, JOB_URL, 0);
-	AUTO_FREE char *host = host_of_url(url);
 
-	job_init(&en->job, e->n_jobs + 1, spec);
 	en->engine = e;
+	list_init(&en->ended);
 	en->ticket.priority = (int64_t)spec_number(spec, JOB_PRIORITY);
 	en->ticket.decoder_memory = decoder_memory(spec);
-	if (e->n_jobs == e->size_jobs) {
-		e->size_jobs = e->size_jobs ? e->size_jobs * 2 : 64;
-		e->jobs = xrealloc(e->jobs, e->size_jobs * sizeof(e->jobs[0]));
-	}
-	e->jobs[e->n_jobs++] = en;
+	registry_add(&e->jobs, en, spec);
+	en->job.uid = uid;
+	en->job.from_config = from_config;
+	en->job.added_s = clock_wall_s();
 	xfer_prepare(e->xfer, spec, has_prefix(url, "https:"));
-	scheduler_enqueue(e->scheduler, &en->ticket, host, 0);
+	enqueue(en, url, 0);
 	return en->job.id;
+}
+
+void
+engine_set_state(struct entry *en, enum job_state to)
+{
+	registry_set_state(&en->engine->jobs, en, to);
 }
 
 void
 engine_requeue(struct entry *en, const char *url, uint64_t delay_ms)
 {
-	AUTO_FREE char *host = host_of_url(url);
-
 	scheduler_withdraw(en->engine->scheduler, &en->ticket);
-	job_set_state(&en->job, delay_ms ? JOB_BLOCKED : JOB_QUEUED);
-	scheduler_enqueue(en->engine->scheduler, &en->ticket, host, delay_ms);
+	engine_set_state(en, delay_ms ? JOB_BLOCKED : JOB_QUEUED);
+	enqueue(en, url, delay_ms);
+	check_idle(en->engine);
 }
 
 /* ---- The scheduler's side -------------------------------------------------- */
@@ -103,7 +143,7 @@ on_start(struct ticket *t, void *arg UNUSED)
 	download_run(CONTAINER_OF(t, struct entry, ticket));
 }
 
-const struct spec *
+struct spec *
 engine_host_spec(const struct engine *e, const char *host)
 {
 	for (size_t i = 0; i < e->conf->hosts.len; i++) {
@@ -143,7 +183,7 @@ engine_lock(struct engine *e, struct download *d)
 	struct download *holder = map_find(&e->locks, hash, d->output);
 
 	if (holder) {
-		job_set_state(d->job, JOB_BLOCKED);
+		engine_set_state(d->entry, JOB_BLOCKED);
 		list_append(&holder->lock_waiters, &d->waiting);
 		return false;
 	}
@@ -182,6 +222,82 @@ log_end(const struct job *j)
 }
 
 static void
+keep_receipt(struct entry *en, const struct job_receipt *r)
+{
+	unsigned n_in = r->work ? r->work->n_in : 0, n_out = r->work ? r->work->n_out : 0;
+	struct receipt *k = xcalloc(1, sizeof *k + (n_in + n_out) * sizeof k->digests[0]);
+
+	(void)snprintf(k->proof, sizeof k->proof, "%s", r->proof);
+	k->codec = r->work ? (enum codec)r->work->codec : CODEC_OFF;
+	k->dns_ms = r->dns_ms;
+	k->connect_ms = r->connect_ms;
+	k->tls_ms = r->tls_ms;
+	k->first_byte_ms = r->first_byte_ms;
+	k->unchanged = r->unchanged;
+	k->n_in = (uint8_t)n_in;
+	k->n_out = (uint8_t)n_out;
+	for (unsigned i = 0; i < n_in + n_out; i++)
+		k->digests[i] = i < n_in ? r->work->in_digest[i] : r->work->out_digest[i - n_in];
+	free(en->receipt);
+	en->receipt = k;
+}
+
+/* Gone for all who ask; the memory stays a little, for the caller may look at
+ * the job. */
+void
+engine_forget(struct entry *en)
+{
+	struct engine *e = en->engine;
+
+	engine_unforget(en);
+	registry_remove(&e->jobs, en);
+	list_append(&e->gone, &en->ended);
+	loop_defer(e->loop, &e->forgetting);
+}
+
+void
+engine_unforget(struct entry *en)
+{
+	en->engine->n_ended -= list_linked(&en->ended);
+	list_remove(&en->ended);
+}
+
+/* Jobs of clients are kept for those who ask later, the last ones; what the
+ * configuration wants is kept as long as it wants it. */
+static void
+retain(struct engine *e, struct entry *en)
+{
+	if (en->retired) {
+		engine_forget(en);
+		return;
+	}
+	if (en->job.from_config)
+		return;
+	list_append(&e->ended, &en->ended);
+	if (++e->n_ended > spec_number(e->conf->daemon, DAEMON_MAX_DOWNLOAD_RESULT))
+		engine_forget(LIST_FIRST(&e->ended, struct entry, ended));
+}
+
+static void
+free_entry(struct engine *e, struct entry *en)
+{
+	list_remove(&en->ended);
+	scheduler_withdraw(e->scheduler, &en->ticket);
+	job_done(&en->job);
+	free(en->receipt);
+	free(en);
+}
+
+static void
+on_forgetting(void *arg)
+{
+	struct engine *e = arg;
+
+	while (!list_empty(&e->gone))
+		free_entry(e, LIST_FIRST(&e->gone, struct entry, ended));
+}
+
+static void
 end_job(struct engine *e, struct entry *en, const struct result *r, const struct job_receipt *receipt)
 {
 	struct job *j = &en->job;
@@ -189,11 +305,21 @@ end_job(struct engine *e, struct entry *en, const struct result *r, const struct
 
 	scheduler_withdraw(e->scheduler, &en->ticket);
 	j->result = *r;
-	job_set_state(j, class == CLASS_OK ? JOB_DONE : class == CLASS_CANCELLED ? JOB_CANCELLED : JOB_FAILED);
+	engine_set_state(en, class == CLASS_OK ? JOB_DONE : class == CLASS_CANCELLED ? JOB_CANCELLED : JOB_FAILED);
+	if (e->options.keep_receipts)
+		keep_receipt(en, receipt);
 	log_end(j);
 	e->ops->on_end(j, receipt, e->arg);
-	if (++e->n_over == e->n_jobs)
-		loop_defer(e->loop, &e->idle);
+	retain(e, en);
+	check_idle(e);
+}
+
+void
+engine_end_waiting(struct entry *en, const struct result *r)
+{
+	static const struct job_receipt none = { .proof = "" };
+
+	end_job(en->engine, en, r, &none);
 }
 
 void
@@ -212,12 +338,27 @@ engine_finish(struct download *d, const struct result *r, const struct job_recei
 	download_free(d);
 }
 
+void
+engine_paused(struct download *d)
+{
+	struct engine *e = d->engine;
+	struct entry *en = d->entry;
+
+	scheduler_withdraw(e->scheduler, &en->ticket);
+	engine_set_state(en, JOB_PAUSED);
+	unlock(e, d);
+	en->download = NULL;
+	download_free(d);
+	engine_tell_state(en);
+	check_idle(e);
+}
+
 static void
 on_idle(void *arg)
 {
 	struct engine *e = arg;
 
-	if (e->n_over == e->n_jobs)
+	if (is_idle(e))
 		e->ops->on_idle(e->arg);
 }
 
@@ -234,12 +375,37 @@ on_delivered(void *arg)
 		download_check_hold(LIST_FIRST(&e->touched, struct download, touched));
 }
 
+/* Bytes a second since the last look, half of it from the look before. */
+static void
+measure(uint64_t bytes, uint64_t *counted, uint64_t *speed, uint64_t ms)
+{
+	uint64_t now = (bytes - MIN(*counted, bytes)) * 1000 / MAX(ms, UINT64_C(1));
+
+	*speed = *speed ? (*speed + now) / 2 : now;
+	*counted = bytes;
+}
+
+static void
+measure_all(struct engine *e)
+{
+	uint64_t now = clock_now_ms(), ms = now - e->tick_ms;
+	struct download *d;
+
+	e->tick_ms = now;
+	LIST_FOREACH(d, &e->active, struct download, link)
+		measure(d->transfer ? transfer_received(d->transfer) : d->counted, &d->counted, &d->speed, ms);
+	measure(e->received, &e->counted, &e->speed, ms);
+	if (list_empty(&e->active))
+		e->speed = 0;
+}
+
 static void
 on_tick(void *arg)
 {
 	struct engine *e = arg;
 
 	xfer_check_stalls(e->xfer);
+	measure_all(e);
 	roots_tidy(e->roots);
 	if (!list_empty(&e->active))
 		loop_timer_set(&e->tick, TICK_MS);
@@ -248,8 +414,10 @@ on_tick(void *arg)
 void
 engine_need_tick(struct engine *e)
 {
-	if (!e->tick.set)
-		loop_timer_set(&e->tick, TICK_MS);
+	if (e->tick.set)
+		return;
+	e->tick_ms = clock_now_ms();
+	loop_timer_set(&e->tick, TICK_MS);
 }
 
 void
@@ -307,16 +475,23 @@ add_roots(struct engine *e, struct result *why)
 	return true;
 }
 
+/* Limits that may change while jobs run. */
+static struct sched_limits
+limits_of(const struct spec *daemon)
+{
+	return (struct sched_limits){
+		.global = spec_number(daemon, DAEMON_MAX_CONCURRENT_DOWNLOADS),
+		.per_host = spec_number(daemon, DAEMON_MAX_CONNECTIONS_PER_HOST),
+		.verifying = spec_number(daemon, DAEMON_MAX_CONCURRENT_VERIFICATIONS),
+		.decoder_memory = all_decoder_memory(daemon),
+	};
+}
+
 static void
 make_parts(struct engine *e, struct children *c)
 {
 	const struct spec *s = e->conf->daemon;
-	struct sched_limits limits = {
-		.global = spec_number(s, DAEMON_MAX_CONCURRENT_DOWNLOADS),
-		.per_host = spec_number(s, DAEMON_MAX_CONNECTIONS_PER_HOST),
-		.verifying = spec_number(s, DAEMON_MAX_CONCURRENT_VERIFICATIONS),
-		.decoder_memory = all_decoder_memory(s),
-	};
+	struct sched_limits limits = limits_of(s);
 	struct pool_options pool = {
 		.worker_path = e->options.worker_path,
 		.workers = (unsigned)spec_number(s, DAEMON_WORKERS),
@@ -357,11 +532,15 @@ engine_new(struct loop *l, struct children *c, const struct conf *conf, const st
 	}
 	list_init(&e->active);
 	list_init(&e->touched);
+	list_init(&e->ended);
+	list_init(&e->gone);
+	registry_init(&e->jobs);
 	map_init(&e->locks, download_has_output);
 	loop_timer_init(&e->tick, l, "tick", on_tick, e);
 	loop_timer_init(&e->release, l, "release", on_release, e);
 	loop_deferred_init(&e->idle, "idle", on_idle, e);
 	loop_deferred_init(&e->interrupting, "interrupt", on_interrupting, e);
+	loop_deferred_init(&e->forgetting, "forget jobs", on_forgetting, e);
 	make_parts(e, c);
 	return e;
 }
@@ -372,12 +551,12 @@ engine_free(struct engine *e)
 	if (!e)
 		return;
 	assert(list_empty(&e->active));
-	for (uint64_t i = 0; i < e->n_jobs; i++) {
-		scheduler_withdraw(e->scheduler, &e->jobs[i]->ticket);
-		job_done(&e->jobs[i]->job);
-		free(e->jobs[i]);
-	}
-	free(e->jobs);
+	for (size_t i = 0; i < e->jobs.n_slots; i++)
+		if (e->jobs.slots[i].entry)
+			free_entry(e, e->jobs.slots[i].entry);
+	registry_done(&e->jobs);
+	on_forgetting(e);
+	loop_undefer(&e->forgetting);
 	loop_timer_done(&e->tick);
 	loop_timer_done(&e->release);
 	loop_undefer(&e->idle);
@@ -398,25 +577,22 @@ static void
 on_interrupting(void *arg)
 {
 	struct engine *e = arg;
-	struct job_receipt none = { .proof = "" };
 	struct result r = { 0 };
+	struct entry *en;
 
 	result_set(&r, RESULT_INTERRUPTED, "hauld was told to stop before the job ended");
-	for (unsigned n = 0; e->next_interrupted < e->n_jobs; n++) {
-		struct entry *en = e->jobs[e->next_interrupted];
-
+	for (unsigned n = 0; (en = registry_next(&e->jobs, e->last_interrupted)); n++) {
 		if (n == INTERRUPTS_PER_TURN) {
 			loop_defer(e->loop, &e->interrupting);
 			return;
 		}
-		e->next_interrupted++;
+		e->last_interrupted = en->job.id;
 		if (en->download)
-			download_interrupt(en->download);
+			download_stop(en->download, &r);
 		else if (!job_is_over(&en->job))
-			end_job(e, en, &r, &none);
+			engine_end_waiting(en, &r);
 	}
-	if (e->n_over == e->n_jobs)
-		loop_defer(e->loop, &e->idle);
+	check_idle(e);
 }
 
 void
@@ -436,38 +612,20 @@ engine_stop(struct engine *e, loop_cb on_stopped, void *arg)
 	pool_stop(e->pool, on_stopped, arg);
 }
 
-/* ---- For those who watch ---------------------------------------------------------- */
-
-uint64_t
-engine_count(const struct engine *e)
+void
+engine_drain(struct engine *e)
 {
-	return e->n_jobs;
-}
-
-const struct job *
-engine_job(const struct engine *e, uint64_t index)
-{
-	return index < e->n_jobs ? &e->jobs[index]->job : NULL;
+	e->draining = true;
+	scheduler_hold(e->scheduler, true);
+	check_idle(e);
 }
 
 void
-engine_each_active(struct engine *e, void (*cb)(const struct engine_view *v, void *arg), void *arg)
+engine_set_conf(struct engine *e, const struct conf *conf)
 {
-	uint64_t now = clock_now_ms();
-	struct download *d;
+	struct sched_limits limits = limits_of(conf->daemon);
 
-	LIST_FOREACH(d, &e->active, struct download, link) {
-		struct engine_view v = {
-			.job = d->job,
-			.total = d->whole ? d->job->received : d->total,
-			.received = d->transfer ? transfer_received(d->transfer) : d->job->received,
-			.processed = d->processed,
-			.unpacked = d->unpacked,
-			.blocked = list_linked(&d->waiting) ? "destination-busy" : scheduler_why(e->scheduler, &d->entry->ticket),
-			.last = d->job->state == JOB_BLOCKED && d->job->attempts ? &d->job->result : NULL,
-			.wait_ms = d->retry_at_ms > now ? d->retry_at_ms - now : 0,
-		};
-
-		cb(&v, arg);
-	}
+	e->conf = conf;
+	scheduler_set_limits(e->scheduler, &limits);
+	rate_init(&e->rate, spec_number(conf->daemon, DAEMON_MAX_OVERALL_DOWNLOAD_LIMIT), clock_now_ns());
 }

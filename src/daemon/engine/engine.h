@@ -1,7 +1,7 @@
 /*
  * The wiring: jobs come in by one door, go through scheduler, transfer, part
- * file and workers, and leave through one finisher.  Callers: once (and later
- * control and store).
+ * file and workers, and leave through one finisher.  Callers: once, service,
+ * control.
  */
 #pragma once
 
@@ -11,6 +11,8 @@
 #include "daemon/conf/conf_load.h"
 #include "daemon/loop/child.h"
 #include "daemon/loop/loop.h"
+#include "daemon/pool/pool.h"
+#include "model/algo.h"
 #include "model/job.h"
 #include "wire/work_msg.h"
 
@@ -20,6 +22,7 @@ struct engine_options {
 	const char *worker_path;    /* borrowed */
 	const char *default_proxy;  /* see transfer.h */
 	uint64_t slice_timeout_ms;  /* see pool.h */
+	bool keep_receipts;         /* engine_receipt() will be asked for */
 };
 
 /* What a watcher may want to know of an ended job, besides the job. */
@@ -30,42 +33,100 @@ struct job_receipt {
 	bool unchanged; /* the file was there already, no network used */
 };
 
+/* The same, kept with the job. */
+struct receipt {
+	char proof[16];
+	enum codec codec;
+	uint32_t dns_ms, connect_ms, tls_ms, first_byte_ms;
+	bool unchanged;
+	uint8_t n_in, n_out;
+	struct digest digests[]; /* n_in of the download, then n_out of the output */
+};
+
 struct engine_ops {
 	void (*on_start)(const struct job *j, void *arg); /* of each attempt */
+	/* Paused, or queued again by a user.  May be NULL. */
+	void (*on_state)(const struct job *j, void *arg);
 	void (*on_retry)(const struct job *j, uint64_t delay_ms, void *arg);
 	void (*on_end)(const struct job *j, const struct job_receipt *receipt, void *arg);
-	/* The last job has ended. */
+	/* The last job has ended, or the last running one of a drained engine. */
 	void (*on_idle)(void *arg);
 };
 
-/* NULL with *why when a root cannot be used. The conf is kept by reference
- * until engine_free(). */
+/* NULL with *why when a root cannot be used. The conf is borrowed until
+ * engine_free() or the next engine_set_conf(). */
 struct engine *engine_new(struct loop *l, struct children *c, const struct conf *conf,
     const struct engine_options *o, const struct engine_ops *ops, void *arg, struct result *why);
 void engine_free(struct engine *e);
 
-/* The one door in: the job's id. on_end comes later, never from here. */
-uint64_t engine_add(struct engine *e, struct spec *spec);
+/* Limits and hosts from now on; what SETTING_RESTART says stays as it was. */
+void engine_set_conf(struct engine *e, const struct conf *conf);
+
+/* The one door in: the job's id. on_end comes later, never from here.  A name
+ * must be free.  uid: see struct job. */
+uint64_t engine_add(struct engine *e, struct spec *spec, uint32_t uid, bool from_config);
+
+enum engine_answer {
+	ENGINE_OK,      /* done, or on its way: on_end or on_state tells */
+	ENGINE_OVER,    /* the job has ended already */
+	ENGINE_RUNS,    /* the job has not ended yet */
+	ENGINE_AS_IS,   /* there was nothing to do */
+};
+/* Ends the job as cancelled; text says why.  on_end may come before this
+ * returns, or when its workers have let go. */
+enum engine_answer engine_cancel(struct engine *e, uint64_t id, const char *text);
+/* The same, and nobody shall see it any more: its name is free at once. */
+void engine_retire(struct engine *e, uint64_t id, const char *text);
+enum engine_answer engine_pause(struct engine *e, uint64_t id);
+enum engine_answer engine_resume(struct engine *e, uint64_t id);
+/* A failed or cancelled job is queued again.  ENGINE_OVER: it is done. */
+enum engine_answer engine_retry(struct engine *e, uint64_t id);
+/* An ended job is forgotten. */
+enum engine_answer engine_remove(struct engine *e, uint64_t id);
 /* Ends all jobs as interrupted; running ones let go of their files first. */
 void engine_interrupt(struct engine *e);
+/* Starts nothing more; on_idle when what runs has ended. */
+void engine_drain(struct engine *e);
 /* Empty .haul directories go and workers are told to leave; on_stopped comes
  * when the last one has left. */
 void engine_stop(struct engine *e, loop_cb on_stopped, void *arg);
 
-/* All jobs in the order they came, for the summary. */
+/* Jobs that are there: in the order they came, engine_next(e, 0) is the first. */
 uint64_t engine_count(const struct engine *e);
-const struct job *engine_job(const struct engine *e, uint64_t index);
+const struct job *engine_next(const struct engine *e, uint64_t id);
+const struct job *engine_job(const struct engine *e, uint64_t id);
+const struct job *engine_job_by_name(const struct engine *e, const char *name);
+/* NULL: it has none (yet).  Borrowed while the job is there and over. */
+const struct receipt *engine_receipt(const struct engine *e, uint64_t id);
 
-/* One active job, for those who draw. */
+/* For status. */
+struct engine_numbers {
+	uint64_t jobs[_JOB_STATE_MAX];
+	uint64_t transfers, transfers_max; /* network slots */
+	uint64_t verifying, verifying_max;
+	uint64_t rate_limit;               /* bytes per second, 0: none */
+	unsigned workers, workers_max, worker_deaths;
+	uint64_t received, rate;           /* bytes of all transfers since the start; a second */
+	bool draining;
+};
+void engine_get_numbers(const struct engine *e, struct engine_numbers *ret);
+/* The bytes of the filesystem of a root that are not written back yet. */
+uint64_t engine_unflushed(const struct engine *e, dev_t dev, uint64_t *ret_limit);
+void engine_each_worker(const struct engine *e, pool_worker_cb cb, void *arg);
+
+/* One job on its way, for those who draw. */
 struct engine_view {
 	const struct job *job;
 	uint64_t total;     /* of the download; 0: not known */
 	uint64_t received;
 	uint64_t processed; /* bytes of it that were verified or unpacked */
 	uint64_t unpacked;  /* bytes of output */
+	uint64_t rate;      /* bytes per second that come in */
 	const char *blocked; /* why it waits ("retry-at"), or NULL */
 	const struct result *last; /* of a job that waits for a retry */
 	uint64_t wait_ms;    /* until the retry */
 };
+/* False: there is no such job. */
+bool engine_view(const struct engine *e, uint64_t id, struct engine_view *ret);
 /* Calls back for each job that is active or waits for a retry. */
 void engine_each_active(struct engine *e, void (*cb)(const struct engine_view *v, void *arg), void *arg);

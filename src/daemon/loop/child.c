@@ -93,7 +93,7 @@ spawn(const struct spawn *s, pid_t *ret_pid)
 struct child {
 	struct list link;
 	pid_t pid;
-	child_cb cb;
+	child_cb cb; /* NULL: nobody asks any more */
 	void *arg;
 	int status;
 };
@@ -124,7 +124,8 @@ reap(void *arg)
 	while (!list_empty(&c->ended)) {
 		ch = LIST_FIRST(&c->ended, struct child, link);
 		list_remove(&ch->link);
-		ch->cb(ch->pid, ch->status, ch->arg);
+		if (ch->cb)
+			ch->cb(ch->pid, ch->status, ch->arg);
 		free(ch);
 	}
 }
@@ -162,6 +163,19 @@ children_watch(struct children *c, pid_t pid, child_cb cb, void *arg)
 	ch->cb = cb;
 	ch->arg = arg;
 	list_append(&c->running, &ch->link);
+}
+
+/* It stays on its list: without waitpid() it would be a zombie for ever. */
+void
+children_unwatch(struct children *c, pid_t pid, void *arg)
+{
+	struct list *const lists[] = { &c->running, &c->ended };
+	struct child *ch;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		LIST_FOREACH(ch, lists[i], struct child, link)
+			if (ch->pid == pid && ch->arg == arg)
+				ch->cb = NULL;
 }
 
 char *

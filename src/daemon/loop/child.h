@@ -33,5 +33,8 @@ struct children *children_new(struct loop *l);
 void children_free(struct children *c);
 /* cb is called once, when the child was reaped; from the loop, never from here. */
 void children_watch(struct children *c, pid_t pid, child_cb cb, void *arg);
+/* The callback that children_watch() was told of this pid with this argument
+ * does not come any more; the child is reaped all the same. */
+void children_unwatch(struct children *c, pid_t pid, void *arg);
 /* "exit status 3", "killed by signal 9 (Killed)": into out; returns out. */
 char *child_status_to_string(int status, char *out, size_t n);

@@ -31,7 +31,7 @@ struct pool {
 	struct list fronts;  /* tasks with a front to tell */
 	struct map by_id;
 	uint64_t next_id;
-	unsigned n_workers, max_workers, next_number, start_failures;
+	unsigned n_workers, max_workers, next_number, start_failures, deaths;
 	struct loop_timer front_timer, check_timer;
 	struct loop_deferred assign, stopped;
 	bool stopping;
@@ -337,6 +337,7 @@ on_dead(struct worker_proc *w)
 	if (!w->greeted || w->echoes)
 		p->start_failures++;
 	(void)child_status_to_string(w->status, how, sizeof how);
+	p->deaths += !p->stopping;
 	if (!p->stopping)
 		log_warning("worker died worker=%u tasks=%u reason=\"%s\"", w->number, w->n_tasks, w->reason ? w->reason : how);
 	(void)snprintf(text, sizeof text, "the job killed %d worker processes (%s)", POOL_STRIKES, w->reason ? w->reason : how);
@@ -462,4 +463,29 @@ unsigned
 pool_workers(const struct pool *p)
 {
 	return p->n_workers;
+}
+
+unsigned
+pool_workers_max(const struct pool *p)
+{
+	return p->max_workers;
+}
+
+unsigned
+pool_deaths(const struct pool *p)
+{
+	return p->deaths;
+}
+
+void
+pool_each_worker(const struct pool *p, pool_worker_cb cb, void *arg)
+{
+	uint64_t now = clock_now_ms();
+	struct worker_proc *w;
+
+	LIST_FOREACH(w, &p->workers, struct worker_proc, link) {
+		struct pool_worker_view v = { w->number, w->pid, w->n_tasks, w->n_heavy, now - w->started_ms };
+
+		cb(&v, arg);
+	}
 }

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "base/list.h"
@@ -78,3 +79,14 @@ pool_task_is_busy(const struct pool_task *t)
 	return t->id != 0;
 }
 unsigned pool_workers(const struct pool *p); /* processes that run */
+unsigned pool_workers_max(const struct pool *p);
+unsigned pool_deaths(const struct pool *p);  /* workers that did not leave in order */
+
+struct pool_worker_view {
+	unsigned number;
+	pid_t pid;
+	unsigned tasks, heavy;
+	uint64_t age_ms;
+};
+typedef void (*pool_worker_cb)(const struct pool_worker_view *v, void *arg);
+void pool_each_worker(const struct pool *p, pool_worker_cb cb, void *arg);

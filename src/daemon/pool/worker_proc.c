@@ -15,6 +15,7 @@
 struct proc {
 	struct worker_proc pub;
 	const struct worker_proc_ops *ops;
+	struct children *children; /* borrowed */
 	bool reaped, ended;
 };
 
@@ -105,9 +106,11 @@ worker_proc_start(struct loop *l, struct children *c, const char *path, unsigned
 	}
 	p = NEW(struct proc);
 	p->ops = ops;
+	p->children = c;
 	p->pub.pool = pool;
 	p->pub.number = number;
 	p->pub.pid = pid;
+	p->pub.started_ms = clock_now_ms();
 	p->pub.page = page;
 	list_init(&p->pub.tasks);
 	p->pub.chan = chan_new(l, TAKE_FD(up_r), TAKE_FD(down_w), "worker", on_message, on_closed, p);
@@ -120,13 +123,18 @@ worker_proc_start(struct loop *l, struct children *c, const char *path, unsigned
 void
 worker_proc_free(struct worker_proc *w)
 {
+	struct proc *p;
+
 	if (!w)
 		return;
-	if (w->pid > 0)
+	p = CONTAINER_OF(w, struct proc, pub);
+	if (w->pid > 0) {
 		(void)kill(w->pid, SIGKILL);
+		children_unwatch(p->children, w->pid, p);
+	}
 	chan_free(w->chan);
 	(void)munmap(w->page, sizeof *w->page);
-	free(CONTAINER_OF(w, struct proc, pub));
+	free(p);
 }
 
 void

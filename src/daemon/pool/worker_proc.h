@@ -23,6 +23,7 @@ struct worker_proc {
 	bool greeted;        /* its HELLO came */
 	bool echoes;         /* what only hauld says: it is no worker */
 	bool pinged;         /* asked whether its loop turns, no answer yet */
+	uint64_t started_ms;
 	uint64_t heard_ms;   /* when its last message came, or the ping left */
 	bool exclusive;      /* runs one suspected task alone */
 	bool doomed;         /* killed by us, or at its end: gets no more tasks */

@@ -106,10 +106,18 @@ detach(struct scheduler *s, struct ticket *t)
 	free(h);
 }
 
+static uint64_t
+host_limit(const struct scheduler *s, const char *name)
+{
+	uint64_t limit = s->ops->host_limit ? s->ops->host_limit(name, s->arg) : 0;
+
+	return limit ? limit : s->per_host;
+}
+
 static struct sched_host *
 host_get(struct scheduler *s, const char *name)
 {
-	uint64_t hash = hash_str(name), limit;
+	uint64_t hash = hash_str(name);
 	struct sched_host *h = map_find(&s->hosts, hash, name);
 	size_t n = strlen(name) + 1;
 
@@ -118,8 +126,7 @@ host_get(struct scheduler *s, const char *name)
 	h = xcalloc(1, sizeof *h + n);
 	memcpy(h->name, name, n);
 	heap_init(&h->queue, ticket_before);
-	limit = s->ops->host_limit ? s->ops->host_limit(name, s->arg) : 0;
-	h->slots.limit = limit ? limit : s->per_host;
+	h->slots.limit = host_limit(s, name);
 	map_add(&s->hosts, hash, h);
 	return h;
 }
@@ -397,6 +404,28 @@ scheduler_why(const struct scheduler *s, const struct ticket *t)
 	if (!semaphore_has(&s->verifying, 1))
 		return "worker-backlog";
 	return semaphore_has(&t->host->slots, 1) ? "global-limit" : "host-limit";
+}
+
+void
+scheduler_set_limits(struct scheduler *s, const struct sched_limits *limits)
+{
+	struct sched_host *h;
+	size_t cursor = 0;
+
+	s->global.limit = limits->global;
+	s->verifying.limit = limits->verifying;
+	s->per_host = limits->per_host;
+	while ((h = map_next(&s->hosts, &cursor))) {
+		h->slots.limit = host_limit(s, h->name);
+		host_update(s, h);
+	}
+	scheduler_kick(s);
+}
+
+struct sched_use
+scheduler_use(const struct scheduler *s)
+{
+	return (struct sched_use){ s->global, s->verifying, s->memory };
 }
 
 uint64_t

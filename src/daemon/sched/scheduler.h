@@ -71,5 +71,12 @@ void scheduler_hold(struct scheduler *s, bool held);
 /* Why a ticket that waits does not run: the words of DESIGN 4 ("host-limit",
  * "retry-at", ...); NULL when it does not wait. */
 const char *scheduler_why(const struct scheduler *s, const struct ticket *t);
+/* New limits but for decoder memory, for which tickets may wait with more than a
+ * smaller one; what runs goes on, also where it is above them now. */
+void scheduler_set_limits(struct scheduler *s, const struct sched_limits *limits);
+struct sched_use {
+	struct semaphore global, verifying, memory;
+};
+struct sched_use scheduler_use(const struct scheduler *s);
 uint64_t scheduler_active(const struct scheduler *s); /* network slots in use */
 uint64_t scheduler_waiting(const struct scheduler *s);

@@ -1,0 +1,221 @@
+/* What users ask of jobs, and what they see of them; see engine.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "daemon/engine/download.h"
+
+/* ---- Asking ----------------------------------------------------------------- */
+
+enum engine_answer
+engine_cancel(struct engine *e, uint64_t id, const char *text)
+{
+	struct entry *en = registry_find(&e->jobs, id);
+	struct result r = { 0 };
+
+	if (job_is_over(&en->job))
+		return ENGINE_OVER;
+	result_set(&r, RESULT_CANCELLED, "%s", text);
+	if (en->download)
+		download_stop(en->download, &r);
+	else
+		engine_end_waiting(en, &r);
+	return ENGINE_OK;
+}
+
+void
+engine_retire(struct engine *e, uint64_t id, const char *text)
+{
+	struct entry *en = registry_find(&e->jobs, id);
+
+	registry_drop_name(&e->jobs, en);
+	en->retired = true;
+	if (engine_cancel(e, id, text) == ENGINE_OVER)
+		engine_forget(en);
+}
+
+enum engine_answer
+engine_pause(struct engine *e, uint64_t id)
+{
+	struct entry *en = registry_find(&e->jobs, id);
+
+	if (job_is_over(&en->job))
+		return ENGINE_OVER;
+	if (en->job.state == JOB_PAUSED)
+		return ENGINE_AS_IS;
+	if (en->download) {
+		download_pause(en->download);
+		return ENGINE_OK;
+	}
+	scheduler_withdraw(e->scheduler, &en->ticket);
+	engine_set_state(en, JOB_PAUSED);
+	engine_tell_state(en);
+	return ENGINE_OK;
+}
+
+static void
+queue_again(struct entry *en)
+{
+	engine_requeue(en, spec_list(en->job.spec, JOB_URL, 0), 0);
+	engine_tell_state(en);
+}
+
+enum engine_answer
+engine_resume(struct engine *e, uint64_t id)
+{
+	struct entry *en = registry_find(&e->jobs, id);
+
+	if (job_is_over(&en->job))
+		return ENGINE_OVER;
+	if (en->download && en->download->verdict == VERDICT_PAUSE)
+		return ENGINE_RUNS; /* its workers have not let go yet */
+	if (en->job.state != JOB_PAUSED)
+		return ENGINE_AS_IS;
+	queue_again(en);
+	return ENGINE_OK;
+}
+
+enum engine_answer
+engine_retry(struct engine *e, uint64_t id)
+{
+	struct entry *en = registry_find(&e->jobs, id);
+
+	if (en->job.state == JOB_DONE)
+		return ENGINE_OVER;
+	if (!job_is_over(&en->job) || en->download)
+		return ENGINE_RUNS;
+	engine_unforget(en);
+	job_restart(&en->job);
+	queue_again(en);
+	return ENGINE_OK;
+}
+
+enum engine_answer
+engine_remove(struct engine *e, uint64_t id)
+{
+	struct entry *en = registry_find(&e->jobs, id);
+
+	if (!job_is_over(&en->job) || en->download)
+		return ENGINE_RUNS;
+	engine_forget(en);
+	return ENGINE_OK;
+}
+
+/* ---- Looking ----------------------------------------------------------------- */
+
+uint64_t
+engine_count(const struct engine *e)
+{
+	return e->jobs.n;
+}
+
+static const struct job *
+seen(const struct entry *en)
+{
+	return en ? &en->job : NULL;
+}
+
+const struct job *
+engine_next(const struct engine *e, uint64_t id)
+{
+	return seen(registry_next(&e->jobs, id));
+}
+
+const struct job *
+engine_job(const struct engine *e, uint64_t id)
+{
+	return seen(registry_find(&e->jobs, id));
+}
+
+const struct job *
+engine_job_by_name(const struct engine *e, const char *name)
+{
+	return seen(registry_find_name(&e->jobs, name));
+}
+
+const struct receipt *
+engine_receipt(const struct engine *e, uint64_t id)
+{
+	const struct entry *en = registry_find(&e->jobs, id);
+
+	return en && job_is_over(&en->job) ? en->receipt : NULL;
+}
+
+static void
+fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
+{
+	const struct download *d = en->download;
+
+	*v = (struct engine_view){
+		.job = &en->job,
+		.received = en->job.received,
+		.blocked = scheduler_why(en->engine->scheduler, &en->ticket),
+	};
+	if (!d)
+		return;
+	v->total = d->whole ? en->job.received : d->total;
+	v->received = d->transfer ? transfer_received(d->transfer) : en->job.received;
+	v->processed = d->processed;
+	v->unpacked = d->unpacked;
+	v->rate = d->transfer ? d->speed : 0;
+	v->last = en->job.state == JOB_BLOCKED && en->job.attempts ? &en->job.result : NULL;
+	v->wait_ms = d->retry_at_ms > now ? d->retry_at_ms - now : 0;
+	if (list_linked(&d->waiting))
+		v->blocked = "destination-busy";
+}
+
+bool
+engine_view(const struct engine *e, uint64_t id, struct engine_view *ret)
+{
+	const struct entry *en = registry_find(&e->jobs, id);
+
+	if (en)
+		fill_view(en, clock_now_ms(), ret);
+	return en;
+}
+
+void
+engine_each_active(struct engine *e, void (*cb)(const struct engine_view *v, void *arg), void *arg)
+{
+	uint64_t now = clock_now_ms();
+	struct engine_view v;
+	struct download *d;
+
+	LIST_FOREACH(d, &e->active, struct download, link) {
+		fill_view(d->entry, now, &v);
+		cb(&v, arg);
+	}
+}
+
+void
+engine_get_numbers(const struct engine *e, struct engine_numbers *ret)
+{
+	const struct sched_use use = scheduler_use(e->scheduler);
+
+	*ret = (struct engine_numbers){
+		.transfers = use.global.used,
+		.transfers_max = use.global.limit,
+		.verifying = use.verifying.used,
+		.verifying_max = use.verifying.limit,
+		.rate_limit = e->rate.limit,
+		.workers = pool_workers(e->pool),
+		.workers_max = pool_workers_max(e->pool),
+		.worker_deaths = pool_deaths(e->pool),
+		.received = e->received,
+		.rate = e->speed,
+		.draining = e->draining,
+	};
+	memcpy(ret->jobs, e->jobs.counts, sizeof ret->jobs);
+}
+
+uint64_t
+engine_unflushed(const struct engine *e, dev_t dev, uint64_t *ret_limit)
+{
+	return dirty_bytes(e->dirty, dev, ret_limit);
+}
+
+void
+engine_each_worker(const struct engine *e, pool_worker_cb cb, void *arg)
+{
+	pool_each_worker(e->pool, cb, arg);
+}
