@@ -204,7 +204,7 @@ END_TEST
 
 START_TEST(the_words_are_those_users_see)
 {
-	static const char *const states[_JOB_STATE_MAX] = { "queued", "blocked", "active", "done", "failed", "cancelled" };
+	static const char *const states[_JOB_STATE_MAX] = { "queued", "blocked", "active", "paused", "done", "failed", "cancelled" };
 	static const char *const phases[_PHASE_MAX] = { "", "connect", "download", "verify", "decompress", "publish" };
 
 	for (int i = 0; i < _JOB_STATE_MAX; i++)
