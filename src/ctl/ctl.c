@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "ctl/client.h"
+#include "term/width.h"
 
 enum { FLUSH_SIZE = 64 << 10 };
 
@@ -90,6 +91,29 @@ ctl_put_ink(struct ctl *c, enum term_ink ink, const char *fmt, ...)
 	term_ink(&c->term, &c->out, ink);
 	buf_append_str(&c->out, safe);
 	term_ink(&c->term, &c->out, TERM_INK_PLAIN);
+}
+
+void
+ctl_put_wrapped(struct ctl *c, const char *text, size_t width, size_t at, size_t indent)
+{
+	for (bool first = true; *text; first = false) {
+		size_t n = strcspn(text, " "), columns;
+		AUTO_FREE char *word = xstrndup(text, n);
+
+		columns = width_of_text(word);
+		/* A word that is longer than any line may as well begin here. */
+		if (!first && at + 1 + columns >= width && indent + columns < width) {
+			buf_printf(&c->out, "\n%*s", (int)indent, "");
+			at = indent;
+		} else if (!first) {
+			buf_append_str(&c->out, " ");
+			at++;
+		}
+		buf_append(&c->out, text, n);
+		at += columns;
+		text += n + (text[n] == ' ');
+	}
+	buf_append_str(&c->out, "\n");
 }
 
 /* ---- To hauld --------------------------------------------------------------- */

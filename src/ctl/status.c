@@ -182,7 +182,7 @@ put_machine(struct ctl *c, const json_t *s)
 		end(&f);
 	}
 	begin(&f, c, "loop");
-	put(&f, TERM_INK_PLAIN, "%llu of %llu callbacks took 20 ms", (unsigned long long)member_u64(loop, "late"),
+	put(&f, TERM_INK_PLAIN, "%llu of %llu callbacks took 20 ms or more", (unsigned long long)member_u64(loop, "late"),
 	    (unsigned long long)member_u64(loop, "callbacks"));
 	put(&f, TERM_INK_PLAIN, "the longest %.1f ms (%s)", (double)member_u64(loop, "max_us") / 1000,
 	    member_text(loop, "max_name"));

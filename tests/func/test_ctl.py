@@ -809,7 +809,7 @@ def test_status_at_a_glance(ctl, fake):
     text = ctl("status").out
     for part in ("draining", "up 2h03m", "1 active, 12 queued, 3 blocked, 40 done, 2 failed", "12 for host-limit, 3 for retry-at",
                  "binding   max-connections-per-host 5 of 5", "limit     max-concurrent-downloads 5 of 16", "1 died",
-                 "5.0 GiB free", "3 of 1000 callbacks", "9.2 ms (socket)", "geoip", "active verify"):
+                 "5.0 GiB free", "3 of 1000 callbacks", "9.2 ms (socket)", "geoip", "verify"):
         assert part in text, (part, text)
     assert "max-overall-download-limit" not in text
     assert ctl("status", "--json").lines == [STATUS]
