@@ -95,7 +95,7 @@ collect(struct watch *w, struct progress_total *ret)
 		ret->sized += w->rows[i].total != 0;
 		ret->bytes_total += w->rows[i].total;
 	}
-	meter_update(&w->meter, now, ret->bytes_done);
+	meter_update(&w->meter, now, w->arrived);
 	ret->rate = meter_rate(&w->meter);
 	return n;
 }

@@ -703,12 +703,13 @@ NAMES = ["x" * 200, "\u30c7\u30fc\u30bf" * 30, "e\u0301" * 60, "a\u202eb"]
 
 
 @pytest.mark.parametrize("columns", [40, 80, 160])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES, ids=["long", "wide", "marks", "bidi"])
 def test_tables_fit_the_terminal(ctl, fake, columns, name):
     import unicodedata
     fake.add_job(output="/srv/haul/" + name, state="blocked", why="retry-at", retry_in_ms=5000, code="http-503",
                  reason="the server is busy, and says so at length")
     fake.add_job(output="/srv/haul/short", state="active", phase="download", total=5 << 30, received=1 << 30, rate=99 << 20)
+    fake.on["status"] = lambda params, client: dict(STATUS, disks=[dict(STATUS["disks"][0], root="/" + name)])
     for verb in (["list"], ["status"], ["status", "1", "2"]):
         terminal = Terminal(ctl, *verb, columns=columns, env={"NO_COLOR": "1"})
         assert terminal.finish() == 0
