@@ -122,7 +122,7 @@ ctl_put_wrapped(struct ctl *c, const char *text, size_t width, size_t at, size_t
 static int
 tell_unreachable(const struct ctl *c, const char *path, int r)
 {
-	static const char start[] = "start it with `systemctl start hauld.socket`, or one of your own with `hauld --user`";
+	static const char start[] = "start it with `systemctl start hauld.socket`, or one of your own with `hauld --user-instance`";
 
 	switch (-r) {
 	case ENOENT:
@@ -135,7 +135,7 @@ tell_unreachable(const struct ctl *c, const char *path, int r)
 	case EPERM:
 		ctl_tell(c, "hauld is not reachable: you may not open %s; become a member of its group, which is "
 			    "hauld for the system's (`usermod -aG hauld USER`), or run one of your own with "
-			    "`hauld --user`", path);
+			    "`hauld --user-instance`", path);
 		return CTL_DENIED;
 	case ENAMETOOLONG:
 		ctl_tell(c, "the path of a socket has at most 107 bytes, and %s is longer", path);

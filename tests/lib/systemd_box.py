@@ -4,7 +4,7 @@
     box.install()                          # of HAUL_BUILD_DIR, into the box only
     box.run("systemctl", "start", "hauld") # CompletedProcess; check=False: any status
     box.run("haulctl", "list", user="alice")
-    box.path("/srv/haul/x")                # a file of it, seen from here
+    box.path("/srv/haul/x")                # a file of it, seen from here (not of /run, /tmp)
     box.close()
 """
 
@@ -39,6 +39,11 @@ def make_variables(*names):
     done = subprocess.run(["make", "-s", "-C", build_dir(), "--eval", rule, "haul-variables"],
                           check=True, capture_output=True, text=True)
     return dict(zip(names, done.stdout.split(), strict=True))
+
+
+def is_sanitized():
+    with open(os.path.join(build_dir(), "Makefile")) as f:
+        return "-fsanitize=address" in f.read()
 
 
 class Box:

@@ -1,0 +1,377 @@
+"""hauld as a service of a real systemd, in a container of its own: started by its
+socket, asked by users, reloaded, killed, frozen, stopped.  alice is in the group
+hauld, mallory is not."""
+
+import gzip
+import json
+import os
+import re
+import shutil
+import tempfile
+
+import pytest
+import servers
+import systemd_box
+from bodies import body, digest
+from haul import config_text
+from waiting import wait_until
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(systemd_box.why_not() is not None, reason=str(systemd_box.why_not())),
+]
+DROP_IN = "/etc/systemd/system/hauld.service.d/test.conf"
+CONFIG = {"daemon": {"roots": ["/srv/haul"], "workers": 2}, "defaults": {"retry": 0}}
+
+
+# ---- The box, the server in its network, hauld as it is after `make install`
+
+@pytest.fixture(scope="module")
+def system():
+    place = tempfile.mkdtemp(prefix="haul-box-")
+    box = None
+    try:
+        box = systemd_box.Box(os.path.join(place, "box"))
+        yield Service(box)
+    finally:
+        if box:
+            box.close()
+        shutil.rmtree(place)
+
+
+@pytest.fixture(scope="module")
+def box_server(system):
+    """The misbehaving server, reached from inside the box only."""
+    place = tempfile.mkdtemp(prefix="haul-box-server-")
+    inside = ("nsenter", "-t", str(system.box.pid), "-n", "--")
+    server = servers.BadServer(place, root=place, prefix=inside)
+    server.root = place
+    yield server
+    server.stop()
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def service(system, hauld_binary):
+    """Not running, its socket open, configured by CONFIG."""
+    system.back_to_the_start()
+    yield system
+    system.stop_for_good()
+
+
+class Service:
+    def __init__(self, box):
+        self.box = box
+        self.paths = box.install()
+        self.config_path = os.path.join(self.paths["sysconfdir"], "hauld/hauld.conf")
+        self.run("systemd-sysusers")
+        self.run("systemd-tmpfiles", "--create", "--prefix=/run", "--prefix=/srv", "--prefix=/var/lib")
+        self.run("useradd", "--create-home", "--user-group", "--groups", "hauld", "alice")
+        self.run("useradd", "--create-home", "--user-group", "mallory")
+        if systemd_box.is_sanitized(): # the leak checker needs ptrace(2)
+            for kind in ("system", "user"):
+                self.box.write("/etc/systemd/%s/hauld.service.d/asan.conf" % kind,
+                               "[Service]\nEnvironment=ASAN_OPTIONS=detect_leaks=0\n")
+        self.tell("daemon-reload")
+        self.tell("enable", "hauld.service") # and hauld.socket with it
+
+    def run(self, *args, **options):
+        return self.box.run(*args, **options)
+
+    def tell(self, *args, **options):
+        return self.run("systemctl", *args, **options)
+
+    def ctl(self, *args, user="alice", check=True, **options):
+        return self.run("haulctl", *args, user=user, check=check, **options)
+
+    # where it begins and ends
+
+    def back_to_the_start(self):
+        self.configure(CONFIG)
+        self.tell("reset-failed")
+        self.tell("start", "hauld.socket")
+        assert self.show("ActiveState") == "inactive"
+        self.cursor = self.run("journalctl", "-n", "0", "--show-cursor").stdout.split("cursor: ")[-1].strip()
+
+    def stop_for_good(self):
+        self.tell("stop", "hauld.socket", "hauld.service")
+        self.run("rm", "-rf", DROP_IN, "/var/lib/hauld")
+        self.tell("daemon-reload")
+        self.run("find", "/srv/haul", "-mindepth", "1", "-delete")
+
+    def configure(self, config):
+        self.box.write(self.config_path, config if isinstance(config, str) else config_text(config))
+
+    def drop_in(self, text):
+        self.box.write(DROP_IN, "[Service]\n" + text)
+        self.tell("daemon-reload")
+
+    # what it is doing
+
+    def show(self, what):
+        return self.tell("show", "-P", what, "hauld.service").stdout.strip()
+
+    def main_pid(self):
+        return int(self.show("MainPID"))
+
+    def wait_other_pid(self, before):
+        """Of the main process that replaces the one of that pid, once it is ready."""
+        def ready():
+            pid = self.main_pid()
+            return pid not in (0, before) and self.show("ActiveState") == "active" and pid
+        return wait_until(ready, 30, lambda: self.tell("status", "hauld", check=False).stdout)
+
+    def workers(self):
+        listed = self.run("pgrep", "--parent", str(self.main_pid()), "-f", "hauld-worker", check=False)
+        return [int(word) for word in listed.stdout.split()]
+
+    def journal(self, *matches):
+        """The entries of the journal since the test began, as dicts."""
+        lines = self.run("journalctl", "--output=json", "--all", "--after-cursor=" + self.cursor,
+                         *matches, check=False).stdout
+        return [json.loads(line) for line in lines.splitlines() if line.startswith("{")]
+
+    def messages(self, *matches):
+        return [entry["MESSAGE"] for entry in self.journal(*matches)]
+
+    def published(self, name):
+        with open(self.box.path("/srv/haul/" + name), "rb") as f:
+            return f.read()
+
+
+def drip(server, seed, size="3M"):
+    """A URL that takes about a second."""
+    return server.url("/drip/%s/64K/0.02?seed=%d" % (size, seed))
+
+
+# ---- Who may talk to it, and what it does
+
+def test_the_first_client_starts_it(service, box_server):
+    assert service.show("ActiveState") == "inactive"
+    done = service.ctl("get", box_server.url("/ok/1M?seed=1"), "--output", "one",
+                       "--checksum", digest(body(1 << 20, 1)))
+    assert "one" in done.stdout + done.stderr
+    assert service.published("one") == body(1 << 20, 1)
+    assert service.show("ActiveState") == "active"
+    status = os.stat(service.box.path("/srv/haul/one"))
+    owner = service.run("id", "-u", "hauld").stdout, service.run("id", "-g", "hauld").stdout
+    assert (status.st_uid, status.st_gid) == tuple(int(word) for word in owner)
+    assert status.st_mode & 0o7777 == 0o644
+    assert not service.show("StatusText") == ""
+
+
+def test_names_and_archives_in_the_sandbox(service, box_server):
+    """A look-up has its thread, decoder and digest have theirs, and all is synced."""
+    data = body(4 << 20, 2)
+    with open(os.path.join(box_server.root, "x.gz"), "wb") as f:
+        f.write(gzip.compress(data, 1))
+    with open(os.path.join(box_server.root, "x.gz"), "rb") as f:
+        packed = digest(f.read())
+    service.ctl("get", box_server.url("/file/x.gz", "localhost"), "--output", "deep/er/x",
+                "--decompress", "gzip", "--checksum", packed, "--checksum-output", digest(data))
+    assert service.published("deep/er/x") == data
+    seen = service.run("cat", "/proc/%d/status" % service.main_pid()).stdout
+    assert re.search(r"^NoNewPrivs:\s1$", seen, re.M)
+    assert re.search(r"^Seccomp:\s2$", seen, re.M)
+    assert re.search(r"^CapBnd:\s0+$", seen, re.M)
+
+
+def test_who_is_not_in_the_group_is_refused(service, box_server):
+    for _round in ("nobody listens yet", "it runs"):
+        refused = service.ctl("get", box_server.url("/ok/1K"), user="mallory", check=False)
+        assert refused.returncode == 6, refused
+        assert len(refused.stderr.strip().splitlines()) == 1
+        service.ctl("status")
+    assert service.ctl("status", user="root").returncode == 0
+    assert box_server.requests("/ok/1K") == []
+
+
+# ---- Reload
+
+def test_reload_takes_a_good_configuration(service, box_server):
+    service.tell("start", "hauld")
+    pid = service.main_pid()
+    service.configure({**CONFIG, "jobs": [{"name": "late", "url": box_server.url("/ok/2K?seed=3"),
+                                           "output": "late"}]})
+    service.tell("reload", "hauld")
+    assert service.ctl("wait", "late").returncode == 0
+    assert service.published("late") == body(2048, 3)
+    assert service.main_pid() == pid
+
+
+def test_reload_fails_on_a_broken_one_and_nothing_changes(service, box_server):
+    service.configure({**CONFIG, "jobs": [{"name": "kept", "url": box_server.url("/ok/1K"),
+                                           "output": "kept"}]})
+    service.tell("start", "hauld")
+    pid = service.main_pid()
+    service.ctl("wait", "kept")
+    service.configure("daemon = { rots = [ \"/srv/haul\" ]; };\n")
+    assert service.tell("reload", "hauld", check=False).returncode != 0
+    assert service.show("ActiveState") == "active"
+    assert service.main_pid() == pid
+    assert any("rots" in text for text in service.messages("-u", "hauld")), service.messages("-u", "hauld")
+    assert "kept" in service.ctl("list").stdout
+    service.ctl("get", box_server.url("/ok/1K?seed=4"), "--output", "after")
+
+
+def test_it_does_not_start_with_a_broken_one(service):
+    service.configure("daemon = { rots = 1; };\n")
+    assert service.tell("start", "hauld", check=False).returncode != 0
+    assert service.show("ExecMainStatus") == "78"
+    assert service.show("ActiveState") == "failed" # and is not started again
+    assert any("rots" in text for text in service.messages("-u", "hauld"))
+
+
+def test_a_root_outside_the_sandbox(service, box_server):
+    """The error is the remedy."""
+    service.run("install", "-d", "-o", "hauld", "-g", "hauld", "/data/images")
+    service.configure({**CONFIG, "daemon": {"roots": ["/data/images"]}})
+    service.tell("start", "hauld", check=False)
+    wait_until(lambda: service.messages("-u", "hauld", "--grep=ReadWritePaths=/data/images"), 20,
+               lambda: service.messages("-u", "hauld"))
+    service.tell("stop", "hauld")
+    service.drop_in("ReadWritePaths=/data/images\n")
+    service.tell("start", "hauld")
+    service.ctl("get", box_server.url("/ok/1K?seed=5"), "--output", "image")
+    with open(service.box.path("/data/images/image"), "rb") as f:
+        assert f.read() == body(1024, 5)
+
+
+# ---- What goes wrong
+
+def test_a_killed_worker_is_replaced(service, box_server):
+    service.tell("start", "hauld")
+    pid = service.main_pid()
+    box_server.mark()
+    client = service.box.start("haulctl", "get", drip(box_server, 6), "--output", "six",
+                               "--checksum", digest(body(3 << 20, 6)), user="alice")
+    box_server.wait_requests(1, "/drip")
+    victims = wait_until(service.workers)
+    service.run("kill", "-KILL", *map(str, victims))
+    _out, errors = client.communicate(timeout=60)
+    assert client.returncode == 0, errors
+    assert service.published("six") == body(3 << 20, 6)
+    assert service.main_pid() == pid
+    assert service.show("NRestarts") == "0"
+    assert wait_until(lambda: set(service.workers()) - set(victims))
+
+
+def test_a_killed_daemon_is_started_again(service, box_server):
+    service.tell("start", "hauld")
+    pid = service.main_pid()
+    workers = wait_until(service.workers)
+    service.run("kill", "-KILL", str(pid))
+    service.wait_other_pid(pid)
+    assert service.show("NRestarts") == "1"
+    assert not set(workers) & set(service.workers())
+    service.ctl("get", box_server.url("/ok/1K?seed=7"), "--output", "seven")
+    assert service.published("seven") == body(1024, 7)
+
+
+def test_a_client_while_it_is_being_started_again(service, box_server):
+    """Its connection waits in the socket that systemd holds."""
+    service.tell("start", "hauld")
+    pid = service.main_pid()
+    service.run("kill", "-KILL", str(pid))
+    service.ctl("get", box_server.url("/ok/1K?seed=8"), "--output", "eight")
+    assert service.published("eight") == body(1024, 8)
+
+
+def test_the_watchdog_sees_a_loop_that_is_stuck(service, box_server):
+    service.drop_in("WatchdogSec=2\n")
+    service.tell("start", "hauld")
+    pid = service.main_pid()
+    service.run("kill", "-STOP", str(pid))
+    service.wait_other_pid(pid)
+    assert any("Watchdog timeout" in text for text in service.messages("-u", "hauld"))
+    service.ctl("get", drip(box_server, 9), "--output", "nine") # and it is fed again
+    assert service.show("NRestarts") == "1"
+
+
+def test_the_watchdog_is_fed_while_nothing_happens(service):
+    service.drop_in("WatchdogSec=1\n")
+    service.tell("start", "hauld")
+    pid = service.main_pid()
+    before = int(service.show("WatchdogTimestampMonotonic"))
+    wait_until(lambda: int(service.show("WatchdogTimestampMonotonic")) > before + 3_000_000, 20)
+    assert service.main_pid() == pid
+
+
+# ---- The end
+
+def test_stop_parks_and_is_quick(service, box_server):
+    service.tell("start", "hauld")
+    box_server.mark()
+    client = service.box.start("haulctl", "get", drip(box_server, 10, "200M"), "--output", "ten", user="alice")
+    box_server.wait_requests(1, "/drip")
+    service.tell("stop", "hauld.service")
+    assert service.show("Result") == "success"
+    assert service.show("ExecMainStatus") == "0"
+    took = int(service.show("InactiveEnterTimestampMonotonic")) - int(service.show("ActiveExitTimestampMonotonic"))
+    assert took < 5_000_000
+    client.communicate(timeout=20)
+    assert client.returncode != 0
+    assert not os.path.exists(service.box.path("/srv/haul/ten"))
+    assert service.show("TasksCurrent") in ("[not set]", "0")
+    assert service.ctl("status").returncode == 0 # the socket is still there, and starts it again
+
+
+def test_the_socket_goes_with_its_unit(service):
+    service.tell("start", "hauld")
+    service.tell("stop", "hauld.socket", "hauld.service")
+    assert service.run("test", "-e", "/run/hauld/control.sock", check=False).returncode == 1
+    assert service.run("test", "-d", "/run/hauld").returncode == 0
+    away = service.ctl("status", check=False)
+    assert away.returncode == 5, away
+
+
+# ---- The journal
+
+def test_the_journal_is_asked_by_field(service, box_server):
+    service.configure({**CONFIG, "jobs": [
+        {"name": "good", "url": box_server.url("/ok/1K"), "output": "good"},
+        {"name": "bad", "url": box_server.url("/status/404"), "output": "bad"}]})
+    service.tell("start", "hauld")
+    service.ctl("wait", "good", "bad", check=False)
+    for name in ("good", "bad"):
+        entry = wait_until(lambda: service.journal("HAULD_JOB=" + name))[-1] # noqa: B023
+        assert entry["_SYSTEMD_UNIT"] == "hauld.service"
+        assert entry["SYSLOG_IDENTIFIER"] == "hauld"
+        assert entry["HAULD_ID"].isdigit()
+        assert entry["PRIORITY"] in "3456"
+        assert "job=" + name in entry["MESSAGE"]
+    assert any("http-404" in text for text in service.messages("HAULD_JOB=bad"))
+    assert not any("http-404" in text for text in service.messages("HAULD_JOB=good"))
+
+
+# ---- A service of one user
+
+@pytest.fixture
+def alices(service):
+    """run(*command) as alice, who has a service manager of her own."""
+    uid = service.run("id", "-u", "alice").stdout.strip()
+    runtime = "/run/user/" + uid
+    service.run("install", "-d", "-o", "alice", "-g", "alice", "-m", "700", runtime)
+    service.box.write("/etc/systemd/system/user@.service.d/test.conf",
+                      "[Service]\nEnvironment=XDG_RUNTIME_DIR=/run/user/%i\n") # else from PAM
+    service.tell("daemon-reload")
+    service.tell("start", "user@%s.service" % uid)
+
+    def run(*command, **options):
+        return service.run(*command, user="alice", env=("XDG_RUNTIME_DIR=" + runtime, "HOME=/home/alice"),
+                           **options)
+    yield run
+    service.tell("stop", "user@%s.service" % uid)
+
+
+def test_a_user_has_a_service_of_her_own(service, alices, box_server):
+    assert service.show("ActiveState") == "inactive"
+    alices("systemctl", "--user", "start", "hauld")
+    alices("haulctl", "get", box_server.url("/ok/1K?seed=11"), "--output", "/home/alice/deep/er")
+    with open(service.box.path("/home/alice/deep/er"), "rb") as f:
+        assert f.read() == body(1024, 11)
+    assert service.show("ActiveState") == "inactive" # the system's was not asked
+    alices("systemctl", "--user", "reload", "hauld")
+    alices("systemctl", "--user", "stop", "hauld")
+    shown = alices("systemctl", "--user", "show", "-P", "ExecMainStatus", "hauld").stdout
+    assert shown.strip() == "0"
