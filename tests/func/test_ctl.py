@@ -958,7 +958,7 @@ def complete_in_bash(ctl, *words):
     env = ctl.environment(PATH=os.path.dirname(program("haulctl")) + ":" + os.environ["PATH"])
     done = subprocess.run(["bash", "-c", code, "bash", *words], env=env, capture_output=True, text=True, timeout=20)
     assert done.stderr == "", done.stderr
-    return done.stdout.split()
+    return done.stdout.splitlines()
 
 
 def test_completions_of_bash(ctl, fake):
@@ -969,8 +969,8 @@ def test_completions_of_bash(ctl, fake):
     assert complete_in_bash(ctl, "add", "--decompress", "g") == ["gzip"]
     assert complete_in_bash(ctl, "cancel", "") == ["1", "geoip"]
     assert complete_in_bash(ctl, "help", "wor") == ["workers"]
-    ctl.write("some-list", "")
-    assert "some-list" in " ".join(complete_in_bash(ctl, "add", "-i", ctl.tmp + "/some"))
+    path = ctl.write("some list", "")
+    assert complete_in_bash(ctl, "add", "-i", ctl.tmp + "/some") == [path]
 
 
 @pytest.mark.parametrize("shell, check", [("zsh", ["zsh", "-n"]), ("fish", ["fish", "--no-execute"])])
