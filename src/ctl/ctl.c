@@ -64,7 +64,7 @@ void
 ctl_put_json(struct ctl *c, const json_t *value)
 {
 	/* JSON may hold C1 controls as they are; a terminal would obey them. */
-	size_t flags = JSON_COMPACT | JSON_ENCODE_ANY | (c->term.is_tty ? JSON_ENSURE_ASCII : 0);
+	size_t flags = JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15) | (c->term.is_tty ? JSON_ENSURE_ASCII : 0);
 	AUTO_FREE char *text = json_dumps(value, flags);
 
 	buf_printf(&c->out, "%s\n", text ? text : "null");

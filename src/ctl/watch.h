@@ -80,8 +80,8 @@ void watch_jobs_add(struct watch *w, uint64_t id);
 /* What hauld says of a job; named ones only, unless all are watched.  False:
  * it is none of them, or was over before. */
 bool watch_jobs_update(struct watch *w, const json_t *job);
-/* A try failed, the next one comes in delay_ms. */
-bool watch_jobs_retry(struct watch *w, const json_t *job, uint64_t delay_ms);
+/* The event of a try that failed. */
+bool watch_jobs_retry(struct watch *w, const json_t *event);
 /* "totals" of a progress event, "jobs" of a status. */
 void watch_jobs_totals(struct watch *w, const json_t *totals);
 /* "1.0 GiB of zstd unpacked, sha256 ok" for the summary, from a full job object. */

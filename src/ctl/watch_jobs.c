@@ -197,8 +197,10 @@ watch_jobs_update(struct watch *w, const json_t *job)
 }
 
 bool
-watch_jobs_retry(struct watch *w, const json_t *job, uint64_t delay_ms)
+watch_jobs_retry(struct watch *w, const json_t *event)
 {
+	const json_t *job = json_object_get(event, "job");
+	uint64_t delay_ms = member_u64(event, "delay_ms");
 	struct watch_job *j;
 	struct brief b;
 
@@ -208,6 +210,10 @@ watch_jobs_retry(struct watch *w, const json_t *job, uint64_t delay_ms)
 	j = find(w, b.id);
 	if (!j || is_over(j->state))
 		return true;
+	if (*member_text(event, "code")) {
+		b.code = member_text(event, "code");
+		b.reason = member_text(event, "reason");
+	}
 	j->retry_at_ms = clock_now_ms() + delay_ms;
 	replace(&j->reason, b.reason);
 	set_state(w, j, WATCH_BLOCKED);

@@ -574,10 +574,13 @@ def test_get_as_json(ctl, fake):
     assert [line["event"] for line in done.lines[1:]] == ["start", "retry", "end"]
 
 
-def test_a_retry_is_told(ctl, fake):
-    script(fake, ("retry", {"job": brief(1, state="blocked", code="dns", reason="no such name"), "delay_ms": 1500}),
-           ("end", {"job": done_job(1)}))
-    assert "haulctl: file-1: dns: no such name; again in 1.5s\n" in ctl("get", "http://h/a").err
+@pytest.mark.parametrize("job, event, text", [
+    ({"code": "dns", "reason": "no such name"}, {}, "dns: no such name"),
+    ({}, {"code": "dns", "reason": "no such name"}, "dns: no such name"),
+    ({}, {}, "a try failed")])
+def test_a_retry_is_told(ctl, fake, job, event, text):
+    script(fake, ("retry", dict(event, job=brief(1, state="blocked", **job), delay_ms=1500)), ("end", {"job": done_job(1)}))
+    assert "haulctl: file-1: %s; again in 1.5s\n" % text in ctl("get", "http://h/a").err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
