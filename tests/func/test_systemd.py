@@ -126,8 +126,9 @@ class Service:
         return [int(word) for word in listed.stdout.split()]
 
     def journal(self, *matches):
-        """The entries of the journal since the test began, as dicts."""
-        lines = self.run("journalctl", "--output=json", "--all", "--after-cursor=" + self.cursor,
+        """The entries of the journal since the test began, as dicts.  (--after-cursor
+        leaves out the first match when the entry of the cursor is none.)"""
+        lines = self.run("journalctl", "--output=json", "--all", "--cursor=" + self.cursor,
                          *matches, check=False).stdout
         return [json.loads(line) for line in lines.splitlines() if line.startswith("{")]
 
@@ -257,9 +258,10 @@ def test_a_killed_worker_is_replaced(service, box_server):
 
 
 def test_a_killed_daemon_is_started_again(service, box_server):
-    service.tell("start", "hauld")
+    service.ctl("get", box_server.url("/ok/1M"), "--output", "workers-begin-with-it")
     pid = service.main_pid()
-    workers = wait_until(service.workers)
+    workers = service.workers()
+    assert workers
     service.run("kill", "-KILL", str(pid))
     service.wait_other_pid(pid)
     assert service.show("NRestarts") == "1"
