@@ -11,7 +11,7 @@
 #include "base/str.h"
 
 void
-json_init(struct json *j, struct buf *out)
+jsonw_init(struct json *j, struct buf *out)
 {
 	*j = (struct json){ .out = out };
 }
@@ -66,25 +66,25 @@ end(struct json *j, bool object)
 }
 
 void
-json_begin_object(struct json *j)
+jsonw_begin_object(struct json *j)
 {
 	begin(j, true);
 }
 
 void
-json_end_object(struct json *j)
+jsonw_end_object(struct json *j)
 {
 	end(j, true);
 }
 
 void
-json_begin_array(struct json *j)
+jsonw_begin_array(struct json *j)
 {
 	begin(j, false);
 }
 
 void
-json_end_array(struct json *j)
+jsonw_end_array(struct json *j)
 {
 	end(j, false);
 }
@@ -123,7 +123,7 @@ append_quoted(struct buf *out, const char *s, size_t n)
 }
 
 void
-json_key(struct json *j, const char *name)
+jsonw_key(struct json *j, const char *name)
 {
 	assert(j->depth && j->objects & level_bit(j) && !j->has_key);
 	separate(j);
@@ -133,42 +133,42 @@ json_key(struct json *j, const char *name)
 }
 
 void
-json_string_n(struct json *j, const char *s, size_t n)
+jsonw_string_n(struct json *j, const char *s, size_t n)
 {
 	before_value(j);
 	append_quoted(j->out, s, n);
 }
 
 void
-json_string(struct json *j, const char *s)
+jsonw_string(struct json *j, const char *s)
 {
 	if (s)
-		json_string_n(j, s, strlen(s));
+		jsonw_string_n(j, s, strlen(s));
 	else
-		json_null(j);
+		jsonw_null(j);
 }
 
 void
-json_u64(struct json *j, uint64_t v)
+jsonw_u64(struct json *j, uint64_t v)
 {
 	before_value(j);
 	buf_printf(j->out, "%" PRIu64, v);
 }
 
 void
-json_i64(struct json *j, int64_t v)
+jsonw_i64(struct json *j, int64_t v)
 {
 	before_value(j);
 	buf_printf(j->out, "%" PRId64, v);
 }
 
 void
-json_double(struct json *j, double v)
+jsonw_double(struct json *j, double v)
 {
 	char text[40];
 
 	if (!isfinite(v)) {
-		json_null(j);
+		jsonw_null(j);
 		return;
 	}
 	before_value(j);
@@ -187,21 +187,21 @@ json_double(struct json *j, double v)
 }
 
 void
-json_bool(struct json *j, bool v)
+jsonw_bool(struct json *j, bool v)
 {
 	before_value(j);
 	buf_append_str(j->out, v ? "true" : "false");
 }
 
 void
-json_null(struct json *j)
+jsonw_null(struct json *j)
 {
 	before_value(j);
 	buf_append_str(j->out, "null");
 }
 
 bool
-json_is_whole(const struct json *j)
+jsonw_is_whole(const struct json *j)
 {
 	return j->depth == 0 && !j->has_key;
 }

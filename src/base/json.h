@@ -21,21 +21,21 @@ struct json {
 	bool has_key;             /* of an object's member whose value comes next */
 };
 
-void json_init(struct json *j, struct buf *out);
-void json_begin_object(struct json *j);
-void json_end_object(struct json *j);
-void json_begin_array(struct json *j);
-void json_end_array(struct json *j);
+void jsonw_init(struct json *j, struct buf *out);
+void jsonw_begin_object(struct json *j);
+void jsonw_end_object(struct json *j);
+void jsonw_begin_array(struct json *j);
+void jsonw_end_array(struct json *j);
 /* The name of the next member of an object. */
-void json_key(struct json *j, const char *name);
+void jsonw_key(struct json *j, const char *name);
 /* Bytes that are no valid UTF-8 become U+FFFD, one each.  NULL: null. */
-void json_string(struct json *j, const char *s);
-void json_string_n(struct json *j, const char *s, size_t n);
-void json_u64(struct json *j, uint64_t v);
-void json_i64(struct json *j, int64_t v);
+void jsonw_string(struct json *j, const char *s);
+void jsonw_string_n(struct json *j, const char *s, size_t n);
+void jsonw_u64(struct json *j, uint64_t v);
+void jsonw_i64(struct json *j, int64_t v);
 /* The shortest form that reads back the same; not a number, infinite: null. */
-void json_double(struct json *j, double v);
-void json_bool(struct json *j, bool v);
-void json_null(struct json *j);
+void jsonw_double(struct json *j, double v);
+void jsonw_bool(struct json *j, bool v);
+void jsonw_null(struct json *j);
 /* True when everything that was begun is ended. */
-bool json_is_whole(const struct json *j);
+bool jsonw_is_whole(const struct json *j);

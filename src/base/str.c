@@ -396,3 +396,18 @@ glob_match(const char *p, const char *t)
 		p++;
 	return !*p;
 }
+
+char *
+text_next_line(char **at)
+{
+	char *line = *at;
+	size_t n = strcspn(line, "\n");
+
+	if (!*line)
+		return NULL;
+	*at = line + n + (line[n] == '\n');
+	line[n] = '\0';
+	if (n && line[n - 1] == '\r')
+		line[n - 1] = '\0';
+	return line;
+}

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/url.h"
@@ -11,26 +12,13 @@
 #include "conf/output.h"
 #include "conf/secret.h"
 #include "model/algo.h"
+#include "model/values.h"
 
 void
 check_tell(struct check *c, const struct draft *d, const struct setting *row, struct where at,
     const char *why)
 {
 	emit_error(c->emit, at, d->label, "%s %s", row->name, why);
-}
-
-const char *
-check_name(const char *s)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
-	static const char all[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789.-";
-
-	if (!*s || !strchr(letters, *s))
-		return "must begin with a letter or _";
-	if (s[strspn(s, all)])
-		return "may hold letters, digits, . _ and - only";
-	return strlen(s) > 128 ? "is longer than 128 characters" : NULL;
 }
 
 /* Names of other tools' switches that turn the check of certificates off. */
@@ -81,31 +69,6 @@ check_key(struct check *c, struct draft *d, struct where at, const char *name, b
 }
 
 /* NULL: the text may be the value. */
-static const char *
-refuse_url(const struct check *c, const char *text, char **ret_why)
-{
-	struct url u;
-	const char *why;
-
-	if (url_parse(text, &u, &why) < 0) {
-		*ret_why = xasprintf("is no url: %s", why);
-	} else if (u.userinfo.at) {
-		*ret_why = xasprintf("has a name or password in it: give user%s instead",
-		    c->intake ? "" : " = \"@FILE\"");
-	} else if (!url_scheme_is(&u, "http") && !url_scheme_is(&u, "https") &&
-	    !url_scheme_is(&u, "file")) {
-		char safe[40];
-
-		*ret_why =
-		    xasprintf("has the scheme %s: this version of haul takes http, https and, with "
-			      "allow-file = true, file",
-			str_safe(safe, sizeof safe, u.scheme.at, u.scheme.len));
-	} else if (url_scheme_is(&u, "file") && (u.path.len < 2 || u.path.at[0] != '/')) {
-		*ret_why = xstrdup("names no file");
-	}
-	return *ret_why;
-}
-
 static const char *
 refuse_proxy(const char *text, char **ret_why)
 {
@@ -205,7 +168,7 @@ put_file(
 	/* Relative to what?  A client's directory is not known here. */
 	if (c->intake && text[0] != '/')
 		check_tell(c, d, row, at, "must be an absolute path");
-	else if (source_probe(path, &world, &why) < 0)
+	else if (file_probe(path, &world, &why) < 0)
 		emit_error(c->emit, at, d->label, "%s \"%s\" cannot be read: %s", row->name,
 		    quote(path), why);
 	else if (row->id == JOB_KEY && world)
@@ -227,20 +190,6 @@ put_root(
 		draft_put_text(d, row, at, root);
 }
 
-/* What every text must be, whatever the key; NULL: it is. */
-static const char *
-refuse_bytes(const struct setting *row, const char *text)
-{
-	bool tab = row->id == JOB_HEADER || row->id == HOST_HEADER || row->id == JOB_USER_AGENT;
-
-	if (strlen(text) > UINT16_MAX)
-		return "is longer than 65535 bytes";
-	for (const char *p = text; *p; p++)
-		if (((unsigned char)*p < 0x20 && !(tab && *p == '\t')) || *p == 0x7f)
-			return "has a control character in it";
-	return NULL;
-}
-
 static void
 check_string(
     struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
@@ -251,10 +200,10 @@ check_string(
 	switch ((int)row->id) {
 	case JOB_NAME:
 	case GROUP_NAME:
-		why = check_name(text);
+		why = value_refuse_name(text);
 		break;
 	case JOB_URL:
-		why = refuse_url(c, text, &reason);
+		why = reason = value_refuse_url(text, c->intake ? "user" : "user = \"@FILE\"");
 		break;
 	case JOB_PROXY:
 	case HOST_PROXY:
@@ -310,7 +259,7 @@ void
 check_text(
     struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
 {
-	const char *why = refuse_bytes(row, text);
+	const char *why = value_refuse_bytes(row, text);
 	AUTO_FREE char *reason = NULL;
 	uint64_t v;
 

@@ -47,8 +47,6 @@ void check_entry(struct check *c, struct draft *d, const struct setting *row, st
  * is empty. */
 bool check_list(struct check *c, struct draft *d, const struct setting *row, struct where at,
     bool empty);
-/* The reason why a name cannot be that of a job or group; NULL: it can. */
-const char *check_name(const char *name);
 /* Told as "LABEL: KEY ...". */
 void check_tell(struct check *c, const struct draft *d, const struct setting *row, struct where at,
     const char *why);

@@ -16,13 +16,13 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "base/url.h"
 #include "conf/jobs.h"
 #include "conf/limits.h"
 #include "conf/list.h"
 #include "conf/output.h"
 #include "conf/read.h"
 #include "conf/sections.h"
+#include "model/input_list.h"
 
 struct conf {
 	const struct conf_args *args;
@@ -195,13 +195,10 @@ read_list(struct conf *c)
 	};
 	AUTO_CLOSE int fd = -1;
 	struct stat st;
-	struct url u;
-	const char *why;
+	const char *why = from.base_url ? input_list_refuse_base(from.base_url) : NULL;
 
-	if (from.base_url &&
-	    (url_parse(from.base_url, &u, &why) < 0 || u.query.at || u.fragment.at)) {
-		emit_error(c->check.emit, (struct where){ c->command_line, 0 }, "",
-		    "--base-url must be a url without ? and #");
+	if (why) {
+		emit_error(c->check.emit, (struct where){ c->command_line, 0 }, "", "%s", why);
 		return;
 	}
 	/* A pipe may be waited for: lists come from <(commands) too. */

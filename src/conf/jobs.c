@@ -8,6 +8,7 @@
 #include "base/url.h"
 #include "conf/output.h"
 #include "model/spec.h"
+#include "model/values.h"
 #include "wire/work_msg.h"
 
 void
@@ -103,7 +104,7 @@ wanted_output(const struct jobs *j, const struct draft *d)
 		name = xstrdup(given->text);
 	} else if (url) {
 		name =
-		    output_name(url->text, (unsigned)draft_number(d, j->defaults, JOB_DECOMPRESS));
+		    value_url_name(url->text, (unsigned)draft_number(d, j->defaults, JOB_DECOMPRESS));
 		if (!name) {
 			emit_error(j->check->emit, url->at, d->label,
 			    "the url ends in no file name: give output");

@@ -1,5 +1,6 @@
 /*
- * Every bound hauld-conf puts on what it reads, on one screen (THREATS 4).
+ * Every bound hauld-conf puts on what it reads, on one screen (THREATS 4), but
+ * for those it shares with haulctl (model/values.h, model/input_list.h).
  */
 #pragma once
 
@@ -14,9 +15,6 @@ enum {
 	CONF_ERRORS_SHOWN_MAX = 1000, /* more are counted, not told */
 	JOB_ERRORS_SHOWN_MAX = 16,    /* of one job of a client */
 	CONF_ROOTS_MAX = 16,
-	CONF_SECRET_FILE_MAX = 64 << 10, /* bytes of an @FILE */
-	CONF_HEADERS_MAX = 100,       /* of one job */
-	LIST_LINE_MAX = 64 << 10,     /* bytes of one line of an input list */
 	EMIT_BUFFER_SIZE = 64 << 10,  /* frames are written when this much waits */
 	CPU_SECONDS_MAX = 10,
 	MEMORY_BYTES_MAX = 1 << 30,

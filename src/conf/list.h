@@ -1,7 +1,5 @@
 /*
- * Input lists (-i): aria2's input format and lists of checksums as sha256sum
- * writes them, told apart by the first line that is neither blank nor a
- * comment.  Read line by line; every entry becomes a job at once.
+ * Input lists (-i), see model/input_list.h: every entry becomes a job at once.
  */
 #pragma once
 

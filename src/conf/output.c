@@ -7,8 +7,6 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "base/url.h"
-#include "model/algo.h"
 
 /* The end of a sentence about the components of a path; NULL: they are fine. */
 static const char *
@@ -84,21 +82,4 @@ output_resolve(char *const *roots, size_t n, const char *text, char **ret_why)
 	*ret_why = n == 1 ? xasprintf("does not lie beneath the root %s", roots[0])
 			  : xasprintf("lies beneath none of the %zu roots", n);
 	return NULL;
-}
-
-char *
-output_name(const char *url, unsigned codec)
-{
-	AUTO_FREE char *name = NULL, *bare = NULL;
-	struct url u;
-	const char *why;
-
-	if (url_parse(url, &u, &why) < 0)
-		return NULL;
-	name = url_filename(&u);
-	if (!name || codec == CODEC_OFF)
-		return TAKE_PTR(name);
-	if (codec == CODEC_AUTO || codec_from_name(name) == (enum codec)codec)
-		bare = codec_strip_name(name);
-	return bare ? TAKE_PTR(bare) : TAKE_PTR(name);
 }

@@ -17,6 +17,3 @@ char *root_normalize(const char *text, char **ret_why) MUST_CHECK;
  * (newly allocated): the end of the sentence "output ...".
  */
 char *output_resolve(char *const *roots, size_t n, const char *text, char **ret_why) MUST_CHECK;
-/* The name a file of this url gets, its packing's ending taken off when
- * decompress is on (codec: the number of "decompress"); NULL: it has none. */
-char *output_name(const char *url, unsigned codec);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "conf/limits.h"
@@ -116,7 +117,7 @@ merge_file(struct merge *m, const char *path, struct where from, unsigned depth)
 	struct conf_file *file;
 	const char *why = "";
 	bool world = false;
-	int err = source_read(path, CONF_BYTES_MAX - r->bytes, &raw, &world, &why);
+	int err = file_read(path, CONF_BYTES_MAX - r->bytes, &raw, &world, &why);
 
 	if (err == -EFBIG)
 		why = "the configuration is larger than 64 MiB";

@@ -3,39 +3,17 @@
 
 #include <string.h>
 
+#include "base/file.h"
 #include "base/str.h"
-#include "base/url.h"
 #include "conf/limits.h"
-
-static bool
-name_is(const char *header, const char *const *names, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (text_equal_nocase(header, strcspn(header, ":"), names[i]))
-			return true;
-	return false;
-}
-
-static bool
-is_secret(const struct setting *row, const char *text)
-{
-	static const char *const names[] = { "Authorization", "Proxy-Authorization", "Cookie" };
-	struct url u;
-	const char *why;
-
-	if (row->id == JOB_USER)
-		return true;
-	if (row->id == JOB_PROXY || row->id == HOST_PROXY)
-		return url_parse(text, &u, &why) == 0 && u.userinfo.at;
-	return name_is(text, names, ARRAY_SIZE(names));
-}
+#include "model/values.h"
 
 const char *
 secret_refuse(const struct setting *row, struct where at, const char *text)
 {
 	bool proxy = row->id == JOB_PROXY || row->id == HOST_PROXY;
 
-	if (!(at.file->command_line || at.file->world_readable) || !is_secret(row, text))
+	if (!(at.file->command_line || at.file->world_readable) || !value_is_secret(row, text))
 		return NULL;
 	if (at.file->command_line)
 		return proxy ? "has a password, and everyone can see a command line: "
@@ -46,37 +24,16 @@ secret_refuse(const struct setting *row, struct where at, const char *text)
 		       "or give \"@FILE\"";
 }
 
-/* RFC 9110 section 5: a token, a colon, a value. */
-static const char *
-refuse_header(const char *text)
-{
-	static const char token[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-				    "!#$%&'*+-.^_`|~";
-	/* These say what is asked for and how the body is framed: haul's part. */
-	static const char *const own[] = { "Range", "If-Range", "Accept-Encoding", "Content-Length",
-		"Transfer-Encoding", "Connection", "Upgrade", "TE", "Expect" };
-	size_t n = strspn(text, token);
-
-	if (n == 0 || text[n] != ':')
-		return "must be \"Name: value\" or \"@FILE\"";
-	for (const char *p = text; *p; p++)
-		if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7f)
-			return "has a control character in it";
-	if (name_is(text, own, ARRAY_SIZE(own)))
-		return "sets one that haul sets itself";
-	return NULL;
-}
-
 /* inside: the file of an @FILE, whose line-th line this is; NULL: no file. */
 static void
 put_header(struct check *c, struct draft *d, const struct setting *row, struct where at,
     const char *text, const char *inside, unsigned line)
 {
-	const char *why = refuse_header(text);
+	const char *why = value_refuse_header(text);
 
 	if (!why && !inside)
 		why = secret_refuse(row, at, text);
-	if (!why && draft_count(d, row->id) >= CONF_HEADERS_MAX)
+	if (!why && draft_count(d, row->id) >= VALUE_HEADERS_MAX)
 		why = "is given more than 100 times";
 	if (!why)
 		draft_put_text(d, row, at, text);
@@ -101,7 +58,7 @@ read_secret(struct check *c, const struct draft *d, const struct setting *row, s
 		    "begins with @: hauld reads no file for a client, send what is in it instead");
 	else if (!*name)
 		check_tell(c, d, row, at, "has no file name behind @");
-	else if (source_read(path, CONF_SECRET_FILE_MAX, ret, &world, &why) < 0)
+	else if (file_read(path, VALUE_SECRET_FILE_MAX, ret, &world, &why) < 0)
 		emit_error(c->emit, at, d->label, "%s \"@%s\" cannot be read: %s", row->name,
 		    quote(path), why);
 	else if (buf_len(ret) && memchr(buf_bytes(ret), 0, buf_len(ret)))
@@ -115,22 +72,6 @@ read_secret(struct check *c, const struct draft *d, const struct setting *row, s
 		return (char *)buf_bytes(ret);
 	}
 	return NULL;
-}
-
-/* The line at *at, cut there; *at moves on; NULL at the end. */
-static char *
-next_line(char **at)
-{
-	char *line = *at;
-	size_t n = strcspn(line, "\n");
-
-	if (!*line)
-		return NULL;
-	*at = line + n + (line[n] == '\n');
-	line[n] = '\0';
-	if (n && line[n - 1] == '\r')
-		line[n - 1] = '\0';
-	return line;
 }
 
 void
@@ -147,7 +88,7 @@ secret_put_header(
 	rest = read_secret(c, d, row, at, text + 1, &content);
 	if (!rest)
 		return;
-	for (unsigned n = 1; (line = next_line(&rest)); n++)
+	for (unsigned n = 1; (line = text_next_line(&rest)); n++)
 		if (*line && *line != '#')
 			put_header(c, d, row, at, line, text + 1, n);
 }
@@ -164,15 +105,12 @@ secret_put_user(
 
 		if (!rest)
 			return;
-		text = next_line(&rest);
+		text = text_next_line(&rest);
 	} else {
 		why = secret_refuse(row, at, text);
 	}
-	if (!why && (!text || !strchr(text, ':') || *text == ':'))
-		why = "must be \"name:password\", or \"@FILE\" with that in its first line";
-	for (const char *p = text; !why && *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			why = "has a control character in it";
+	if (!why)
+		why = value_refuse_user(text ? text : "");
 	if (why)
 		check_tell(c, d, row, at, why);
 	else

@@ -1,7 +1,6 @@
 /*
  * Where a setting was read: the file (or the command line) and the line, so
- * that every error can point at it.  Also the one way files are opened here:
- * regular files only, without ever waiting for one.
+ * that every error can point at it.
  */
 #pragma once
 
@@ -35,13 +34,3 @@ struct conf_file *source_add(struct source_files *all, const char *name, const c
 char *source_resolve(const struct conf_file *from, const char *path);
 /* The directory part of a path, absolute; newly allocated. */
 char *source_dir_of(const char *path);
-
-/*
- * Appends a regular file of at most max bytes to *ret.  0, or -errno with
- * *ret_why = a short reason (static or strerror's).  ret_world (may be NULL):
- * everyone can read it.
- */
-int source_read(const char *path, size_t max, struct buf *ret, bool *ret_world,
-    const char **ret_why) MUST_CHECK;
-/* The same test without reading. */
-int source_probe(const char *path, bool *ret_world, const char **ret_why) MUST_CHECK;

@@ -2,7 +2,8 @@
  * The program hauld.
  *
  * Start: arguments -> log -> umask, SIGPIPE, stdio -> curl_global_init (while
- * single-threaded) -> event loop -> children -> hauld-conf -> engine -> jobs.
+ * single-threaded) -> event loop -> children -> hauld-conf -> engine -> (the
+ * control socket of the service) -> jobs.
  * A turn of the loop: libevent's callbacks, then deferred calls: completions,
  * a scheduler pass, frames to the workers (loop/loop.h).
  * The end: jobs let go of their files -> summary -> workers leave -> transfers,
@@ -23,6 +24,7 @@
 #include "daemon/loop/loop.h"
 #include "daemon/once.h"
 #include "daemon/options.h"
+#include "daemon/service.h"
 #include "daemon/xfer/transfer.h"
 #include "wire/build_id.h"
 
@@ -54,13 +56,25 @@ run_once(struct options *o)
 {
 	int status;
 
-	if (!o->has_work) {
+	if (!o->has_config && !o->has_list && !o->has_urls) {
 		(void)fprintf(stderr, "hauld: nothing to do: give a URL, -c FILE or -i FILE; see `hauld --help`\n");
 		return 2;
 	}
 	if (xfer_global_init() < 0)
 		return 1;
 	status = once_run(o);
+	xfer_global_cleanup();
+	return status;
+}
+
+static int
+run_service(struct options *o)
+{
+	int status;
+
+	if (xfer_global_init() < 0)
+		return 1;
+	status = service_run(o);
 	xfer_global_cleanup();
 	return status;
 }
@@ -80,9 +94,8 @@ run(struct options *o)
 	case MODE_ONCE:
 		return run_once(o);
 	case MODE_SERVICE:
-		break;
+		return run_service(o);
 	}
-	(void)fprintf(stderr, "hauld: this version runs jobs with --once and checks a configuration with -t; see `hauld --help`\n");
 	return 2;
 }
 

@@ -25,13 +25,19 @@ enum {
 	OPT_ROOT,
 	OPT_BASE_URL,
 	OPT_INSECURE,
+	OPT_USER_INSTANCE,
 	OPT_SETTING, /* and up: OPT_SETTING + place in the settings table */
 };
+
+#ifndef HAULD_CONF_PATH
+#define HAULD_CONF_PATH "/etc/hauld/hauld.conf"
+#endif
 
 enum { SLICE_TIMEOUT_MS = 30 * 1000 };
 
 static const struct option own[] = {
 	{ "once", no_argument, NULL, OPT_ONCE },
+	{ "user-instance", no_argument, NULL, OPT_USER_INSTANCE },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "no-progress", no_argument, NULL, OPT_NO_PROGRESS },
 	{ "debug", no_argument, NULL, OPT_DEBUG },
@@ -107,6 +113,9 @@ handle_own(struct options *o, int c, const char *arg)
 	case OPT_ONCE:
 		o->mode = MODE_ONCE;
 		break;
+	case OPT_USER_INSTANCE:
+		o->user = true;
+		break;
 	case OPT_JSON:
 		o->json = true;
 		break;
@@ -158,12 +167,12 @@ hand_on(struct options *o, int c, const char *arg)
 	switch (c) {
 	case 'c':
 		add_arg(o, xasprintf("-c%s", arg));
+		replace(&o->conf_file, arg);
 		o->has_config = true;
-		o->has_work = true;
 		break;
 	case 'i':
 		add_arg(o, xasprintf("-i%s", arg));
-		o->has_work = true;
+		o->has_list = true;
 		break;
 	case 'o':
 		add_arg(o, xasprintf("--output=%s", arg));
@@ -191,6 +200,65 @@ add_current_root(struct options *o)
 		add_arg(o, xasprintf("--root=%s", cwd));
 }
 
+/* $NAME, or beneath the home directory; newly allocated. */
+static char *
+xdg_dir(const char *name, const char *beneath_home)
+{
+	const char *dir = getenv(name), *home = getenv("HOME");
+
+	if (dir && dir[0] == '/')
+		return xstrdup(dir);
+	return home && home[0] == '/' ? xasprintf("%s/%s", home, beneath_home) : NULL;
+}
+
+/* A user's own service keeps to that user's directories (XDG base directory
+ * specification); destinations lie in the home. */
+static int
+use_user_dirs(struct options *o)
+{
+	AUTO_FREE char *conf_dir = xdg_dir("XDG_CONFIG_HOME", ".config");
+	const char *home = getenv("HOME"), *runtime = getenv("XDG_RUNTIME_DIR");
+
+	o->user_state_dir = xdg_dir("XDG_STATE_HOME", ".local/state");
+	if (!conf_dir || !home || !runtime || runtime[0] != '/') {
+		(void)fprintf(stderr, "hauld: --user-instance needs HOME and XDG_RUNTIME_DIR in the environment\n");
+		return -EINVAL;
+	}
+	o->runtime_dir = xstrdup(runtime);
+	if (!o->has_root)
+		add_arg(o, xasprintf("--root=%s", home));
+	if (o->has_config)
+		return 0;
+	o->conf_file = xasprintf("%s/hauld/hauld.conf", conf_dir);
+	if (access(o->conf_file, F_OK) == 0) {
+		add_arg(o, xasprintf("-c%s", o->conf_file));
+	} else {
+		add_arg(o, xstrdup("--no-config"));
+		free(TAKE_PTR(o->conf_file));
+	}
+	return 0;
+}
+
+static int
+check_mode(struct options *o, int n_urls)
+{
+	if (o->mode != MODE_SERVICE)
+		return 0;
+	if (n_urls || o->has_list) {
+		(void)fprintf(stderr, "hauld: urls and -i are for --once; a running service takes them from `haulctl add`\n");
+		return -EINVAL;
+	}
+	if (o->json || o->no_progress) {
+		(void)fprintf(stderr, "hauld: --json and --no-progress are for --once; ask a running service with `haulctl --json`\n");
+		return -EINVAL;
+	}
+	if (o->user)
+		return use_user_dirs(o);
+	if (!o->has_config)
+		o->conf_file = xstrdup(HAULD_CONF_PATH);
+	return 0;
+}
+
 int
 options_parse(struct options *o, int argc, char **argv)
 {
@@ -212,6 +280,9 @@ options_parse(struct options *o, int argc, char **argv)
 		if (r)
 			hand_on(o, c, optarg);
 	}
+	r = check_mode(o, argc - optind);
+	if (r < 0)
+		return r;
 	if (!o->has_root)
 		add_current_root(o);
 	/* Without -c nothing but the command line counts (DESIGN 6). */
@@ -220,7 +291,7 @@ options_parse(struct options *o, int argc, char **argv)
 	add_arg(o, xstrdup("--"));
 	for (; optind < argc; optind++) {
 		add_arg(o, xstrdup(argv[optind]));
-		o->has_work = true;
+		o->has_urls = true;
 	}
 	return 0;
 }
@@ -233,17 +304,22 @@ options_done(struct options *o)
 	free(o->conf_argv);
 	free(o->worker_path);
 	free(o->conf_path);
+	free(o->conf_file);
+	free(o->runtime_dir);
+	free(o->user_state_dir);
 }
 
 void
 options_print_help(void)
 {
 	(void)printf(
-	    "usage: hauld --once [-c FILE] [-i FILE|-] [OPTION...] [URL...]\n"
+	    "usage: hauld [-c FILE] [--user-instance] [--SETTING VALUE...]\n"
+	    "       hauld --once [-c FILE] [-i FILE|-] [OPTION...] [URL...]\n"
 	    "       hauld -t [-c FILE]\n"
 	    "\n"
 	    "Fetches files, verifies, unpacks and publishes them: under its name a file is\n"
-	    "always whole. See hauld(8), and hauld.conf(5) for all settings.\n"
+	    "always whole. Without --once it is the service that haulctl(1) talks to. See\n"
+	    "hauld(8), and hauld.conf(5) for all settings.\n"
 	    "\n"
 	    "  -c, --config FILE      jobs and settings from a configuration file\n"
 	    "  -i, --input-file FILE  urls from a list (aria2's format or sha256sum's), - is stdin\n"
@@ -252,6 +328,7 @@ options_print_help(void)
 	    "  -o, --output FILE      destination of the one URL\n"
 	    "      --checksum A:HEX   what the download must be, e.g. sha256:...\n"
 	    "      --decompress WORD  off, auto, gzip, zstd, xz, bzip2 or lz4\n"
+	    "      --user-instance    the service of one user, with that user's directories\n"
 	    "      --SETTING VALUE    any setting of a job or of the daemon, e.g. --retry 2\n"
 	    "      --json             events and the summary as JSON lines on stdout\n"
 	    "      --no-progress      no moving lines on the terminal\n"

@@ -1,6 +1,6 @@
 /*
  * The command line of hauld: its own options, and those it hands on to
- * hauld-conf, which knows every setting.  Caller: main, once.
+ * hauld-conf, which knows every setting.  Callers: main, once, service.
  */
 #pragma once
 
@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 enum options_mode {
-	MODE_SERVICE, /* not in this version */
+	MODE_SERVICE,
 	MODE_ONCE,
 	MODE_TEST,    /* -t */
 	MODE_VERSION,
@@ -18,8 +18,10 @@ enum options_mode {
 struct options {
 	enum options_mode mode;
 	bool json, no_progress, debug;
-	bool has_work;          /* -c, -i or a url was given */
-	bool has_config, has_root; /* -c, --root was given */
+	bool has_config, has_root, has_list, has_urls; /* -c, --root, -i, a url was given */
+	bool user;              /* --user: a user's own service */
+	char *conf_file;        /* owned: what is read again at a reload; NULL: none */
+	char *runtime_dir, *user_state_dir; /* owned: with --user */
 	char *worker_path;      /* owned */
 	char *conf_path;        /* owned: of hauld-conf */
 	uint64_t slice_timeout_ms;

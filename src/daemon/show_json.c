@@ -42,29 +42,29 @@ show_json_free(struct show_json *s)
 static void
 key_string(struct json *j, const char *key, const char *value)
 {
-	json_key(j, key);
-	json_string(j, value);
+	jsonw_key(j, key);
+	jsonw_string(j, value);
 }
 
 static void
 key_u64(struct json *j, const char *key, uint64_t value)
 {
-	json_key(j, key);
-	json_u64(j, value);
+	jsonw_key(j, key);
+	jsonw_u64(j, value);
 }
 
 static void
 begin(struct show_json *s, struct json *w, const char *event)
 {
-	json_init(w, outlet_buf(&s->out));
-	json_begin_object(w);
+	jsonw_init(w, outlet_buf(&s->out));
+	jsonw_begin_object(w);
 	key_string(w, "event", event);
 }
 
 static void
 end(struct show_json *s, struct json *w)
 {
-	json_end_object(w);
+	jsonw_end_object(w);
 	buf_append_str(outlet_buf(&s->out), "\n");
 	outlet_push(&s->out);
 }
@@ -110,13 +110,13 @@ put_digests(struct json *w, const char *key, const struct digest *d, unsigned n)
 {
 	char hex[2 * DIGEST_MAX_SIZE + 1];
 
-	json_key(w, key);
-	json_begin_object(w);
+	jsonw_key(w, key);
+	jsonw_begin_object(w);
 	for (unsigned i = 0; i < n; i++) {
 		hex_encode(d[i].bytes, d[i].len, hex);
 		key_string(w, digest_algo_to_string(d[i].algo), hex);
 	}
-	json_end_object(w);
+	jsonw_end_object(w);
 }
 
 static void
@@ -129,26 +129,26 @@ put_outcome(struct json *w, const struct job *j)
 	key_u64(w, "bytes", j->published);
 	key_u64(w, "received", j->received);
 	key_u64(w, "attempts", j->attempts);
-	json_key(w, "seconds");
-	json_double(w, j->started_ms ? (double)(j->ended_ms - j->started_ms) / 1000 : 0);
+	jsonw_key(w, "seconds");
+	jsonw_double(w, j->started_ms ? (double)(j->ended_ms - j->started_ms) / 1000 : 0);
 }
 
 static void
 put_receipt(struct json *w, const struct job_receipt *r)
 {
 	key_string(w, "proof", r->proof);
-	json_key(w, "unchanged");
-	json_bool(w, r->unchanged);
+	jsonw_key(w, "unchanged");
+	jsonw_bool(w, r->unchanged);
 	put_digests(w, "digest", r->work ? r->work->in_digest : NULL, r->work ? r->work->n_in : 0);
 	put_digests(w, "digest_output", r->work ? r->work->out_digest : NULL, r->work ? r->work->n_out : 0);
 	key_string(w, "codec", r->work && r->work->codec > CODEC_AUTO ? codec_to_string(r->work->codec) : "off");
-	json_key(w, "times_ms");
-	json_begin_object(w);
+	jsonw_key(w, "times_ms");
+	jsonw_begin_object(w);
 	key_u64(w, "dns", r->dns_ms);
 	key_u64(w, "connect", r->connect_ms);
 	key_u64(w, "tls", r->tls_ms);
 	key_u64(w, "first_byte", r->first_byte_ms);
-	json_end_object(w);
+	jsonw_end_object(w);
 }
 
 /* Keeps the members for the list in the order given. */
@@ -173,11 +173,11 @@ show_json_end(struct show_json *s, const struct job *j, const struct job_receipt
 
 	s->counts[j->state]++;
 	s->bytes += j->published;
-	json_init(&w, &b);
-	json_begin_object(&w);
+	jsonw_init(&w, &b);
+	jsonw_begin_object(&w);
 	put_outcome(&w, j);
 	put_receipt(&w, r);
-	json_end_object(&w);
+	jsonw_end_object(&w);
 	remember(s, j, (const char *)buf_bytes(&b) + 1, buf_len(&b) - 2);
 	buf_printf(outlet_buf(&s->out), "{\"event\":\"end\",%s}\n", s->ended[j->id - 1]);
 	outlet_push(&s->out);
@@ -198,17 +198,17 @@ show_json_finish(struct show_json *s, const struct engine *e, uint64_t ms, const
 	key_u64(&w, "failed", s->counts[JOB_FAILED]);
 	key_u64(&w, "cancelled", s->counts[JOB_CANCELLED]);
 	key_u64(&w, "bytes", s->bytes);
-	json_key(&w, "seconds");
-	json_double(&w, (double)ms / 1000);
-	json_key(&w, "loop");
-	json_begin_object(&w);
+	jsonw_key(&w, "seconds");
+	jsonw_double(&w, (double)ms / 1000);
+	jsonw_key(&w, "loop");
+	jsonw_begin_object(&w);
 	key_u64(&w, "callbacks", stats->callbacks);
 	key_u64(&w, "late", stats->late_wall);
 	key_u64(&w, "late_cpu", stats->late_cpu);
 	key_u64(&w, "max_us", stats->max_wall_ns / 1000);
 	key_u64(&w, "max_cpu_us", stats->max_cpu_ns / 1000);
 	key_string(&w, "max_name", stats->max_name);
-	json_end_object(&w);
+	jsonw_end_object(&w);
 	end(s, &w);
 	outlet_finish(&s->out);
 }

@@ -6,9 +6,10 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "conf/checksums.h"
 #include "conf/limits.h"
 #include "conf_run.h"
+#include "model/checksums.h"
+#include "model/input_list.h"
 #include "model/spec.h"
 #include "run_suite.h"
 #include "wire/build_id.h"

@@ -10,13 +10,14 @@
 
 /* The page of law, DESIGN 4, as a picture: row from, column to, 'x' allowed. */
 static const char *const allowed[_JOB_STATE_MAX] = {
-	/*                    QBADFC */
-	[JOB_QUEUED] = /*  */ ".xx.xx",
-	[JOB_BLOCKED] = /* */ "x.x.xx",
-	[JOB_ACTIVE] = /*  */ "xx.xxx",
-	[JOB_DONE] = /*    */ "......",
-	[JOB_FAILED] = /*  */ "......",
-	[JOB_CANCELLED] = /**/ "......",
+	/*                    QBAPDFC */
+	[JOB_QUEUED] = /*  */ ".xxx.xx",
+	[JOB_BLOCKED] = /* */ "x.xx.xx",
+	[JOB_ACTIVE] = /*  */ "xx.xxxx",
+	[JOB_PAUSED] = /*  */ "x....xx",
+	[JOB_DONE] = /*    */ ".......",
+	[JOB_FAILED] = /*  */ "x......",
+	[JOB_CANCELLED] = /**/ "x......",
 };
 
 static struct job
@@ -203,7 +204,7 @@ END_TEST
 
 START_TEST(the_words_are_those_users_see)
 {
-	static const char *const states[_JOB_STATE_MAX] = { "queued", "blocked", "active", "done", "failed", "cancelled" };
+	static const char *const states[_JOB_STATE_MAX] = { "queued", "blocked", "active", "paused", "done", "failed", "cancelled" };
 	static const char *const phases[_PHASE_MAX] = { "", "connect", "download", "verify", "decompress", "publish" };
 
 	for (int i = 0; i < _JOB_STATE_MAX; i++)

@@ -20,7 +20,7 @@ static struct json j;
 static void
 setup(void)
 {
-	json_init(&j, &out);
+	jsonw_init(&j, &out);
 }
 
 static void
@@ -31,29 +31,29 @@ teardown(void)
 
 START_TEST(nested_values_get_their_commas)
 {
-	json_begin_object(&j);
-	json_key(&j, "a");
-	json_u64(&j, 1);
-	json_key(&j, "b");
-	json_begin_array(&j);
-	json_null(&j);
-	json_bool(&j, true);
-	json_begin_object(&j);
-	json_end_object(&j);
-	json_begin_array(&j);
-	json_end_array(&j);
-	json_bool(&j, false);
-	json_end_array(&j);
-	json_key(&j, "c");
-	json_begin_object(&j);
-	json_key(&j, "d");
-	json_string(&j, NULL);
-	ck_assert(!json_is_whole(&j));
-	json_end_object(&j);
-	json_key(&j, "e");
-	json_i64(&j, -1);
-	json_end_object(&j);
-	ck_assert(json_is_whole(&j));
+	jsonw_begin_object(&j);
+	jsonw_key(&j, "a");
+	jsonw_u64(&j, 1);
+	jsonw_key(&j, "b");
+	jsonw_begin_array(&j);
+	jsonw_null(&j);
+	jsonw_bool(&j, true);
+	jsonw_begin_object(&j);
+	jsonw_end_object(&j);
+	jsonw_begin_array(&j);
+	jsonw_end_array(&j);
+	jsonw_bool(&j, false);
+	jsonw_end_array(&j);
+	jsonw_key(&j, "c");
+	jsonw_begin_object(&j);
+	jsonw_key(&j, "d");
+	jsonw_string(&j, NULL);
+	ck_assert(!jsonw_is_whole(&j));
+	jsonw_end_object(&j);
+	jsonw_key(&j, "e");
+	jsonw_i64(&j, -1);
+	jsonw_end_object(&j);
+	ck_assert(jsonw_is_whole(&j));
 	ck_assert_str_eq(buf_cstr(&out),
 	    "{\"a\":1,\"b\":[null,true,{},[],false],\"c\":{\"d\":null},\"e\":-1}");
 }
@@ -62,12 +62,12 @@ END_TEST
 START_TEST(the_deepest_level_works)
 {
 	for (unsigned i = 0; i < JSON_DEPTH_MAX; i++)
-		json_begin_array(&j);
-	json_u64(&j, 1);
-	json_u64(&j, 2);
+		jsonw_begin_array(&j);
+	jsonw_u64(&j, 1);
+	jsonw_u64(&j, 2);
 	for (unsigned i = 0; i < JSON_DEPTH_MAX; i++)
-		json_end_array(&j);
-	ck_assert(json_is_whole(&j));
+		jsonw_end_array(&j);
+	ck_assert(jsonw_is_whole(&j));
 	ck_assert_uint_eq(buf_len(&out), 2 * JSON_DEPTH_MAX + 3);
 }
 END_TEST
@@ -94,15 +94,15 @@ START_TEST(strings_are_escaped)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		json_init(&j, &out);
-		json_string_n(&j, rows[i].s, rows[i].n);
+		jsonw_init(&j, &out);
+		jsonw_string_n(&j, rows[i].s, rows[i].n);
 		ck_assert_str_eq(buf_cstr(&out), rows[i].want);
 		buf_consume(&out, buf_len(&out));
 	}
-	json_begin_object(&j);
-	json_key(&j, "\"\n\xff");
-	json_string(&j, "x");
-	json_end_object(&j);
+	jsonw_begin_object(&j);
+	jsonw_key(&j, "\"\n\xff");
+	jsonw_string(&j, "x");
+	jsonw_end_object(&j);
 	ck_assert_str_eq(buf_cstr(&out), "{\"\\\"\\n\xef\xbf\xbd\":\"x\"}");
 }
 END_TEST
@@ -115,8 +115,8 @@ START_TEST(every_byte_gives_valid_utf8_without_controls)
 			const unsigned char *p;
 			size_t n, i = 0;
 
-			json_init(&j, &out);
-			json_string_n(&j, s, 2);
+			jsonw_init(&j, &out);
+			jsonw_string_n(&j, s, 2);
 			p = buf_bytes(&out);
 			n = buf_len(&out);
 			ck_assert(p[0] == '"' && p[n - 1] == '"');
@@ -133,20 +133,20 @@ END_TEST
 
 START_TEST(numbers)
 {
-	json_begin_array(&j);
-	json_u64(&j, 0);
-	json_u64(&j, UINT64_MAX);
-	json_i64(&j, INT64_MIN);
-	json_i64(&j, INT64_MAX);
-	json_double(&j, 0);
-	json_double(&j, 0.1);
-	json_double(&j, -1.5);
-	json_double(&j, 1e300);
-	json_double(&j, 1e-7);
-	json_double(&j, (double)NAN);
-	json_double(&j, (double)INFINITY);
-	json_double(&j, -(double)INFINITY);
-	json_end_array(&j);
+	jsonw_begin_array(&j);
+	jsonw_u64(&j, 0);
+	jsonw_u64(&j, UINT64_MAX);
+	jsonw_i64(&j, INT64_MIN);
+	jsonw_i64(&j, INT64_MAX);
+	jsonw_double(&j, 0);
+	jsonw_double(&j, 0.1);
+	jsonw_double(&j, -1.5);
+	jsonw_double(&j, 1e300);
+	jsonw_double(&j, 1e-7);
+	jsonw_double(&j, (double)NAN);
+	jsonw_double(&j, (double)INFINITY);
+	jsonw_double(&j, -(double)INFINITY);
+	jsonw_end_array(&j);
 	ck_assert_str_eq(buf_cstr(&out), "[0,18446744073709551615,-9223372036854775808,"
 					 "9223372036854775807,0,0.1,-1.5,1e+300,1e-07,null,null,null]");
 }
@@ -160,8 +160,8 @@ START_TEST(doubles_read_back_the_same)
 	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
 		double back;
 
-		json_init(&j, &out);
-		json_double(&j, values[i]);
+		jsonw_init(&j, &out);
+		jsonw_double(&j, values[i]);
 		ck_assert_int_eq(sscanf(buf_cstr(&out), "%lf", &back), 1);
 		ck_assert(memcmp(&back, &values[i], sizeof back) == 0);
 		buf_consume(&out, buf_len(&out));
@@ -176,8 +176,8 @@ START_TEST(a_locale_does_not_change_the_decimal_point)
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		if (!setlocale(LC_NUMERIC, names[i]))
 			continue;
-		json_init(&j, &out);
-		json_double(&j, 2.5);
+		jsonw_init(&j, &out);
+		jsonw_double(&j, 2.5);
 		ck_assert_str_eq(buf_cstr(&out), "2.5");
 		buf_consume(&out, buf_len(&out));
 	}
@@ -187,22 +187,22 @@ END_TEST
 
 START_TEST(a_value_without_its_key_is_our_bug)
 {
-	json_begin_object(&j);
-	json_u64(&j, 1);
+	jsonw_begin_object(&j);
+	jsonw_u64(&j, 1);
 }
 END_TEST
 
 START_TEST(a_key_in_an_array_is_our_bug)
 {
-	json_begin_array(&j);
-	json_key(&j, "a");
+	jsonw_begin_array(&j);
+	jsonw_key(&j, "a");
 }
 END_TEST
 
 START_TEST(the_wrong_end_is_our_bug)
 {
-	json_begin_array(&j);
-	json_end_object(&j);
+	jsonw_begin_array(&j);
+	jsonw_end_object(&j);
 }
 END_TEST
 

@@ -94,7 +94,9 @@ START_TEST(without_arguments_there_is_no_work)
 {
 	take("");
 	ck_assert_int_eq(options.mode, MODE_SERVICE);
-	ck_assert(!options.has_work && !options.has_config && !options.has_root);
+	ck_assert(!options.has_urls && !options.has_list && !options.has_config && !options.has_root);
+	ck_assert(!options.user);
+	ck_assert(strstr(options.conf_file, "/hauld/hauld.conf"));
 	ck_assert(!options.json && !options.no_progress && !options.debug);
 	ck_assert_uint_eq(options.slice_timeout_ms, 30000);
 	ck_assert_str_eq(handed_on(), "hauld-conf --");
@@ -121,7 +123,7 @@ END_TEST
 
 START_TEST(flags_are_its_own_and_not_handed_on)
 {
-	take("--json --no-progress --debug");
+	take("--once --json --no-progress --debug");
 	ck_assert(options.json && options.no_progress && options.debug);
 	take("--slice-timeout 250ms --worker-path /w --conf-path /c --worker-path /w2");
 	ck_assert_uint_eq(options.slice_timeout_ms, 250);
@@ -134,7 +136,7 @@ END_TEST
 START_TEST(once_without_a_file_takes_the_current_directory)
 {
 	take("--once http://a.example/x");
-	ck_assert(options.has_work);
+	ck_assert(options.has_urls);
 	ck_assert_str_eq(handed_on(), "hauld-conf --root=/usr --no-config -- http://a.example/x");
 }
 END_TEST
@@ -150,7 +152,7 @@ END_TEST
 START_TEST(a_configuration_file_is_handed_on)
 {
 	take("--once -c hauld.conf");
-	ck_assert(options.has_config && options.has_work);
+	ck_assert(options.has_config && !options.has_urls);
 	ck_assert_str_eq(handed_on(), "hauld-conf -chauld.conf --root=/usr --");
 	take("-t --config /etc/x.conf");
 	ck_assert_str_eq(handed_on(), "hauld-conf -c/etc/x.conf --");
@@ -160,7 +162,7 @@ END_TEST
 START_TEST(lists_and_their_base_are_handed_on)
 {
 	take("--once -i - --base-url http://a.example/ -o out.iso");
-	ck_assert(options.has_work);
+	ck_assert(options.has_list && !options.has_urls);
 	ck_assert_str_eq(handed_on(),
 	    "hauld-conf -i- --base-url=http://a.example/ --output=out.iso --root=/usr --no-config --");
 	take("--once --input-file=list.txt");
@@ -175,7 +177,35 @@ START_TEST(urls_may_stand_anywhere)
 	    "hauld-conf --retry=2 --root=/usr --no-config -- http://a.example/1 http://a.example/2");
 	take("--once -- --odd-name");
 	ck_assert_str_eq(handed_on(), "hauld-conf --root=/usr --no-config -- --odd-name");
-	ck_assert(options.has_work);
+	ck_assert(options.has_urls);
+}
+END_TEST
+
+START_TEST(a_service_takes_no_urls_and_draws_nothing)
+{
+	assert_refused("http://a.example/x", "haulctl add");
+	assert_refused("-i list.txt", "haulctl add");
+	assert_refused("--json", "--once");
+	assert_refused("--no-progress", "--once");
+}
+END_TEST
+
+START_TEST(a_users_service_keeps_to_that_users_directories)
+{
+	ck_assert_int_eq(setenv("HOME", "/home/ann", 1), 0);
+	ck_assert_int_eq(unsetenv("XDG_CONFIG_HOME"), 0);
+	ck_assert_int_eq(unsetenv("XDG_STATE_HOME"), 0);
+	ck_assert_int_eq(setenv("XDG_RUNTIME_DIR", "/run/user/7", 1), 0);
+	take("--user-instance");
+	ck_assert(options.user);
+	ck_assert_str_eq(options.runtime_dir, "/run/user/7");
+	ck_assert_str_eq(options.user_state_dir, "/home/ann/.local/state");
+	ck_assert_str_eq(handed_on(), "hauld-conf --root=/home/ann --no-config --");
+	take("--user-instance -c /x.conf --root /y");
+	ck_assert_str_eq(handed_on(), "hauld-conf -c/x.conf --root=/y --");
+	ck_assert_str_eq(options.conf_file, "/x.conf");
+	ck_assert_int_eq(unsetenv("XDG_RUNTIME_DIR"), 0);
+	assert_refused("--user-instance", "XDG_RUNTIME_DIR");
 }
 END_TEST
 
@@ -276,6 +306,8 @@ main(void)
 	tcase_add_test(t, a_configuration_file_is_handed_on);
 	tcase_add_test(t, lists_and_their_base_are_handed_on);
 	tcase_add_test(t, urls_may_stand_anywhere);
+	tcase_add_test(t, a_service_takes_no_urls_and_draws_nothing);
+	tcase_add_test(t, a_users_service_keeps_to_that_users_directories);
 	tcase_add_test(t, values_are_never_taken_for_options);
 	tcase_add_test(t, every_setting_of_daemon_and_jobs_is_an_option);
 	tcase_add_test(t, a_switch_needs_no_value);

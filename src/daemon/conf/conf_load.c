@@ -224,7 +224,7 @@ conf_load_start(struct loop *loop, struct children *c, const char *path, char *c
 bool
 conf_load_is_over(const struct conf_load *l)
 {
-	return l->closed && l->reaped;
+	return l->closed && l->pid < 0;
 }
 
 void

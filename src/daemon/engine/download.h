@@ -127,6 +127,13 @@ void download_plan_part(struct download *d);
 void engine_finish(struct download *d, const struct result *r, const struct job_receipt *receipt);
 /* Ends a job that has no download. */
 void engine_end_waiting(struct entry *en, const struct result *r);
+/* ended.c */
+void engine_keep_receipt(struct entry *en, const struct job_receipt *r);
+/* It has just ended: it stays to be asked about, or goes. */
+void engine_retain(struct entry *en);
+void engine_free_entry(struct entry *en);
+/* Frees those that went in this turn. */
+void engine_free_gone(void *engine);
 /* An ended job goes: nobody finds it any more. */
 void engine_forget(struct entry *en);
 /* It is not among those that may be forgotten. */

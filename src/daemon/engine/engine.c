@@ -222,82 +222,6 @@ log_end(const struct job *j)
 }
 
 static void
-keep_receipt(struct entry *en, const struct job_receipt *r)
-{
-	unsigned n_in = r->work ? r->work->n_in : 0, n_out = r->work ? r->work->n_out : 0;
-	struct receipt *k = xcalloc(1, sizeof *k + (n_in + n_out) * sizeof k->digests[0]);
-
-	(void)snprintf(k->proof, sizeof k->proof, "%s", r->proof);
-	k->codec = r->work ? (enum codec)r->work->codec : CODEC_OFF;
-	k->dns_ms = r->dns_ms;
-	k->connect_ms = r->connect_ms;
-	k->tls_ms = r->tls_ms;
-	k->first_byte_ms = r->first_byte_ms;
-	k->unchanged = r->unchanged;
-	k->n_in = (uint8_t)n_in;
-	k->n_out = (uint8_t)n_out;
-	for (unsigned i = 0; i < n_in + n_out; i++)
-		k->digests[i] = i < n_in ? r->work->in_digest[i] : r->work->out_digest[i - n_in];
-	free(en->receipt);
-	en->receipt = k;
-}
-
-/* Gone for all who ask; the memory stays a little, for the caller may look at
- * the job. */
-void
-engine_forget(struct entry *en)
-{
-	struct engine *e = en->engine;
-
-	engine_unforget(en);
-	registry_remove(&e->jobs, en);
-	list_append(&e->gone, &en->ended);
-	loop_defer(e->loop, &e->forgetting);
-}
-
-void
-engine_unforget(struct entry *en)
-{
-	en->engine->n_ended -= list_linked(&en->ended);
-	list_remove(&en->ended);
-}
-
-/* Jobs of clients are kept for those who ask later, the last ones; what the
- * configuration wants is kept as long as it wants it. */
-static void
-retain(struct engine *e, struct entry *en)
-{
-	if (en->retired) {
-		engine_forget(en);
-		return;
-	}
-	if (en->job.from_config)
-		return;
-	list_append(&e->ended, &en->ended);
-	if (++e->n_ended > spec_number(e->conf->daemon, DAEMON_MAX_DOWNLOAD_RESULT))
-		engine_forget(LIST_FIRST(&e->ended, struct entry, ended));
-}
-
-static void
-free_entry(struct engine *e, struct entry *en)
-{
-	list_remove(&en->ended);
-	scheduler_withdraw(e->scheduler, &en->ticket);
-	job_done(&en->job);
-	free(en->receipt);
-	free(en);
-}
-
-static void
-on_forgetting(void *arg)
-{
-	struct engine *e = arg;
-
-	while (!list_empty(&e->gone))
-		free_entry(e, LIST_FIRST(&e->gone, struct entry, ended));
-}
-
-static void
 end_job(struct engine *e, struct entry *en, const struct result *r, const struct job_receipt *receipt)
 {
 	struct job *j = &en->job;
@@ -307,10 +231,10 @@ end_job(struct engine *e, struct entry *en, const struct result *r, const struct
 	j->result = *r;
 	engine_set_state(en, class == CLASS_OK ? JOB_DONE : class == CLASS_CANCELLED ? JOB_CANCELLED : JOB_FAILED);
 	if (e->options.keep_receipts)
-		keep_receipt(en, receipt);
+		engine_keep_receipt(en, receipt);
 	log_end(j);
 	e->ops->on_end(j, receipt, e->arg);
-	retain(e, en);
+	engine_retain(en);
 	check_idle(e);
 }
 
@@ -345,6 +269,7 @@ engine_paused(struct download *d)
 	struct entry *en = d->entry;
 
 	scheduler_withdraw(e->scheduler, &en->ticket);
+	en->job.received = 0; /* its part was thrown away */
 	engine_set_state(en, JOB_PAUSED);
 	unlock(e, d);
 	en->download = NULL;
@@ -540,7 +465,7 @@ engine_new(struct loop *l, struct children *c, const struct conf *conf, const st
 	loop_timer_init(&e->release, l, "release", on_release, e);
 	loop_deferred_init(&e->idle, "idle", on_idle, e);
 	loop_deferred_init(&e->interrupting, "interrupt", on_interrupting, e);
-	loop_deferred_init(&e->forgetting, "forget jobs", on_forgetting, e);
+	loop_deferred_init(&e->forgetting, "forget jobs", engine_free_gone, e);
 	make_parts(e, c);
 	return e;
 }
@@ -553,9 +478,9 @@ engine_free(struct engine *e)
 	assert(list_empty(&e->active));
 	for (size_t i = 0; i < e->jobs.n_slots; i++)
 		if (e->jobs.slots[i].entry)
-			free_entry(e, e->jobs.slots[i].entry);
+			engine_free_entry(e->jobs.slots[i].entry);
 	registry_done(&e->jobs);
-	on_forgetting(e);
+	engine_free_gone(e);
 	loop_undefer(&e->forgetting);
 	loop_timer_done(&e->tick);
 	loop_timer_done(&e->release);

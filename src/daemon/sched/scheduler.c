@@ -403,7 +403,9 @@ scheduler_why(const struct scheduler *s, const struct ticket *t)
 		return "draining";
 	if (!semaphore_has(&s->verifying, 1))
 		return "worker-backlog";
-	return semaphore_has(&t->host->slots, 1) ? "global-limit" : "host-limit";
+	if (!semaphore_has(&t->host->slots, 1))
+		return "host-limit";
+	return semaphore_has(&s->global, 1) ? NULL : "global-limit"; /* NULL: its turn comes now */
 }
 
 void

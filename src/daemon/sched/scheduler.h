@@ -69,7 +69,8 @@ void scheduler_kick(struct scheduler *s);
 void scheduler_hold(struct scheduler *s, bool held);
 
 /* Why a ticket that waits does not run: the words of DESIGN 4 ("host-limit",
- * "retry-at", ...); NULL when it does not wait. */
+ * "retry-at", ...); NULL when it does not wait, or
+ * not longer than until the next pass. */
 const char *scheduler_why(const struct scheduler *s, const struct ticket *t);
 /* New limits but for decoder memory, for which tickets may wait with more than a
  * smaller one; what runs goes on, also where it is above them now. */

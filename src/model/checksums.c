@@ -1,5 +1,5 @@
 /* Lines of checksum lists; see checksums.h. */
-#include "conf/checksums.h"
+#include "model/checksums.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,0 +1,282 @@
+/* The command line; see args.h. */
+#include "ctl/args.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+/* What an option of the command line is: one of haulctl or a setting. */
+struct found {
+	const struct verb_option *option;
+	const struct setting *row;
+};
+
+static const struct verb_option *
+find_in(const struct verb_option *options, char letter, const char *name)
+{
+	for (; options && options->id != OPTION_NONE; options++)
+		if (letter ? options->letter == letter : text_equal(options->name, name))
+			return options;
+	return NULL;
+}
+
+static bool
+find(const struct verb *v, char letter, const char *name, struct found *ret)
+{
+	const struct setting *row;
+
+	*ret = (struct found){ .option = find_in(verb_global_options(), letter, name) };
+	if (!ret->option && v)
+		ret->option = find_in(v->options, letter, name);
+	for (unsigned i = 0; !ret->option && !letter && v && v->settings && (row = verb_setting(i)); i++)
+		if (text_equal(verb_setting_name(row), name))
+			ret->row = row;
+	return ret->option || ret->row;
+}
+
+static void
+nearer(const char *name, const char *candidate, const char **best, unsigned *least)
+{
+	unsigned d = strlen(name) >= 3 && has_prefix(candidate, name) ? 0 : str_distance(name, candidate);
+
+	if (d < *least) {
+		*least = d;
+		*best = candidate;
+	}
+}
+
+static const char *
+suggest(const struct verb *v, const char *name)
+{
+	const struct verb_option *lists[] = { verb_global_options(), v ? v->options : NULL };
+	unsigned least = (unsigned)strlen(name) / 3 + 2;
+	const struct setting *row;
+	const char *best = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		for (const struct verb_option *o = lists[i]; o && o->id != OPTION_NONE; o++)
+			nearer(name, o->name, &best, &least);
+	for (unsigned i = 0; v && v->settings && (row = verb_setting(i)); i++)
+		nearer(name, verb_setting_name(row), &best, &least);
+	return best;
+}
+
+static char *
+unknown_option(const struct verb *v, const char *word)
+{
+	AUTO_FREE char *name = xstrndup(word, strcspn(word, "=")); /* the value may be a secret */
+	const char *bare = name + strspn(name, "-"), *near = suggest(v, bare);
+
+	if (text_equal(bare, "insecure") || text_equal(name, "-k") || text_equal(bare, "check-certificate") ||
+	    text_equal(bare, "no-check-certificate"))
+		return xasprintf("%s is refused: there is no switch that turns certificate checks off; "
+				 "give --cacert FILE or --pinnedpubkey", name);
+	if (!v)
+		return xasprintf("unknown option %s before the verb%s%s%s", name, near ? ": did you mean --" : "",
+		    near ? near : "", near ? "?" : "; options of a verb stand behind it");
+	if (v->settings && setting_is_later(SCOPE_JOB, bare))
+		return xasprintf("%s is not in this version of haul", name);
+	if (near && has_prefix(name, "--"))
+		return xasprintf("unknown option %s of %s: did you mean --%s?", name, v->name, near);
+	return xasprintf("unknown option %s of %s: `haulctl help %s` lists them", name, v->name, v->name);
+}
+
+static char *
+take_duration(const char *text, uint64_t *ret)
+{
+	if (parse_duration(text, ret) == 0 && *ret > 0)
+		return NULL;
+	return xasprintf("--timeout \"%s\" must be a duration, such as \"30s\" or \"6h\"", text);
+}
+
+bool
+args_is_word(const char *words, const char *text, size_t n)
+{
+	for (const char *w = words;; w++) {
+		size_t len = strcspn(w, "|");
+
+		if (len == n && memcmp(w, text, n) == 0)
+			return true;
+		w += len;
+		if (!*w)
+			return false;
+	}
+}
+
+/* Words apart by commas, each one of those the option can have. */
+static char *
+refuse_words(const struct verb_option *o, const char *text)
+{
+	bool many = strchr(o->value, ',');
+
+	for (const char *at = text;; at++) {
+		size_t n = many ? strcspn(at, ",") : strlen(at);
+
+		if (!args_is_word(o->words, at, n))
+			return xasprintf("--%s \"%.*s\" must be one of %s", o->name, (int)n, at, o->words);
+		at += n;
+		if (!*at)
+			return NULL;
+	}
+}
+
+static void
+add_value(struct args *a, const struct setting *row, const char *text)
+{
+	a->values = xrealloc(a->values, (a->n_values + 1) * sizeof a->values[0]);
+	a->values[a->n_values++] = (struct args_value){ row, text };
+}
+
+static char *
+take_option(struct args *a, const struct verb_option *o, const char *text)
+{
+	char *why = o->words ? refuse_words(o, text) : NULL;
+
+	switch (o->id) {
+	case OPTION_SOCKET:
+		a->socket = text;
+		break;
+	case OPTION_JSON:
+		a->json = true;
+		break;
+	case OPTION_NO_PROGRESS:
+		a->no_progress = true;
+		break;
+	case OPTION_HELP:
+		a->help = true;
+		break;
+	case OPTION_VERSION:
+		a->version = true;
+		break;
+	case OPTION_TIMEOUT:
+		a->has_timeout = true;
+		return take_duration(text, &a->timeout_ms);
+	case OPTION_OUTPUT:
+		add_value(a, setting_find(JOB_OUTPUT), text);
+		break;
+	case OPTION_INPUT_FILE:
+		if (a->input)
+			return xstrdup("-i can be given once");
+		a->input = text;
+		break;
+	case OPTION_BASE_URL:
+		a->base_url = text;
+		break;
+	case OPTION_KEY:
+		a->key = text;
+		break;
+	case OPTION_STATE:
+		a->state = text;
+		break;
+	case OPTION_SORT:
+		a->sort = text;
+		break;
+	case OPTION_LIMIT:
+		if (parse_u64(text, &a->limit) < 0 || a->limit == 0)
+			why = xasprintf("--limit \"%s\" must be a number from 1", text);
+		break;
+	case OPTION_NONE:
+		break;
+	}
+	return why;
+}
+
+/* "--name", "--name=value", "--name value", "-o value", "-ovalue"; *at is its
+ * place in argv and moves on over a value. */
+static char *
+take_dashed(struct args *a, int argc, char **argv, int *at)
+{
+	const char *word = argv[*at];
+	bool is_long = has_prefix(word, "--");
+	const char *value = is_long ? strchr(word, '=') : word[2] ? word + 2 : NULL;
+	AUTO_FREE char *name = is_long ? xstrndup(word + 2, strcspn(word + 2, "=")) : xstrndup(word + 1, 1);
+	struct found f;
+	bool needs;
+
+	if (!find(a->verb, is_long ? 0 : word[1], name, &f))
+		return unknown_option(a->verb, word);
+	if (is_long && value)
+		value++;
+	needs = f.row ? f.row->type != TYPE_BOOL : f.option->value != NULL;
+	if (needs && !value) {
+		if (*at + 1 >= argc)
+			return xasprintf("%s needs a value", word);
+		value = argv[++*at];
+	} else if (!needs && value && !f.row) {
+		return xasprintf("%s%s takes no value", is_long ? "--" : "-", name);
+	}
+	if (f.option)
+		return take_option(a, f.option, value);
+	add_value(a, f.row, value ? value : "true");
+	return NULL;
+}
+
+static char *
+take_verb(struct args *a, const char *word)
+{
+	const char *near;
+
+	a->verb = verb_find(word);
+	if (a->verb)
+		return NULL;
+	near = verb_suggest(word);
+	return near ? xasprintf("there is no verb \"%s\": did you mean %s?", word, near)
+		    : xasprintf("there is no verb \"%s\": `haulctl help` lists them", word);
+}
+
+/* What must hold between the words; NULL: it does. */
+static char *
+refuse_together(const struct args *a)
+{
+	const struct verb *v = a->verb;
+
+	if (!v || a->help || a->version)
+		return NULL;
+	if (a->n_words < v->least)
+		return xasprintf("%s needs %s: haulctl %s %s", v->name,
+		    v->words == WORDS_JOBS ? "a job" : "one more word", v->name, v->arguments);
+	if (v->words == WORDS_NONE && a->n_words)
+		return xasprintf("%s takes no arguments, and there is \"%s\"", v->name, a->words[0]);
+	if (v->most && a->n_words > v->most)
+		return xasprintf("%s takes one argument, and there is also \"%s\"", v->name, a->words[v->most]);
+	return NULL;
+}
+
+int
+args_parse(struct args *a, int argc, char **argv, char **ret_why)
+{
+	char *why = NULL;
+	bool only_words = false;
+
+	*a = (struct args){ 0 };
+	a->words = xcalloc((size_t)argc + 1, sizeof a->words[0]);
+	for (int i = 1; i < argc && !why; i++) {
+		char *word = argv[i];
+
+		if (!only_words && text_equal(word, "--"))
+			only_words = true;
+		else if (!only_words && word[0] == '-' && word[1])
+			why = take_dashed(a, argc, argv, &i);
+		else if (!a->verb)
+			why = take_verb(a, word);
+		else
+			a->words[a->n_words++] = word;
+	}
+	if (!why)
+		why = refuse_together(a);
+	if (!why)
+		return 0;
+	*ret_why = why;
+	return -EINVAL;
+}
+
+void
+args_done(struct args *a)
+{
+	free(a->values);
+	free(a->words);
+	*a = (struct args){ 0 };
+}

@@ -1,0 +1,40 @@
+/*
+ * The command line of haulctl, taken apart by the table of verbs.  Options may
+ * stand before and behind the words of their verb; those of every verb also
+ * before the verb.  Only whole names count: an abbreviation could change its
+ * meaning with the next version.  Called by main.c.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ctl/verbs.h"
+
+struct args_value {
+	const struct setting *row;
+	const char *text; /* borrowed from argv, like all of it */
+};
+
+struct args {
+	const struct verb *verb; /* NULL: none was given */
+	bool json, no_progress, help, version;
+	const char *socket;      /* NULL: look for one */
+	bool has_timeout;
+	uint64_t timeout_ms;
+	const char *input, *base_url, *key;
+	const char *state, *sort;
+	uint64_t limit;          /* 0: none */
+	struct args_value *values; /* owned array */
+	size_t n_values;
+	char **words;            /* owned array */
+	size_t n_words;
+};
+
+/* 0, or -EINVAL with *ret_why, a sentence (newly allocated, its foreign text
+ * not safe yet).  args_done() in either case. */
+int args_parse(struct args *a, int argc, char **argv, char **ret_why) MUST_CHECK;
+void args_done(struct args *a);
+/* True when that is one of the words of "a|b|c". */
+bool args_is_word(const char *words, const char *text, size_t n);

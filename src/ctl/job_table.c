@@ -1,0 +1,52 @@
+/* The table of jobs; see job_table.h. */
+#include "ctl/job_table.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "term/figures.h"
+
+static const struct table_column columns[] = {
+	{ "ID", true, 0, WIDTH_CUT_END },
+	{ "NAME", false, 16, WIDTH_CUT_MIDDLE },
+	{ "STATE", false, 0, WIDTH_CUT_END },
+	{ "DONE", true, 0, WIDTH_CUT_END },
+	{ "SIZE", true, 0, WIDTH_CUT_END },
+	{ "RATE", true, 0, WIDTH_CUT_END },
+	{ "WHY", false, 10, WIDTH_CUT_END },
+};
+
+void
+job_table_init(struct table *t, const struct term *term)
+{
+	table_init(t, term, columns, ARRAY_SIZE(columns));
+}
+
+static const char *
+percent(const struct brief *b, char *out, size_t n)
+{
+	out[0] = '\0';
+	if (brief_is(b, "active") && b->total)
+		(void)snprintf(out, n, "%u%%", figures_percent(b->received, b->total));
+	return out;
+}
+
+void
+job_table_put(struct table *t, const struct brief *b)
+{
+	AUTO_FREE char *why = brief_why(b);
+	AUTO_FREE char *state = xasprintf("%s%s%s", b->state, *b->phase ? " " : "", b->phase);
+	char id[24], figure[FIGURES_SIZE];
+	uint64_t size = brief_size(b);
+	const char *name = *b->name ? b->name : *b->output ? b->output : b->url;
+
+	(void)snprintf(id, sizeof id, "%llu", (unsigned long long)b->id);
+	table_put(t, id, TERM_INK_PLAIN);
+	table_put(t, name, TERM_INK_PLAIN);
+	table_put(t, state, brief_ink(b));
+	table_put(t, percent(b, figure, sizeof figure), TERM_INK_PLAIN);
+	table_put(t, size ? format_size(figure, sizeof figure, size) : "", TERM_INK_PLAIN);
+	table_put(t, b->rate ? figures_rate(figure, b->rate) : "", TERM_INK_PLAIN);
+	table_put(t, why, TERM_INK_PLAIN);
+}

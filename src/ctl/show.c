@@ -1,0 +1,192 @@
+/* `haulctl show JOB...`: all that hauld knows of a job, for people. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "ctl/brief.h"
+#include "ctl/ctl.h"
+#include "term/figures.h"
+
+enum { LABEL_WIDTH = 12 };
+
+static void PRINTF_LIKE(3, 4)
+put_line(struct ctl *c, const char *label, const char *fmt, ...)
+{
+	AUTO_FREE char *text = NULL, *safe = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = xstrdup("");
+	va_end(ap);
+	safe = ctl_safe(c, text);
+	ctl_put_ink(c, TERM_INK_FAINT, "%-*s", LABEL_WIDTH, label);
+	buf_printf(&c->out, "%s\n", safe);
+}
+
+static void
+put_text(struct ctl *c, const char *label, const char *text)
+{
+	if (*text)
+		put_line(c, label, "%s", text);
+}
+
+static void
+put_state(struct ctl *c, const struct brief *b)
+{
+	AUTO_FREE char *why = brief_why(b), *safe = ctl_safe(c, why);
+
+	ctl_put_ink(c, TERM_INK_FAINT, "%-*s", LABEL_WIDTH, "state");
+	ctl_put_ink(c, brief_ink(b), "%s%s%s", b->state, *b->phase ? " " : "", b->phase);
+	buf_printf(&c->out, "%s%s\n", *safe ? ", " : "", safe);
+}
+
+static void
+put_bytes(struct ctl *c, const struct brief *b)
+{
+	char pair[FIGURES_SIZE], rate[FIGURES_SIZE], size[FIGURES_SIZE], time[FIGURES_SIZE];
+	char percent[16] = "";
+
+	if (b->total)
+		(void)snprintf(percent, sizeof percent, ", %u%%", figures_percent(b->received, b->total));
+	if (b->received || b->total)
+		put_line(c, "received", "%s%s%s%s", figures_pair(pair, b->received, b->total), percent,
+		    b->rate ? ", " : "", b->rate ? figures_rate(rate, b->rate) : "");
+	if (b->processed && !brief_is_over(b))
+		put_line(c, "processed", "%s", format_size(size, sizeof size, b->processed));
+	if (b->unpacked)
+		put_line(c, "unpacked", "%s", format_size(size, sizeof size, b->unpacked));
+	if (brief_is(b, "done"))
+		put_line(c, "published", "%s (%llu bytes)", format_size(size, sizeof size, b->published),
+		    (unsigned long long)b->published);
+	if (b->seconds > 0 && b->seconds < 1e12)
+		put_line(c, "time", "%s", format_duration(time, sizeof time, (uint64_t)(b->seconds * 1000)));
+}
+
+static void
+put_origin(struct ctl *c, const json_t *job, const struct brief *b)
+{
+	const json_t *uid = json_object_get(job, "uid");
+	time_t added = (time_t)member_u64(job, "added");
+	char when[64] = "", who[40] = "";
+	struct tm tm;
+
+	if (added && gmtime_r(&added, &tm))
+		(void)strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S UTC", &tm);
+	if (json_is_integer(uid))
+		(void)snprintf(who, sizeof who, " of uid %lld", (long long)json_integer_value(uid));
+	put_line(c, "added", "%s%s%s%s", when, *b->origin ? " by " : "",
+	    text_equal(b->origin, "config") ? "the configuration" : text_equal(b->origin, "client") ? "a client" : b->origin,
+	    who);
+}
+
+/* A value of the settings on a line of its own: "(secret)", a list apart by blanks. */
+static void
+put_setting(struct ctl *c, const char *label, const char *key, const json_t *value)
+{
+	AUTO_FREE char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	const json_t *one;
+	size_t i;
+
+	if (!json_is_array(value)) {
+		put_line(c, label, "%s = %s", key, json_is_string(value) ? json_string_value(value) : text ? text : "");
+		return;
+	}
+	json_array_foreach(value, i, one) {
+		put_setting(c, label, key, one);
+		label = "";
+	}
+}
+
+static void
+put_settings(struct ctl *c, const json_t *settings)
+{
+	const char *label = "settings", *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)settings, key, value) {
+		if (text_equal(key, "output") || text_equal(key, "name"))
+			continue;
+		put_setting(c, label, key, value);
+		label = "";
+	}
+}
+
+static void
+put_digests(struct ctl *c, const char *label, const json_t *digests)
+{
+	const char *algo;
+	json_t *hex;
+
+	json_object_foreach((json_t *)(uintptr_t)digests, algo, hex)
+		if (json_is_string(hex))
+			put_line(c, label, "%s:%s", algo, json_string_value(hex));
+}
+
+static void
+put_receipt(struct ctl *c, const json_t *r)
+{
+	const json_t *times = json_object_get(r, "times_ms");
+	const char *codec = member_text(r, "codec");
+
+	if (!json_is_object(r))
+		return;
+	put_text(c, "proof", json_is_true(json_object_get(r, "unchanged")) ? "was there already" : member_text(r, "proof"));
+	if (!text_equal(codec, "off"))
+		put_text(c, "codec", codec);
+	put_digests(c, "digest", json_object_get(r, "digest"));
+	put_digests(c, "of output", json_object_get(r, "digest_output"));
+	if (json_is_object(times))
+		put_line(c, "times", "dns %llu ms, connect %llu ms, tls %llu ms, first byte %llu ms",
+		    (unsigned long long)member_u64(times, "dns"), (unsigned long long)member_u64(times, "connect"),
+		    (unsigned long long)member_u64(times, "tls"), (unsigned long long)member_u64(times, "first_byte"));
+}
+
+static void
+put_job(struct ctl *c, const json_t *job)
+{
+	const json_t *last = json_object_get(job, "last");
+	struct brief b;
+
+	brief_read(job, &b);
+	ctl_put_ink(c, TERM_INK_STRONG, "job %llu", (unsigned long long)b.id);
+	buf_append_str(&c->out, "\n");
+	put_text(c, "name", b.name);
+	put_state(c, &b);
+	put_text(c, "output", b.output);
+	put_text(c, "url", b.url);
+	put_bytes(c, &b);
+	if (b.attempts)
+		put_line(c, "attempts", "%llu", (unsigned long long)b.attempts);
+	if (json_is_object(last) && !brief_is(&b, "failed"))
+		put_line(c, "last try", "%s: %s", member_text(last, "code"), member_text(last, "reason"));
+	if (b.priority)
+		put_line(c, "priority", "%lld", (long long)b.priority);
+	put_receipt(c, json_object_get(job, "receipt"));
+	put_origin(c, job, &b);
+	put_settings(c, json_object_get(job, "settings"));
+}
+
+int
+verb_show(struct ctl *c)
+{
+	for (size_t i = 0; i < c->args.n_words; i++) {
+		AUTO_JSON json_t *job = NULL;
+		int r = ctl_call(c, "show", json_pack("{s:o}", "job", ctl_job_name(c->args.words[i])), &job);
+
+		if (r != CTL_OK)
+			return r;
+		if (c->args.json) {
+			ctl_put_json(c, job);
+			continue;
+		}
+		if (i)
+			buf_append_str(&c->out, "\n");
+		put_job(c, job);
+		ctl_flush_large(c);
+	}
+	return CTL_OK;
+}

@@ -1,0 +1,155 @@
+/* The table of verbs; see verbs.h. */
+#include "ctl/verbs.h"
+
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "ctl/ctl.h"
+
+static const struct verb_option global_options[] = {
+	{ OPTION_SOCKET, 0, "socket", "PATH", NULL, "the control socket of hauld" },
+	{ OPTION_JSON, 0, "json", NULL, NULL, "answers as JSON, one object a line" },
+	{ OPTION_NO_PROGRESS, 0, "no-progress", NULL, NULL, "no moving lines on the terminal" },
+	{ OPTION_HELP, 'h', "help", NULL, NULL, "help about haulctl, or about the verb" },
+	{ OPTION_VERSION, 0, "version", NULL, NULL, "the version of haulctl" },
+	{ 0 },
+};
+
+#define ADD_OPTIONS                                                                                \
+	{ OPTION_OUTPUT, 'o', "output", "FILE", NULL, "destination of the one url" },              \
+	{ OPTION_INPUT_FILE, 'i', "input-file", "FILE", NULL,                                      \
+	    "jobs from a list, aria2's format or sha256sum's; - is standard input" },              \
+	{ OPTION_BASE_URL, 0, "base-url", "URL", NULL, "where the files of a list of checksums lie" }, \
+	{ OPTION_KEY, 0, "key", "KEY", NULL, "a word of yours: the same one again adds nothing anew" }
+#define TIMEOUT_OPTION                                                                             \
+	{ OPTION_TIMEOUT, 0, "timeout", "DURATION", NULL,                                          \
+	    "wait no longer, \"30s\", \"6h\": the jobs go on, the exit status is 4" }
+
+static const struct verb_option add_options[] = { ADD_OPTIONS, { 0 } };
+static const struct verb_option get_options[] = { ADD_OPTIONS, TIMEOUT_OPTION, { 0 } };
+static const struct verb_option wait_options[] = { TIMEOUT_OPTION, { 0 } };
+static const struct verb_option list_options[] = {
+	{ OPTION_STATE, 0, "state", "STATE,...", "queued|blocked|active|paused|done|failed|cancelled",
+	    "only jobs in one of these states" },
+	{ OPTION_SORT, 0, "sort", "KEY", "id|name|state|size|rate", "the order; size and rate: largest first" },
+	{ OPTION_LIMIT, 0, "limit", "N", NULL, "at most so many jobs" },
+	{ 0 },
+};
+
+#define JOB_TEXT "A JOB is an id (a number) or a name."
+#define ADD_TEXT                                                                                   \
+	"With more than one URL, settings hold for all of them. Secrets never stand on a "        \
+	"command line: --header @FILE (one a line) and --user @FILE (name:password in the "       \
+	"first line) read them from a file, @- from standard input. A relative output lies "      \
+	"beneath the first root of hauld. The private key of --cert is --private-key here. "
+
+static const struct verb verbs[] = {
+	{ "add", "[OPTION...] [URL...]", "add jobs; prints their ids, one a line",
+	    ADD_TEXT "A list goes in requests of at most 500 jobs; with --key K these have the keys "
+		     "K/1, K/2, ..., so that the same command again adds what is missing only.",
+	    add_options, WORDS_URLS, 0, 0, true, verb_add },
+	{ "get", "[OPTION...] [URL...]", "add jobs, show them, and wait until they are over",
+	    ADD_TEXT "^C detaches: the jobs go on.", get_options, WORDS_URLS, 0, 0, true, verb_get },
+	{ "list", "", "a table of the jobs", NULL, list_options, WORDS_NONE, 0, 0, false, verb_list },
+	{ "status", "[JOB...]", "what hauld does now, and what waits for what",
+	    "With JOBs: these, as in list. " JOB_TEXT, NULL, WORDS_JOBS, 0, 0, false, verb_status },
+	{ "show", "JOB...", "everything about a job", JOB_TEXT, NULL, WORDS_JOBS, 1, 0, false, verb_show },
+	{ "wait", "JOB...", "wait until the jobs are over", JOB_TEXT, wait_options, WORDS_JOBS, 1, 0, false,
+	    verb_wait },
+	{ "attach", "[JOB...]", "show jobs while they run",
+	    "Without JOB: all, until none is queued, blocked or active. " JOB_TEXT
+	    "^C detaches: the jobs go on.",
+	    NULL, WORDS_JOBS, 0, 0, false, verb_attach },
+	{ "cancel", "JOB...", "end jobs; their files stay as they were", JOB_TEXT, NULL, WORDS_JOBS, 1, 0, false,
+	    verb_cancel },
+	{ "pause", "JOB...", "stop jobs until resume", "What has arrived of them is thrown away. " JOB_TEXT, NULL,
+	    WORDS_JOBS, 1, 0, false, verb_pause },
+	{ "resume", "JOB...", "let paused jobs go on", JOB_TEXT, NULL, WORDS_JOBS, 1, 0, false, verb_resume },
+	{ "remove", "JOB...", "forget jobs that are over", "Published files stay. " JOB_TEXT, NULL, WORDS_JOBS, 1, 0,
+	    false, verb_remove },
+	{ "retry", "JOB...", "queue failed and cancelled jobs again", "They keep their ids. " JOB_TEXT, NULL,
+	    WORDS_JOBS, 1, 0, false, verb_retry },
+	{ "workers", "", "the worker processes", NULL, NULL, WORDS_NONE, 0, 0, false, verb_workers },
+	{ "config", "", "the configuration in effect", NULL, NULL, WORDS_NONE, 0, 0, false, verb_config },
+	{ "check", "", "check hauld's configuration file without taking it",
+	    "Errors go to standard error as FILE:LINE: SENTENCE; the exit status is then 1.", NULL, WORDS_NONE, 0,
+	    0, false, verb_check },
+	{ "reload", "", "take hauld's configuration file",
+	    "With an error in it nothing changes; errors are told as by check.", NULL, WORDS_NONE, 0, 0, false,
+	    verb_reload },
+	{ "drain", "", "let hauld end when what runs is over", "Returns when that is so. Nothing new starts meanwhile.",
+	    NULL, WORDS_NONE, 0, 0, false, verb_drain },
+	{ "shutdown", "", "let hauld stop its transfers and end", NULL, NULL, WORDS_NONE, 0, 0, false,
+	    verb_shutdown },
+	{ "version", "", "the versions of haulctl and hauld", NULL, NULL, WORDS_NONE, 0, 0, false, verb_version },
+	{ "completions", "bash|zsh|fish", "print completions for a shell", NULL, NULL, WORDS_SHELLS, 1, 1, false,
+	    verb_completions },
+	{ "help", "[VERB]", "help about haulctl, or about a verb", NULL, NULL, WORDS_VERBS, 0, 1, false, verb_help },
+};
+
+const struct verb *
+verbs_all(size_t *ret_n)
+{
+	*ret_n = ARRAY_SIZE(verbs);
+	return verbs;
+}
+
+const struct verb *
+verb_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (text_equal(verbs[i].name, name))
+			return &verbs[i];
+	return NULL;
+}
+
+const char *
+verb_suggest(const char *name)
+{
+	const char *best = NULL;
+	unsigned least = (unsigned)strlen(name) / 3 + 2;
+
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		unsigned d = str_distance(name, verbs[i].name);
+
+		if (strlen(name) >= 2 && has_prefix(verbs[i].name, name))
+			return verbs[i].name;
+		if (d < least) {
+			least = d;
+			best = verbs[i].name;
+		}
+	}
+	return best;
+}
+
+const struct verb_option *
+verb_global_options(void)
+{
+	return global_options;
+}
+
+const char *
+verb_setting_name(const struct setting *row)
+{
+	return row->id == JOB_KEY ? "private-key" : row->name;
+}
+
+/* --output is among the verb's own, for its letter; urls are words. */
+static bool
+is_option(const struct setting *row)
+{
+	return row->scope == SCOPE_JOB && row->id != JOB_OUTPUT && row->id != JOB_URL;
+}
+
+const struct setting *
+verb_setting(unsigned n)
+{
+	unsigned all;
+	const struct setting *rows = settings_all(&all);
+
+	for (unsigned i = 0; i < all; i++)
+		if (is_option(&rows[i]) && n-- == 0)
+			return &rows[i];
+	return NULL;
+}

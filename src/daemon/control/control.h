@@ -1,0 +1,60 @@
+/*
+ * The control socket (DESIGN 6, haul-rpc(7)): clients, their requests, who may
+ * do what, waiting and watching.  Jobs are the engine's; what concerns the
+ * whole daemon is asked of the service by control_ops.  Caller: service.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/conf/conf_load.h"
+#include "daemon/conf/intake.h"
+#include "daemon/engine/engine.h"
+#include "daemon/loop/loop.h"
+
+struct call;
+struct control;
+
+enum {
+	CONTROL_CLIENTS_MAX = 512,
+	CONTROL_BACKLOG = 128,
+};
+
+/* Asked by clients that may; the service answers the call (call.h), later. */
+struct control_ops {
+	void (*check)(struct call *c, void *arg);
+	void (*reload)(struct call *c, void *arg);
+	void (*drain)(struct call *c, void *arg);
+	void (*shutdown)(struct call *c, void *arg);
+};
+
+struct control_options {
+	const char *path;        /* of the socket; borrowed */
+	int listen_fd;           /* a listening socket of the system's; -1: bind path */
+	const char *conf_file;   /* for config and status; borrowed; NULL: none */
+	uint64_t started_ms;     /* when the daemon began */
+	const char *libraries;   /* for version; borrowed */
+	const char *conf_path;   /* of hauld-conf; borrowed */
+};
+
+/* NULL after saying why (a socket that another hauld serves, no directory). */
+struct control *control_new(struct loop *l, struct children *c, const struct control_options *o,
+    const struct control_ops *ops, void *arg);
+/* The socket goes away, clients are let go. */
+void control_free(struct control *c);
+/* Nobody is let in any more. */
+void control_close_listener(struct control *c);
+/* Before the first client is served, and after each reload; borrowed. */
+void control_set_conf(struct control *c, const struct conf *conf);
+/* Clients are served from now on. */
+void control_begin(struct control *c, struct engine *e);
+/* New jobs and changes are refused from now on; word is status' state. */
+void control_set_stopping(struct control *c, const char *word);
+unsigned control_clients(const struct control *c);
+
+/* The arrows from the engine. */
+void control_on_start(struct control *c, const struct job *j);
+void control_on_state(struct control *c, const struct job *j);
+void control_on_retry(struct control *c, const struct job *j, uint64_t delay_ms);
+void control_on_end(struct control *c, const struct job *j);

@@ -1,0 +1,111 @@
+/*
+ * What the parts of control share.  Only src/daemon/control sees this.
+ *
+ * A request goes: client (bytes to lines) -> control.c (line to call, who may)
+ * -> methods.c and add.c (the engine is asked) or watch.c (waits for jobs).
+ */
+#pragma once
+
+#include "base/map.h"
+#include "daemon/control/call.h"
+#include "daemon/control/client.h"
+#include "daemon/control/control.h"
+
+enum {
+	JOBS_PER_CALL = 1000,   /* ids and names in one request */
+	ADDS_PER_CALL = 2000,
+	LIST_DEFAULT = 200,
+	LIST_MAX = 1000,
+	LIST_SCAN_MAX = 20000,  /* jobs looked at for one answer */
+	KEYS_MAX = 10000,       /* idempotency keys that are remembered */
+	KEY_LEN_MAX = 128,
+	SUBSCRIPTIONS_MAX = 16, /* of one client */
+};
+
+struct control {
+	struct loop *loop;
+	struct control_options options;
+	const struct control_ops *ops;
+	void *arg;
+	struct engine *engine;    /* borrowed; NULL until control_begin() */
+	const struct conf *conf;  /* borrowed */
+	int64_t conf_loaded_s;
+	struct intake *intake;    /* owned */
+	const char *stopping;     /* NULL, or the word for status */
+	struct loop_io listener;  /* fd -1: closed */
+	struct loop_timer rest;   /* no descriptors: nobody is let in for a while */
+	struct loop_timer reaper; /* clients that sent their last and may have gone */
+	bool bound;               /* we made the socket and will remove it */
+	struct list clients;
+	unsigned n_clients;
+	uint64_t in_bytes;        /* of unfinished lines */
+	/* watch.c */
+	struct map watched;       /* struct watched, by job id */
+	struct list everything;   /* subscriptions to all jobs */
+	uint64_t next_subscription;
+	/* add.c */
+	struct map keys;          /* struct key */
+	struct list key_order;    /* oldest first */
+	size_t n_keys;
+	struct list addings;      /* struct adding: with the intake */
+};
+
+struct method {
+	const char *name;
+	enum control_policy policy; /* the least that may call it */
+	const char *params;         /* names that it takes, separated by spaces */
+	void (*run)(struct call *c);
+};
+
+/* methods.c, status.c, add.c, watch.c */
+const struct method *method_find(const char *name);
+const char *method_suggest(const char *name);
+void method_add(struct call *c);
+void method_status(struct call *c);
+void method_wait(struct call *c);
+void method_subscribe(struct call *c);
+void method_unsubscribe(struct call *c);
+void keys_init(struct control *c);
+void keys_done(struct control *c);
+/* Forgets what is with the intake; clients have gone. */
+void add_done(struct control *c);
+void watch_init(struct control *c);
+void watch_done(struct control *c);
+void watch_client_end(struct client *c);
+
+/* The jobs that a request names, in its order: ids, newly allocated (*ret_n of
+ * them, at least one); NULL after the call was answered with what is wrong. */
+uint64_t *call_jobs(struct call *c, size_t *ret_n);
+/* May this client command that job?  False after the answer. */
+bool call_may_touch(struct call *c, const uint64_t *ids, size_t n);
+/* Answers with the jobs when all of them are over. */
+void watch_until_over(struct call *c, const uint64_t *ids, size_t n, uint64_t timeout_ms);
+/* {"jobs":[...]}, as they are now. */
+void call_answer_jobs(struct call *c, const uint64_t *ids, size_t n);
+
+/* job_json.c */
+void job_json(struct json *w, const struct engine_view *v);
+/* As it is now; null when it is not there. */
+void job_json_id(struct json *w, const struct engine *e, uint64_t id);
+void job_json_full(struct json *w, const struct engine *e, const struct engine_view *v);
+/* All of a spec's own settings, and those of its defaults when all is set. */
+void spec_json(struct json *w, const struct spec *s, enum setting_scope scope, bool all);
+void counts_json(struct json *w, const uint64_t *counts);
+static inline void
+jsonw_key_string(struct json *w, const char *key, const char *value)
+{
+	jsonw_key(w, key);
+	jsonw_string(w, value);
+}
+static inline void
+jsonw_key_u64(struct json *w, const char *key, uint64_t value)
+{
+	jsonw_key(w, key);
+	jsonw_u64(w, value);
+}
+static inline void
+jsonw_key_bool(struct json *w, const char *key, bool value)
+{
+	jsonw_key(w, key);
+	jsonw_bool(w, value);
+}

@@ -1,0 +1,242 @@
+/* Jobs and settings as JSON; the members are promised in haul-rpc(7). */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/url.h"
+#include "daemon/control/internal.h"
+
+/* ---- Jobs ------------------------------------------------------------------- */
+
+static void
+put_identity(struct json *w, const struct job *j)
+{
+	unsigned n = spec_list_len(j->spec, JOB_URL);
+	AUTO_FREE char *url =
+	    url_redact(spec_list(j->spec, JOB_URL, n && j->attempts ? (j->attempts - 1) % n : 0));
+
+	jsonw_key_u64(w, "id", j->id);
+	jsonw_key_string(w, "name", spec_string(j->spec, JOB_NAME));
+	jsonw_key_string(w, "output", spec_string(j->spec, JOB_OUTPUT));
+	jsonw_key_string(w, "url", url);
+	jsonw_key(w, "priority");
+	jsonw_i64(w, (int64_t)spec_number(j->spec, JOB_PRIORITY));
+	jsonw_key_string(w, "origin", j->from_config ? "config" : "client");
+	jsonw_key(w, "uid");
+	if (j->uid == JOB_NO_UID)
+		jsonw_null(w);
+	else
+		jsonw_u64(w, j->uid);
+	jsonw_key(w, "added");
+	jsonw_i64(w, j->added_s);
+}
+
+static void
+put_outcome(struct json *w, const struct job *j)
+{
+	uint64_t end = job_is_over(j) ? j->ended_ms : clock_now_ms();
+	bool over = job_is_over(j);
+
+	jsonw_key_string(w, "code", over ? result_word(&j->result) : "");
+	jsonw_key_string(w, "reason", over && j->state != JOB_DONE ? j->result.text : "");
+	jsonw_key(w, "seconds");
+	jsonw_double(w, j->started_ms ? (double)(end - j->started_ms) / 1000 : 0);
+}
+
+static void
+put_members(struct json *w, const struct engine_view *v)
+{
+	const struct job *j = v->job;
+
+	put_identity(w, j);
+	jsonw_key_string(w, "state", job_state_to_string(j->state));
+	jsonw_key_string(w, "phase", job_phase_to_string(j->phase));
+	jsonw_key_string(w, "why", j->state == JOB_QUEUED || j->state == JOB_BLOCKED ? v->blocked : NULL);
+	jsonw_key_u64(w, "attempts", j->attempts);
+	jsonw_key_u64(w, "total", v->total);
+	jsonw_key_u64(w, "received", v->received);
+	jsonw_key_u64(w, "processed", v->processed);
+	jsonw_key_u64(w, "unpacked", v->unpacked);
+	jsonw_key_u64(w, "published", j->published);
+	jsonw_key_u64(w, "rate", v->rate);
+	jsonw_key_u64(w, "retry_in_ms", v->wait_ms);
+	put_outcome(w, j);
+}
+
+void
+job_json(struct json *w, const struct engine_view *v)
+{
+	jsonw_begin_object(w);
+	put_members(w, v);
+	jsonw_end_object(w);
+}
+
+void
+job_json_id(struct json *w, const struct engine *e, uint64_t id)
+{
+	struct engine_view v;
+
+	if (engine_view(e, id, &v))
+		job_json(w, &v);
+	else
+		jsonw_null(w);
+}
+
+static void
+put_digests(struct json *w, const char *key, const struct digest *d, unsigned n)
+{
+	char hex[2 * DIGEST_MAX_SIZE + 1];
+
+	jsonw_key(w, key);
+	jsonw_begin_object(w);
+	for (unsigned i = 0; i < n; i++) {
+		hex_encode(d[i].bytes, d[i].len, hex);
+		jsonw_key_string(w, digest_algo_to_string(d[i].algo), hex);
+	}
+	jsonw_end_object(w);
+}
+
+static void
+put_receipt(struct json *w, const struct receipt *r)
+{
+	jsonw_key(w, "receipt");
+	if (!r) {
+		jsonw_null(w);
+		return;
+	}
+	jsonw_begin_object(w);
+	jsonw_key_string(w, "proof", r->proof);
+	jsonw_key_string(w, "codec", r->codec > CODEC_AUTO ? codec_to_string(r->codec) : "off");
+	jsonw_key_bool(w, "unchanged", r->unchanged);
+	put_digests(w, "digest", r->digests, r->n_in);
+	put_digests(w, "digest_output", r->digests + r->n_in, r->n_out);
+	jsonw_key(w, "times_ms");
+	jsonw_begin_object(w);
+	jsonw_key_u64(w, "dns", r->dns_ms);
+	jsonw_key_u64(w, "connect", r->connect_ms);
+	jsonw_key_u64(w, "tls", r->tls_ms);
+	jsonw_key_u64(w, "first_byte", r->first_byte_ms);
+	jsonw_end_object(w);
+	jsonw_end_object(w);
+}
+
+void
+job_json_full(struct json *w, const struct engine *e, const struct engine_view *v)
+{
+	const struct job *j = v->job;
+
+	jsonw_begin_object(w);
+	put_members(w, v);
+	jsonw_key(w, "last");
+	if (!job_is_over(j) && j->result.code != RESULT_OK) {
+		jsonw_begin_object(w);
+		jsonw_key_string(w, "code", result_word(&j->result));
+		jsonw_key_string(w, "reason", j->result.text);
+		jsonw_end_object(w);
+	} else {
+		jsonw_null(w);
+	}
+	put_receipt(w, j->state == JOB_DONE ? engine_receipt(e, j->id) : NULL);
+	jsonw_key(w, "settings");
+	spec_json(w, j->spec, SCOPE_JOB, false);
+	jsonw_end_object(w);
+}
+
+void
+counts_json(struct json *w, const uint64_t *counts)
+{
+	jsonw_begin_object(w);
+	for (unsigned s = 0; s < _JOB_STATE_MAX; s++)
+		jsonw_key_u64(w, job_state_to_string((enum job_state)s), counts[s]);
+	jsonw_end_object(w);
+}
+
+/* ---- Settings ----------------------------------------------------------------- */
+
+/* The word of an enum: the v-th of "a|b|c". */
+static void
+put_word(struct json *w, const char *words, uint64_t v)
+{
+	const char *end;
+
+	for (; v && (end = strchr(words, '|')); v--)
+		words = end + 1;
+	jsonw_string_n(w, words, strcspn(words, "|"));
+}
+
+/* As one would write it in the file. */
+static void
+put_number(struct json *w, const struct setting *row, uint64_t v)
+{
+	char text[32];
+
+	switch (row->type) {
+	case TYPE_BOOL:
+		jsonw_bool(w, v);
+		break;
+	case TYPE_INT:
+		jsonw_i64(w, (int64_t)v);
+		break;
+	case TYPE_DURATION:
+		(void)snprintf(text, sizeof text, v % 1000 ? "%" PRIu64 "ms" : "%" PRIu64 "s", v % 1000 ? v : v / 1000);
+		jsonw_string(w, text);
+		break;
+	case TYPE_MODE:
+		(void)snprintf(text, sizeof text, "0%" PRIo64, v);
+		jsonw_string(w, text);
+		break;
+	case TYPE_ENUM:
+		put_word(w, row->words, v);
+		break;
+	case TYPE_UINT:
+	case TYPE_SIZE:
+	case TYPE_STRING:
+	case TYPE_LIST:
+		jsonw_u64(w, v);
+		break;
+	}
+}
+
+static void
+put_texts(struct json *w, const struct spec *s, const struct setting *row)
+{
+	const char *text;
+
+	jsonw_begin_array(w);
+	for (unsigned i = 0; (text = spec_list(s, row->id, i)); i++) {
+		AUTO_FREE char *shown = row->id == JOB_URL ? url_redact(text) : xstrdup(text);
+
+		jsonw_string(w, row->flags & SETTING_SECRET ? "(secret)" : shown);
+	}
+	if (!spec_has(s, row->id) && row->def)
+		jsonw_string(w, row->def);
+	jsonw_end_array(w);
+}
+
+void
+spec_json(struct json *w, const struct spec *s, enum setting_scope scope, bool all)
+{
+	unsigned n;
+	const struct setting *rows = settings_all(&n);
+
+	jsonw_begin_object(w);
+	for (unsigned i = 0; i < n; i++) {
+		const struct setting *row = &rows[i];
+
+		if (row->scope != scope || !(spec_has(s, row->id) || (all && row->def)))
+			continue;
+		jsonw_key(w, row->name);
+		if (row->type == TYPE_LIST)
+			put_texts(w, s, row);
+		else if (row->flags & SETTING_SECRET)
+			jsonw_string(w, "(secret)");
+		else if (row->type == TYPE_STRING)
+			jsonw_string(w, spec_string(s, row->id));
+		else
+			put_number(w, row, spec_number(s, row->id));
+	}
+	jsonw_end_object(w);
+}

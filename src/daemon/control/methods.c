@@ -1,0 +1,470 @@
+/* What clients may call, but for `add` (add.c) and what waits (watch.c). */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "daemon/control/internal.h"
+#include "wire/build_id.h"
+
+/* ---- The jobs that a request names --------------------------------------------- */
+
+static const struct job *
+find_by_text(const struct engine *e, const char *name)
+{
+	uint64_t id;
+
+	return parse_u64(name, &id) == 0 ? engine_job(e, id) : engine_job_by_name(e, name);
+}
+
+/* False after the answer. */
+static bool
+find_job(struct call *c, const json_t *ref, uint64_t *ret)
+{
+	const struct engine *e = c->control->engine;
+	const struct job *j;
+	char safe[160];
+
+	if (json_is_integer(ref)) {
+		j = engine_job(e, (uint64_t)json_integer_value(ref));
+	} else if (json_is_string(ref)) {
+		j = find_by_text(e, json_string_value(ref));
+	} else {
+		call_fail(c, RPC_INVALID_PARAMS, "a job is named by its id, a number, or by its name, a string");
+		return false;
+	}
+	if (j) {
+		*ret = j->id;
+		return true;
+	}
+	if (json_is_integer(ref))
+		call_fail(c, RPC_NO_JOB, "there is no job %lld", (long long)json_integer_value(ref));
+	else
+		call_fail(c, RPC_NO_JOB, "there is no job \"%s\"",
+		    str_safe(safe, sizeof safe, json_string_value(ref), json_string_length(ref)));
+	return false;
+}
+
+uint64_t *
+call_jobs(struct call *c, size_t *ret_n)
+{
+	json_t *one = json_object_get(c->params, "job"), *many = json_object_get(c->params, "jobs");
+	size_t n = json_is_array(many) ? json_array_size(many) : 0;
+	AUTO_FREE uint64_t *ids = NULL;
+
+	if (!one == !many || (many && (!json_is_array(many) || !n || n > JOBS_PER_CALL))) {
+		call_fail(c, RPC_INVALID_PARAMS, "give \"job\", or \"jobs\": an array of 1 to %d ids and names", JOBS_PER_CALL);
+		return NULL;
+	}
+	n = one ? 1 : n;
+	ids = xcalloc(n, sizeof ids[0]);
+	for (size_t i = 0; i < n; i++)
+		if (!find_job(c, one ? one : json_array_get(many, i), &ids[i]))
+			return NULL;
+	*ret_n = n;
+	return TAKE_PTR(ids);
+}
+
+bool
+call_may_touch(struct call *c, const uint64_t *ids, size_t n)
+{
+	for (size_t i = 0; i < n && c->policy < POLICY_OPERATE; i++) {
+		const struct job *j = engine_job(c->control->engine, ids[i]);
+
+		if (j && j->uid == c->uid)
+			continue;
+		call_fail(c, RPC_PERMISSION, "job %llu is not one of uid %u's: control-policy = \"submit\" lets clients command their own jobs",
+		    (unsigned long long)ids[i], c->uid);
+		return false;
+	}
+	return true;
+}
+
+void
+call_answer_jobs(struct call *c, const uint64_t *ids, size_t n)
+{
+	struct json w = call_begin(c);
+
+	jsonw_begin_object(&w);
+	jsonw_key(&w, "jobs");
+	jsonw_begin_array(&w);
+	for (size_t i = 0; i < n; i++)
+		job_json_id(&w, c->control->engine, ids[i]);
+	jsonw_end_array(&w);
+	jsonw_end_object(&w);
+	call_end(c, &w);
+}
+
+/* ---- Commands --------------------------------------------------------------------- */
+
+/* The jobs of the request when this client may command them; NULL after the
+ * answer. */
+static uint64_t *
+jobs_to_touch(struct call *c, size_t *ret_n)
+{
+	uint64_t *ids = call_jobs(c, ret_n);
+
+	if (ids && !call_may_touch(c, ids, *ret_n)) {
+		free(ids);
+		return NULL;
+	}
+	return ids;
+}
+
+static void
+method_cancel(struct call *c)
+{
+	struct engine *e = c->control->engine;
+	AUTO_FREE uint64_t *ids = NULL;
+	size_t n;
+
+	ids = jobs_to_touch(c, &n);
+	if (!ids)
+		return;
+	/* First the wait: a job that never began ends in this very call. */
+	watch_until_over(c, ids, n, 0);
+	for (size_t i = 0; i < n; i++)
+		if (engine_job(e, ids[i]))
+			(void)engine_cancel(e, ids[i], "cancelled by a user");
+}
+
+/* All or none: false after the answer. */
+static bool
+all_can(struct call *c, const uint64_t *ids, size_t n, bool over, const char *why)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct job *j = engine_job(c->control->engine, ids[i]);
+
+		if (job_is_over(j) == over)
+			continue;
+		call_fail(c, RPC_CONFLICT, "job %llu is %s: %s", (unsigned long long)ids[i],
+		    job_state_to_string(j->state), why);
+		return false;
+	}
+	return true;
+}
+
+static void
+method_pause(struct call *c)
+{
+	AUTO_FREE uint64_t *ids = NULL;
+	size_t n;
+
+	ids = jobs_to_touch(c, &n);
+	if (!ids || !all_can(c, ids, n, false, "only a job that is not over can be paused"))
+		return;
+	for (size_t i = 0; i < n; i++)
+		(void)engine_pause(c->control->engine, ids[i]);
+	call_answer_jobs(c, ids, n);
+}
+
+static void
+method_resume(struct call *c)
+{
+	AUTO_FREE uint64_t *ids = NULL;
+	size_t n;
+
+	ids = jobs_to_touch(c, &n);
+	if (!ids || !all_can(c, ids, n, false, "only a paused job can be resumed; `retry` begins an ended one anew"))
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (engine_resume(c->control->engine, ids[i]) == ENGINE_RUNS) {
+			call_fail(c, RPC_CONFLICT, "job %llu is still on its way to be paused: try again", (unsigned long long)ids[i]);
+			return;
+		}
+	call_answer_jobs(c, ids, n);
+}
+
+static void
+method_remove(struct call *c)
+{
+	AUTO_FREE uint64_t *ids = NULL;
+	uint64_t removed = 0;
+	struct json w;
+	size_t n;
+
+	ids = jobs_to_touch(c, &n);
+	if (!ids || !all_can(c, ids, n, true, "only an ended job can be removed; cancel it first"))
+		return;
+	for (size_t i = 0; i < n; i++) /* one may be named twice */
+		removed += engine_job(c->control->engine, ids[i]) && engine_remove(c->control->engine, ids[i]) == ENGINE_OK;
+	w = call_begin(c);
+	jsonw_begin_object(&w);
+	jsonw_key_u64(&w, "removed", removed);
+	jsonw_end_object(&w);
+	call_end(c, &w);
+}
+
+static void
+method_retry(struct call *c)
+{
+	AUTO_FREE uint64_t *ids = NULL;
+	size_t n;
+
+	ids = jobs_to_touch(c, &n);
+	if (!ids || !all_can(c, ids, n, true, "only a failed or cancelled job can be retried"))
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (engine_job(c->control->engine, ids[i])->state == JOB_DONE) {
+			call_fail(c, RPC_CONFLICT, "job %llu is done", (unsigned long long)ids[i]);
+			return;
+		}
+	for (size_t i = 0; i < n; i++)
+		(void)engine_retry(c->control->engine, ids[i]);
+	call_answer_jobs(c, ids, n);
+}
+
+/* ---- Looking ------------------------------------------------------------------------ */
+
+/* The states that a list is to show, as bits; 0 after the answer. */
+static unsigned
+wanted_states(struct call *c)
+{
+	const json_t *list = json_object_get(c->params, "state"), *one;
+	unsigned bits = 0;
+	size_t i;
+
+	if (!list)
+		return ~0U;
+	json_array_foreach(list, i, one) {
+		unsigned s = 0;
+
+		while (s < _JOB_STATE_MAX && json_is_string(one) &&
+		    strcmp(job_state_to_string((enum job_state)s), json_string_value(one)) != 0)
+			s++;
+		if (!json_is_string(one) || s == _JOB_STATE_MAX) {
+			bits = 0;
+			break;
+		}
+		bits |= 1U << s;
+	}
+	if (!bits)
+		call_fail(c, RPC_INVALID_PARAMS,
+		    "state is an array of these: queued blocked active paused done failed cancelled");
+	return bits;
+}
+
+static void
+put_page(struct call *c, unsigned states, uint64_t limit, uint64_t after)
+{
+	const struct engine *e = c->control->engine;
+	const struct job *j = engine_next(e, after);
+	struct json w = call_begin(c);
+	uint64_t last = after;
+	unsigned looked = 0;
+
+	jsonw_begin_object(&w);
+	jsonw_key(&w, "jobs");
+	jsonw_begin_array(&w);
+	for (; j && limit && looked < LIST_SCAN_MAX; j = engine_next(e, last), looked++) {
+		last = j->id;
+		if (!(states & 1U << j->state))
+			continue;
+		job_json_id(&w, e, j->id);
+		limit--;
+	}
+	jsonw_end_array(&w);
+	jsonw_key(&w, "next");
+	if (j)
+		jsonw_u64(&w, last);
+	else
+		jsonw_null(&w);
+	jsonw_end_object(&w);
+	call_end(c, &w);
+}
+
+static void
+method_list(struct call *c)
+{
+	const json_t *limit = json_object_get(c->params, "limit"), *after = json_object_get(c->params, "after");
+	unsigned states;
+
+	if (limit && !(json_is_integer(limit) && json_integer_value(limit) > 0 && json_integer_value(limit) <= LIST_MAX)) {
+		call_fail(c, RPC_INVALID_PARAMS, "limit is a number from 1 to %d", LIST_MAX);
+		return;
+	}
+	if (after && !(json_is_integer(after) && json_integer_value(after) >= 0)) {
+		call_fail(c, RPC_INVALID_PARAMS, "after is the id that the last page gave as next");
+		return;
+	}
+	states = wanted_states(c);
+	if (states)
+		put_page(c, states, limit ? (uint64_t)json_integer_value(limit) : LIST_DEFAULT,
+		    after ? (uint64_t)json_integer_value(after) : 0);
+}
+
+static void
+method_show(struct call *c)
+{
+	const struct engine *e = c->control->engine;
+	AUTO_FREE uint64_t *ids = NULL;
+	struct engine_view v;
+	struct json w;
+	size_t n;
+
+	ids = call_jobs(c, &n);
+	if (!ids)
+		return;
+	(void)engine_view(e, ids[0], &v);
+	w = call_begin(c);
+	job_json_full(&w, e, &v);
+	call_end(c, &w);
+}
+
+static void
+method_version(struct call *c)
+{
+	struct json w = call_begin(c);
+
+	jsonw_begin_object(&w);
+	jsonw_key_string(&w, "version", PACKAGE_VERSION);
+	jsonw_key_string(&w, "build", build_id);
+	jsonw_key_u64(&w, "protocol", 1);
+	jsonw_key_string(&w, "libraries", c->control->options.libraries);
+	jsonw_key_u64(&w, "pid", (uint64_t)getpid());
+	jsonw_end_object(&w);
+	call_end(c, &w);
+}
+
+static void
+put_worker(const struct pool_worker_view *v, void *arg)
+{
+	struct json *w = arg;
+
+	jsonw_begin_object(w);
+	jsonw_key_u64(w, "number", v->number);
+	jsonw_key(w, "pid");
+	jsonw_i64(w, v->pid);
+	jsonw_key_u64(w, "tasks", v->tasks);
+	jsonw_key_u64(w, "heavy", v->heavy);
+	jsonw_key_u64(w, "uptime_s", v->age_ms / 1000);
+	jsonw_end_object(w);
+}
+
+static void
+method_workers(struct call *c)
+{
+	struct engine_numbers numbers;
+	struct json w = call_begin(c);
+
+	engine_get_numbers(c->control->engine, &numbers);
+	jsonw_begin_object(&w);
+	jsonw_key(&w, "workers");
+	jsonw_begin_array(&w);
+	engine_each_worker(c->control->engine, put_worker, &w);
+	jsonw_end_array(&w);
+	jsonw_key_u64(&w, "limit", numbers.workers_max);
+	jsonw_key_u64(&w, "deaths", numbers.worker_deaths);
+	jsonw_end_object(&w);
+	call_end(c, &w);
+}
+
+static void
+put_specs(struct json *w, const char *key, const struct spec_list *l, enum setting_scope scope)
+{
+	jsonw_key(w, key);
+	jsonw_begin_array(w);
+	for (size_t i = 0; i < l->len; i++)
+		spec_json(w, l->items[i], scope, false);
+	jsonw_end_array(w);
+}
+
+static void
+method_config(struct call *c)
+{
+	const struct conf *conf = c->control->conf;
+	struct json w = call_begin(c);
+
+	jsonw_begin_object(&w);
+	jsonw_key_string(&w, "file", c->control->options.conf_file);
+	jsonw_key(&w, "loaded");
+	jsonw_i64(&w, c->control->conf_loaded_s);
+	jsonw_key(&w, "daemon");
+	spec_json(&w, conf->daemon, SCOPE_DAEMON, true);
+	jsonw_key(&w, "defaults");
+	spec_json(&w, conf->defaults, SCOPE_JOB, true);
+	put_specs(&w, "hosts", &conf->hosts, SCOPE_HOST);
+	put_specs(&w, "groups", &conf->groups, SCOPE_GROUP);
+	jsonw_key_u64(&w, "jobs", conf->jobs.len);
+	jsonw_end_object(&w);
+	call_end(c, &w);
+}
+
+/* ---- The service's ------------------------------------------------------------------------ */
+
+static void
+method_check(struct call *c)
+{
+	c->control->ops->check(c, c->control->arg);
+}
+
+static void
+method_reload(struct call *c)
+{
+	c->control->ops->reload(c, c->control->arg);
+}
+
+static void
+method_drain(struct call *c)
+{
+	c->control->ops->drain(c, c->control->arg);
+}
+
+static void
+method_shutdown(struct call *c)
+{
+	c->control->ops->shutdown(c, c->control->arg);
+}
+
+/* ---- The table ----------------------------------------------------------------------------- */
+
+static const struct method methods[] = {
+	{ "add", POLICY_SUBMIT, "jobs job key", method_add },
+	{ "cancel", POLICY_SUBMIT, "jobs job", method_cancel },
+	{ "check", POLICY_MANAGE, "", method_check },
+	{ "config", POLICY_MANAGE, "", method_config },
+	{ "drain", POLICY_MANAGE, "", method_drain },
+	{ "list", POLICY_OBSERVE, "state limit after", method_list },
+	{ "pause", POLICY_SUBMIT, "jobs job", method_pause },
+	{ "reload", POLICY_MANAGE, "", method_reload },
+	{ "remove", POLICY_SUBMIT, "jobs job", method_remove },
+	{ "resume", POLICY_SUBMIT, "jobs job", method_resume },
+	{ "retry", POLICY_SUBMIT, "jobs job", method_retry },
+	{ "show", POLICY_OBSERVE, "job", method_show },
+	{ "shutdown", POLICY_MANAGE, "", method_shutdown },
+	{ "status", POLICY_OBSERVE, "", method_status },
+	{ "subscribe", POLICY_OBSERVE, "jobs job progress_ms", method_subscribe },
+	{ "unsubscribe", POLICY_OBSERVE, "subscription", method_unsubscribe },
+	{ "version", POLICY_OBSERVE, "", method_version },
+	{ "wait", POLICY_OBSERVE, "jobs job timeout_ms", method_wait },
+	{ "workers", POLICY_OBSERVE, "", method_workers },
+};
+
+const struct method *
+method_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		if (strcmp(methods[i].name, name) == 0)
+			return &methods[i];
+	return NULL;
+}
+
+const char *
+method_suggest(const char *name)
+{
+	const char *near = NULL;
+	unsigned least = 3;
+
+	if (strlen(name) > 32)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		unsigned d = str_distance(name, methods[i].name);
+
+		if (d < least) {
+			least = d;
+			near = methods[i].name;
+		}
+	}
+	return near;
+}

@@ -1,0 +1,84 @@
+/* Jobs that are over: what is kept of them, and for how long. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "daemon/engine/download.h"
+
+void
+engine_keep_receipt(struct entry *en, const struct job_receipt *r)
+{
+	unsigned n_in = r->work ? r->work->n_in : 0, n_out = r->work ? r->work->n_out : 0;
+	struct receipt *k = xcalloc(1, sizeof *k + (n_in + n_out) * sizeof k->digests[0]);
+
+	(void)snprintf(k->proof, sizeof k->proof, "%s", r->proof);
+	k->codec = r->work ? (enum codec)r->work->codec : CODEC_OFF;
+	k->dns_ms = r->dns_ms;
+	k->connect_ms = r->connect_ms;
+	k->tls_ms = r->tls_ms;
+	k->first_byte_ms = r->first_byte_ms;
+	k->unchanged = r->unchanged;
+	k->n_in = (uint8_t)n_in;
+	k->n_out = (uint8_t)n_out;
+	for (unsigned i = 0; i < n_in + n_out; i++)
+		k->digests[i] = i < n_in ? r->work->in_digest[i] : r->work->out_digest[i - n_in];
+	free(en->receipt);
+	en->receipt = k;
+}
+
+/* Gone for all who ask; the memory stays a little, for the caller may look at
+ * the job. */
+void
+engine_forget(struct entry *en)
+{
+	struct engine *e = en->engine;
+
+	engine_unforget(en);
+	registry_remove(&e->jobs, en);
+	list_append(&e->gone, &en->ended);
+	loop_defer(e->loop, &e->forgetting);
+}
+
+void
+engine_unforget(struct entry *en)
+{
+	en->engine->n_ended -= list_linked(&en->ended);
+	list_remove(&en->ended);
+}
+
+/* Jobs of clients are kept for those who ask later, the last ones; what the
+ * configuration wants is kept as long as it wants it. */
+void
+engine_retain(struct entry *en)
+{
+	struct engine *e = en->engine;
+
+	if (en->retired) {
+		engine_forget(en);
+		return;
+	}
+	if (en->job.from_config)
+		return;
+	list_append(&e->ended, &en->ended);
+	if (++e->n_ended > spec_number(e->conf->daemon, DAEMON_MAX_DOWNLOAD_RESULT))
+		engine_forget(LIST_FIRST(&e->ended, struct entry, ended));
+}
+
+void
+engine_free_entry(struct entry *en)
+{
+	list_remove(&en->ended);
+	scheduler_withdraw(en->engine->scheduler, &en->ticket);
+	job_done(&en->job);
+	free(en->receipt);
+	free(en);
+}
+
+void
+engine_free_gone(void *arg)
+{
+	struct engine *e = arg;
+
+	while (!list_empty(&e->gone))
+		engine_free_entry(LIST_FIRST(&e->gone, struct entry, ended));
+}

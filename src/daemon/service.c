@@ -1,0 +1,450 @@
+/* The service; see service.h. */
+#include "daemon/service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "daemon/notify/notify.h"
+#include "daemon/service_internal.h"
+#include "daemon/xfer/transfer.h"
+
+enum {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1,
+	EXIT_CONFIG = 78,     /* EX_CONFIG of sysexits.h(3head) */
+	PARK_MS = 5000,       /* for transfers and workers to let go */
+	STATUS_MS = 2000,     /* between two STATUS= of a busy service */
+	SAME_SIGNAL_MS = 250, /* of one wish */
+};
+
+/* ---- What systemd sees ----------------------------------------------------------- */
+
+static void
+tell_status(void *arg)
+{
+	struct service *s = arg;
+	struct engine_numbers n;
+
+	engine_get_numbers(s->engine, &n);
+	notify_status("%llu active, %llu waiting, %llu done, %llu failed", (unsigned long long)n.jobs[JOB_ACTIVE],
+	    (unsigned long long)(n.jobs[JOB_QUEUED] + n.jobs[JOB_BLOCKED]), (unsigned long long)n.jobs[JOB_DONE],
+	    (unsigned long long)n.jobs[JOB_FAILED]);
+}
+
+static void
+status_changed(struct service *s)
+{
+	if (!s->status.set && s->state == RUNNING)
+		loop_timer_set(&s->status, STATUS_MS);
+}
+
+static void
+on_watchdog(void *arg)
+{
+	struct service *s = arg;
+
+	notify_watchdog();
+	loop_timer_set(&s->watchdog, notify_watchdog_ms());
+}
+
+/* ---- The end ------------------------------------------------------------------------ */
+
+static void
+leave(void *arg)
+{
+	struct service *s = arg;
+
+	loop_stop(s->loop);
+}
+
+static void
+on_park_timeout(void *arg)
+{
+	struct service *s = arg;
+
+	log_warning("not everything let go within %d s; what is under a final name is whole", PARK_MS / 1000);
+	_exit(s->exit_status);
+}
+
+/* Transfers stop, jobs end as interrupted, on_idle comes. */
+static void
+stop(struct service *s)
+{
+	if (s->state >= STOPPING)
+		return;
+	notify_stopping();
+	s->state = STOPPING;
+	loop_timer_set(&s->park, PARK_MS);
+	if (s->control) {
+		control_set_stopping(s->control, "stopping");
+		control_close_listener(s->control);
+	}
+	if (s->engine)
+		engine_interrupt(s->engine);
+	else
+		leave(s);
+}
+
+static void
+on_idle(void *arg)
+{
+	struct service *s = arg;
+
+	if (s->state == DRAINING) {
+		while (s->n_drains)
+			call_ok(s->drains[--s->n_drains]);
+		log_info("drained");
+		stop(s);
+	} else if (s->state == STOPPING) {
+		s->state = LEAVING;
+		engine_stop(s->engine, leave, s);
+	}
+}
+
+/* ---- The arrows from the engine ------------------------------------------------------- */
+
+static void
+on_start(const struct job *j, void *arg)
+{
+	struct service *s = arg;
+
+	status_changed(s);
+	control_on_start(s->control, j);
+}
+
+static void
+on_state(const struct job *j, void *arg)
+{
+	struct service *s = arg;
+
+	status_changed(s);
+	control_on_state(s->control, j);
+}
+
+static void
+on_retry(const struct job *j, uint64_t delay_ms, void *arg)
+{
+	struct service *s = arg;
+
+	log_notice("job will be tried again: %s: %s job=%s id=%llu try=%u in_ms=%llu", result_word(&j->result), j->result.text,
+	    log_safe(job_label(j)), (unsigned long long)j->id, j->attempts, (unsigned long long)delay_ms);
+	control_on_retry(s->control, j, delay_ms);
+}
+
+static void
+on_end(const struct job *j, const struct job_receipt *r UNUSED, void *arg)
+{
+	struct service *s = arg;
+
+	if (j->state == JOB_DONE)
+		log_info("job done job=%s id=%llu bytes=%llu ms=%llu try=%u", log_safe(job_label(j)), (unsigned long long)j->id,
+		    (unsigned long long)j->published, (unsigned long long)(j->started_ms ? j->ended_ms - j->started_ms : 0), j->attempts);
+	else if (s->state < STOPPING)
+		log_warning("job %s: %s: %s job=%s id=%llu try=%u", job_state_to_string(j->state), result_word(&j->result),
+		    j->result.text, log_safe(job_label(j)), (unsigned long long)j->id, j->attempts);
+	status_changed(s);
+	control_on_end(s->control, j);
+}
+
+static const struct engine_ops engine_ops = {
+	.on_start = on_start,
+	.on_state = on_state,
+	.on_retry = on_retry,
+	.on_end = on_end,
+	.on_idle = on_idle,
+};
+
+/* ---- What clients ask of the whole -------------------------------------------------------- */
+
+static void
+control_check(struct call *c, void *arg)
+{
+	service_check(arg, c);
+}
+
+static void
+control_reload(struct call *c, void *arg)
+{
+	service_reload(arg, c);
+}
+
+static void
+control_drain(struct call *c, void *arg)
+{
+	struct service *s = arg;
+
+	if (s->n_drains == CALLS_MAX || s->state >= STOPPING) {
+		call_fail(c, RPC_DRAINING, "hauld stops already");
+		return;
+	}
+	s->drains[s->n_drains++] = c;
+	if (s->state == DRAINING)
+		return;
+	log_info("draining: nothing new is started");
+	s->state = DRAINING;
+	notify_status("draining");
+	control_set_stopping(s->control, "draining");
+	engine_drain(s->engine);
+}
+
+static void
+control_shutdown(struct call *c, void *arg)
+{
+	struct service *s = arg;
+
+	log_info("shutdown uid=%u", c->uid);
+	call_ok(c);
+	stop(s);
+}
+
+static const struct control_ops control_ops = { control_check, control_reload, control_drain, control_shutdown };
+
+/* ---- The start ------------------------------------------------------------------------------ */
+
+static void
+fail_start(struct service *s, int status)
+{
+	s->exit_status = status;
+	loop_stop(s->loop);
+}
+
+/* One hauld a state directory: the lock is the kernel's and goes with us. */
+static bool
+lock_state(struct service *s)
+{
+	AUTO_FREE char *path = xasprintf("%s/lock", s->state_dir);
+
+	if (mkdir(s->state_dir, 0700) < 0 && errno != EEXIST) {
+		log_err("cannot make the state directory %s: %s; make it (0700, the service's own) or set daemon.state-dir",
+		    log_safe(s->state_dir), strerror(errno));
+		return false;
+	}
+	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (s->lock_fd < 0) {
+		log_err("cannot use the state directory %s: %s; it must be the service's own", log_safe(s->state_dir), strerror(errno));
+		return false;
+	}
+	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return true;
+	log_err("another hauld has the state directory %s: stop that one, or set daemon.state-dir", log_safe(s->state_dir));
+	return false;
+}
+
+/* What to do about a root that cannot be used (DESIGN 7). */
+static void
+explain_roots(const struct service *s, const struct result *why)
+{
+	const char *root;
+
+	log_err("%s", why->text);
+	if (!getenv("INVOCATION_ID")) /* set by systemd */
+		return;
+	for (unsigned i = 0; (root = spec_list(s->conf->daemon, DAEMON_ROOTS, i)); i++)
+		log_err("if %s is meant to be a root: chown hauld:hauld %s; systemctl edit hauld, with [Service] and "
+		    "ReadWritePaths=%s; systemctl restart hauld", log_safe(root), log_safe(root), log_safe(root));
+}
+
+/* The setting, or what a user's own service takes instead of the system's. */
+static char *
+path_of(const struct service *s, enum setting_id id, const char *user_dir, const char *user_name)
+{
+	if (!s->options->user || spec_has(s->conf->daemon, id))
+		return xstrdup(spec_string(s->conf->daemon, id));
+	return xasprintf("%s/%s", user_dir, user_name);
+}
+
+static bool
+start_control(struct service *s)
+{
+	struct control_options o = {
+		.path = s->socket,
+		.listen_fd = -1,
+		.conf_file = s->options->conf_file,
+		.started_ms = s->started_ms,
+		.libraries = xfer_versions(),
+		.conf_path = s->options->conf_path,
+	};
+	int r = notify_listen_fd("control", &o.listen_fd);
+
+	if (r < 0 && r != -ENOENT) {
+		log_err("the socket that was handed over cannot be used: %s", strerror(-r));
+		return false;
+	}
+	s->control = control_new(s->loop, s->children, &o, &control_ops, s);
+	return s->control != NULL;
+}
+
+static bool
+start_engine(struct service *s)
+{
+	struct engine_options o = {
+		.worker_path = s->options->worker_path,
+		.slice_timeout_ms = s->options->slice_timeout_ms,
+		.keep_receipts = true,
+	};
+	struct result why = { 0 };
+
+	s->engine = engine_new(s->loop, s->children, s->conf, &o, &engine_ops, s, &why);
+	if (!s->engine)
+		explain_roots(s, &why);
+	return s->engine != NULL;
+}
+
+static void
+on_first_error(const char *text, void *arg UNUSED)
+{
+	log_err("%s", text);
+}
+
+static void
+on_first_conf(enum conf_outcome outcome, struct conf *conf, void *arg)
+{
+	struct service *s = arg;
+
+	loop_defer(s->loop, &s->collected);
+	s->conf = conf;
+	if (outcome != CONF_OK) {
+		fail_start(s, outcome == CONF_FAILED ? EXIT_FAILED : EXIT_CONFIG);
+		return;
+	}
+	service_set_log_level(s);
+	s->socket = path_of(s, DAEMON_SOCKET, s->options->runtime_dir, "hauld/control.sock");
+	s->state_dir = path_of(s, DAEMON_STATE_DIR, s->options->user_state_dir, "hauld");
+	if (!lock_state(s)) {
+		fail_start(s, EXIT_FAILED);
+		return;
+	}
+	if (!start_engine(s)) {
+		fail_start(s, EXIT_CONFIG);
+		return;
+	}
+	if (!start_control(s)) {
+		fail_start(s, EXIT_FAILED);
+		return;
+	}
+	s->state = RUNNING;
+	control_set_conf(s->control, conf);
+	control_begin(s->control, s->engine);
+	s->reload = reload_start(s->loop, s->engine, conf, service_on_reloaded, s);
+	log_info("hauld %s serves socket=%s", PACKAGE_VERSION, log_safe(s->socket));
+	notify_ready("ready");
+	if (notify_watchdog_ms())
+		on_watchdog(s);
+}
+
+static const struct conf_load_ops first_ops = { on_first_error, on_first_conf };
+
+/* ---- Signals ------------------------------------------------------------------------------------ */
+
+/* Once: let go of everything, in order.  Twice: leave at once. */
+static void
+on_stop_signal(void *arg)
+{
+	struct service *s = arg;
+	uint64_t now = clock_now_ms();
+
+	if (s->state >= STOPPING && now - s->signal_ms < SAME_SIGNAL_MS)
+		return;
+	if (s->state >= STOPPING && s->signal_ms)
+		_exit(EXIT_OK);
+	s->signal_ms = now;
+	log_info("stopping");
+	stop(s);
+}
+
+static void
+on_reload_signal(void *arg)
+{
+	service_reload(arg, NULL);
+}
+
+/* ---- Life ----------------------------------------------------------------------------------------- */
+
+static void
+init(struct service *s)
+{
+	s->loop = loop_new();
+	if (s->options->debug)
+		loop_set_slow_ms(s->loop, 100);
+	s->children = children_new(s->loop);
+	loop_timer_init(&s->watchdog, s->loop, "watchdog", on_watchdog, s);
+	loop_timer_init(&s->status, s->loop, "status", tell_status, s);
+	loop_timer_init(&s->park, s->loop, "park", on_park_timeout, s);
+	loop_deferred_init(&s->collected, "collect", service_collect, s);
+	loop_signal_init(&s->sigterm, s->loop, SIGTERM, on_stop_signal, s);
+	loop_signal_init(&s->sigint, s->loop, SIGINT, on_stop_signal, s);
+	loop_signal_init(&s->sighup, s->loop, SIGHUP, on_reload_signal, s);
+}
+
+/* Those who waited when the end came. */
+static void
+free_calls(struct service *s)
+{
+	struct reading *all[] = { &s->reload_reading, &s->check_reading };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
+		while (all[i]->n_calls)
+			call_free(all[i]->calls[--all[i]->n_calls]);
+		while (all[i]->n_later)
+			call_free(all[i]->later[--all[i]->n_later]);
+	}
+	while (s->n_drains)
+		call_free(s->drains[--s->n_drains]);
+}
+
+static void
+done(struct service *s)
+{
+	loop_undefer(&s->collected);
+	conf_load_free(s->reload_reading.load);
+	conf_load_free(s->check_reading.load);
+	reload_free(s->reload);
+	free_calls(s);
+	control_free(s->control);
+	engine_free(s->engine);
+	conf_free(s->conf);
+	buf_done(&s->reload_reading.errors);
+	buf_done(&s->check_reading.errors);
+	buf_done(&s->restart);
+	loop_timer_done(&s->watchdog);
+	loop_timer_done(&s->status);
+	loop_timer_done(&s->park);
+	loop_signal_done(&s->sigterm);
+	loop_signal_done(&s->sigint);
+	loop_signal_done(&s->sighup);
+	children_free(s->children);
+	loop_free(s->loop);
+	free(s->socket);
+	free(s->state_dir);
+	fd_close(&s->lock_fd);
+}
+
+int
+service_run(const struct options *o)
+{
+	struct service s = { .options = o, .started_ms = clock_now_ms(), .lock_fd = -1 };
+	int r;
+
+	r = notify_open();
+	if (r < 0)
+		log_warning("the service manager cannot be told anything: %s", strerror(-r));
+	init(&s);
+	buf_append_str(&s.restart, "[]");
+	if (service_start_reading(&s, &s.reload_reading, &first_ops))
+		loop_run(s.loop);
+	else
+		s.exit_status = EXIT_FAILED;
+	done(&s);
+	return s.exit_status;
+}

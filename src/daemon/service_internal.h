@@ -1,0 +1,59 @@
+/*
+ * What the two parts of the service share: service.c (start, signals, the end)
+ * and service_conf.c (reload, check).  Only these see it.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "daemon/conf/conf_load.h"
+#include "daemon/control/call.h"
+#include "daemon/control/control.h"
+#include "daemon/engine/engine.h"
+#include "daemon/reload.h"
+#include "daemon/service.h"
+
+enum { CALLS_MAX = 64 }; /* that wait for one reload, or for the end of draining */
+
+/* One run of hauld-conf for a reload or a check, and who asked for it. */
+struct reading {
+	struct conf_load *load; /* owned; NULL: none runs */
+	struct buf errors;      /* a JSON array in the making */
+	struct json w;
+	size_t n_errors;
+	struct call *calls[CALLS_MAX], *later[CALLS_MAX]; /* asked for this one, and for the next */
+	unsigned n_calls, n_later;
+	bool again;
+};
+
+struct service {
+	const struct options *options;
+	struct loop *loop;
+	struct children *children;
+	struct engine *engine;
+	struct control *control;
+	struct conf *conf;     /* owned: the one in use */
+	struct reload *reload; /* owned; NULL: none runs */
+	struct reading reload_reading, check_reading;
+	struct buf restart;    /* JSON array: keys that differ and need a restart */
+	struct loop_signal sigterm, sigint, sighup;
+	struct loop_timer watchdog, status, park;
+	struct loop_deferred collected; /* what ended in this turn is freed */
+	struct call *drains[CALLS_MAX];
+	unsigned n_drains;
+	char *socket, *state_dir; /* owned */
+	int lock_fd;           /* owned: held for life */
+	enum { STARTING, RUNNING, DRAINING, STOPPING, LEAVING } state;
+	uint64_t started_ms, signal_ms;
+	int exit_status;
+};
+
+/* service_conf.c */
+void service_set_log_level(struct service *s);
+bool service_start_reading(struct service *s, struct reading *r, const struct conf_load_ops *ops);
+/* What finished runs of hauld-conf leave behind cannot go inside their calls. */
+void service_collect(void *service);
+void service_on_reloaded(const struct reload_report *report, void *service);
+/* call may be NULL: a signal asks. */
+void service_reload(struct service *s, struct call *call);
+void service_check(struct service *s, struct call *call);
