@@ -108,6 +108,7 @@ on_idle(void *arg)
 		stop(s);
 	} else if (s->state == STOPPING) {
 		s->state = LEAVING;
+		log_info("stopped");
 		engine_stop(s->engine, leave, s);
 	}
 }

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "daemon/control/internal.h"
 
 enum { PROGRESS_JOBS_MAX = 200, PROGRESS_LEAST_MS = 100 };
@@ -297,8 +298,11 @@ tell(struct subscription *s, const char *event, const struct job *j, uint64_t de
 	if (!has_room(s))
 		return;
 	w = event_begin(s, event);
-	if (delay_ms)
+	if (text_equal(event, "retry")) { /* the job itself is between two states */
 		jsonw_key_u64(&w, "delay_ms", delay_ms);
+		jsonw_key_string(&w, "code", result_word(&j->result));
+		jsonw_key_string(&w, "reason", j->result.text);
+	}
 	jsonw_key(&w, "job");
 	job_json_id(&w, s->client->control->engine, j->id);
 	event_end(s, &w);
