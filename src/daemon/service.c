@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -225,10 +225,11 @@ static bool
 lock_state(struct service *s)
 {
 	AUTO_FREE char *path = xasprintf("%s/lock", s->state_dir);
+	int r = file_make_dirs(s->state_dir, 0700);
 
-	if (mkdir(s->state_dir, 0700) < 0 && errno != EEXIST) {
+	if (r < 0) {
 		log_err("cannot make the state directory %s: %s; make it (0700, the service's own) or set daemon.state-dir",
-		    log_safe(s->state_dir), strerror(errno));
+		    log_safe(s->state_dir), strerror(-r));
 		return false;
 	}
 	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -244,16 +245,28 @@ lock_state(struct service *s)
 
 /* What to do about a root that cannot be used (DESIGN 7). */
 static void
-explain_roots(const struct service *s, const struct result *why)
+explain_root(const char *root, int error)
 {
-	const char *root;
-
-	log_err("%s", why->text);
-	if (!getenv("INVOCATION_ID")) /* set by systemd */
-		return;
-	for (unsigned i = 0; (root = spec_list(s->conf->daemon, DAEMON_ROOTS, i)); i++)
+	log_err("the root %s cannot be used: %s", log_safe(root), strerror(error));
+	if (getenv("INVOCATION_ID")) /* set by systemd */
 		log_err("if %s is meant to be a root: chown hauld:hauld %s; systemctl edit hauld, with [Service] and "
 		    "ReadWritePaths=%s; systemctl restart hauld", log_safe(root), log_safe(root), log_safe(root));
+}
+
+/* Every job beneath a root that may not be written to would fail: a filesystem
+ * is read-only for a service that systemd did not tell of the root. */
+static bool
+probe_roots(const struct service *s)
+{
+	const char *root;
+	bool good = true;
+
+	for (unsigned i = 0; (root = spec_list(s->conf->daemon, DAEMON_ROOTS, i)); i++)
+		if (faccessat(AT_FDCWD, root, W_OK | X_OK, AT_EACCESS) < 0) {
+			explain_root(root, errno);
+			good = false;
+		}
+	return good;
 }
 
 /* The setting, or what a user's own service takes instead of the system's. */
@@ -263,6 +276,18 @@ path_of(const struct service *s, enum setting_id id, const char *user_dir, const
 	if (!s->options->user || spec_has(s->conf->daemon, id))
 		return xstrdup(spec_string(s->conf->daemon, id));
 	return xasprintf("%s/%s", user_dir, user_name);
+}
+
+/* Where a user's own runtime directories lie none is made for hauld. */
+static bool
+make_socket_dir(const struct service *s)
+{
+	AUTO_FREE char *dir = xasprintf("%s/hauld", s->options->runtime_dir);
+	int r = file_make_dirs(dir, 0700);
+
+	if (r < 0)
+		log_err("cannot make the directory %s of the control socket: %s", log_safe(dir), strerror(-r));
+	return r == 0;
 }
 
 static bool
@@ -282,6 +307,8 @@ start_control(struct service *s)
 		log_err("the socket that was handed over cannot be used: %s", strerror(-r));
 		return false;
 	}
+	if (r < 0 && s->options->user && !make_socket_dir(s))
+		return false;
 	s->control = control_new(s->loop, s->children, &o, &control_ops, s);
 	return s->control != NULL;
 }
@@ -296,9 +323,11 @@ start_engine(struct service *s)
 	};
 	struct result why = { 0 };
 
+	if (!probe_roots(s))
+		return false;
 	s->engine = engine_new(s->loop, s->children, s->conf, &o, &engine_ops, s, &why);
 	if (!s->engine)
-		explain_roots(s, &why);
+		log_err("%s", why.text);
 	return s->engine != NULL;
 }
 
