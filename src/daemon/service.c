@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "daemon/engine/keep.h"
 #include "daemon/notify/notify.h"
 #include "daemon/service_internal.h"
 #include "daemon/xfer/transfer.h"
@@ -96,12 +97,23 @@ stop(struct service *s)
 		leave(s);
 }
 
+/* What ended is on the disk before we go. */
+static void
+on_workers_left(void *arg)
+{
+	struct service *s = arg;
+
+	store_stop(s->store, leave, s);
+}
+
 static void
 on_idle(void *arg)
 {
 	struct service *s = arg;
 
-	if (s->state == DRAINING) {
+	if (s->state == STARTING) {
+		return; /* jobs are being restored */
+	} else if (s->state == DRAINING) {
 		while (s->n_drains)
 			call_ok(s->drains[--s->n_drains]);
 		log_info("drained");
@@ -109,7 +121,7 @@ on_idle(void *arg)
 	} else if (s->state == STOPPING) {
 		s->state = LEAVING;
 		log_info("stopped");
-		engine_stop(s->engine, leave, s);
+		engine_stop(s->engine, on_workers_left, s);
 	}
 }
 
@@ -130,6 +142,7 @@ on_state(const struct job *j, void *arg)
 	struct service *s = arg;
 
 	status_changed(s);
+	keep_update(s->store, s->engine, j);
 	control_on_state(s->control, j);
 }
 
@@ -155,7 +168,18 @@ on_end(const struct job *j, const struct job_receipt *r UNUSED, void *arg)
 		log_warning("job %s: %s: %s job=%s id=%llu try=%u", job_state_to_string(j->state), result_word(&j->result),
 		    j->result.text, log_safe(job_label(j)), (unsigned long long)j->id, j->attempts);
 	status_changed(s);
+	/* What ended because we stop goes on in the next life. */
+	if (j->result.code != RESULT_INTERRUPTED)
+		keep_update(s->store, s->engine, j);
 	control_on_end(s->control, j);
+}
+
+static void
+on_forget(const struct job *j, void *arg)
+{
+	struct service *s = arg;
+
+	store_delete(s->store, j->id);
 }
 
 static const struct engine_ops engine_ops = {
@@ -163,6 +187,7 @@ static const struct engine_ops engine_ops = {
 	.on_state = on_state,
 	.on_retry = on_retry,
 	.on_end = on_end,
+	.on_forget = on_forget,
 	.on_idle = on_idle,
 };
 
@@ -331,6 +356,51 @@ start_engine(struct service *s)
 	return s->engine != NULL;
 }
 
+/* ---- What an earlier life left --------------------------------------------------------- */
+
+static void
+on_stored_job(const struct store_job *r, void *arg)
+{
+	struct service *s = arg;
+
+	if (s->state != STARTING)
+		return; /* told to stop meanwhile: it stays in the store */
+	if (keep_restore(s->engine, r))
+		s->n_restored++;
+	else
+		log_warning("a job of the store makes no sense and is left there id=%llu", (unsigned long long)r->id);
+}
+
+static void
+on_loaded(uint64_t last_id, void *arg)
+{
+	struct service *s = arg;
+
+	if (s->state != STARTING)
+		return;
+	engine_set_last_id(s->engine, last_id);
+	s->state = RUNNING;
+	control_begin(s->control, s->engine, s->store);
+	s->reload = reload_start(s->loop, s->engine, s->store, s->conf, service_on_reloaded, s);
+	log_info("hauld %s serves socket=%s restored=%llu", PACKAGE_VERSION, log_safe(s->socket),
+	    (unsigned long long)s->n_restored);
+	notify_ready("ready");
+	if (notify_watchdog_ms())
+		on_watchdog(s);
+}
+
+static void
+on_fatal(const char *text, void *arg)
+{
+	struct service *s = arg;
+
+	log_err("%s", text);
+	s->exit_status = EXIT_FAILED;
+	stop(s);
+}
+
+static const struct store_ops store_ops = { on_stored_job, on_loaded, on_fatal };
+
 static void
 on_first_error(const char *text, void *arg UNUSED)
 {
@@ -363,14 +433,8 @@ on_first_conf(enum conf_outcome outcome, struct conf *conf, void *arg)
 		fail_start(s, EXIT_FAILED);
 		return;
 	}
-	s->state = RUNNING;
 	control_set_conf(s->control, conf);
-	control_begin(s->control, s->engine);
-	s->reload = reload_start(s->loop, s->engine, conf, service_on_reloaded, s);
-	log_info("hauld %s serves socket=%s", PACKAGE_VERSION, log_safe(s->socket));
-	notify_ready("ready");
-	if (notify_watchdog_ms())
-		on_watchdog(s);
+	s->store = store_new(s->loop, s->children, s->options->store_path, s->state_dir, &store_ops, s);
 }
 
 static const struct conf_load_ops first_ops = { on_first_error, on_first_conf };
@@ -443,6 +507,7 @@ done(struct service *s)
 	free_calls(s);
 	control_free(s->control);
 	engine_free(s->engine);
+	store_free(s->store);
 	conf_free(s->conf);
 	buf_done(&s->reload_reading.errors);
 	buf_done(&s->check_reading.errors);

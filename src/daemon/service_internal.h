@@ -32,6 +32,8 @@ struct service {
 	struct children *children;
 	struct engine *engine;
 	struct control *control;
+	struct store *store;   /* owned */
+	uint64_t n_restored;
 	struct conf *conf;     /* owned: the one in use */
 	struct reload *reload; /* owned; NULL: none runs */
 	struct reading reload_reading, check_reading;

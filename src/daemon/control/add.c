@@ -1,16 +1,19 @@
 /*
  * Adding jobs: a request's objects go to the intake, which checks them as the
- * configuration is checked; then all of them are the engine's, or none.  While
- * that goes on no further request of this client is looked at: its changes are
- * carried out in the order in which they came.
+ * configuration is checked, and then to the store; when they are on the disk
+ * all of them are the engine's and the client is told, or none.  While that goes
+ * on no further request of this client is looked at: its changes are carried out
+ * in the order in which they came.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "daemon/control/internal.h"
+#include "daemon/engine/keep.h"
 
 struct adding {
 	struct list link; /* of control->addings */
@@ -23,8 +26,8 @@ struct adding {
 /* ---- Keys: the same request twice adds once ----------------------------------- */
 
 struct key {
-	struct list link;
-	char *key, *answer; /* owned */
+	struct list link;   /* of key_order; not linked while it is pending */
+	char *key, *answer; /* owned; answer is NULL while it is pending */
 };
 
 static bool
@@ -33,21 +36,26 @@ key_is(const void *item, const void *key)
 	return strcmp(((const struct key *)item)->key, key) == 0;
 }
 
+static bool
+name_is(const void *item, const void *key)
+{
+	return strcmp(item, key) == 0;
+}
+
 void
 keys_init(struct control *c)
 {
 	map_init(&c->keys, key_is);
+	map_init(&c->pending_names, name_is);
 	list_init(&c->key_order);
 }
 
 static void
-drop_oldest_key(struct control *c)
+drop_key(struct control *c, struct key *k)
 {
-	struct key *k = LIST_FIRST(&c->key_order, struct key, link);
-
+	c->n_keys -= list_linked(&k->link);
 	list_remove(&k->link);
 	(void)map_remove(&c->keys, hash_str(k->key), k->key);
-	c->n_keys--;
 	free(k->key);
 	free(k->answer);
 	free(k);
@@ -57,21 +65,19 @@ void
 keys_done(struct control *c)
 {
 	while (c->n_keys)
-		drop_oldest_key(c);
+		drop_key(c, LIST_FIRST(&c->key_order, struct key, link));
 	map_done(&c->keys);
+	map_done(&c->pending_names);
 }
 
-/* Takes both strings. */
+/* The answer is known from now on. */
 static void
-remember(struct control *c, char *key, char *answer)
+remember(struct control *c, struct key *k, const char *answer)
 {
-	struct key *k = NEW(struct key);
-
-	*k = (struct key){ .key = key, .answer = answer };
-	map_add(&c->keys, hash_str(key), k);
+	k->answer = xstrdup(answer);
 	list_append(&c->key_order, &k->link);
 	if (++c->n_keys > KEYS_MAX)
-		drop_oldest_key(c);
+		drop_key(c, LIST_FIRST(&c->key_order, struct key, link));
 }
 
 /* ---- From JSON to the intake ---------------------------------------------------- */
@@ -172,12 +178,6 @@ fail_errors(struct call *c, const struct intake_result *results, size_t n, size_
 	call_fail_errors(c, RPC_INVALID_PARAMS, message, buf_cstr(&errors));
 }
 
-static bool
-name_is(const void *item, const void *key)
-{
-	return strcmp(item, key) == 0;
-}
-
 /* Neither a job's nor that of an earlier one of this batch; false after the
  * answer. */
 static bool
@@ -192,7 +192,8 @@ names_are_free(struct call *c, const struct intake_result *results, size_t n)
 
 		if (!name)
 			continue;
-		if (engine_job_by_name(c->control->engine, name) || map_find(&names, hash_str(name), name))
+		if (engine_job_by_name(c->control->engine, name) || map_find(&names, hash_str(name), name) ||
+		    map_find(&c->control->pending_names, hash_str(name), name))
 			taken = name;
 		else
 			map_add(&names, hash_str(name), (void *)(uintptr_t)name);
@@ -204,40 +205,104 @@ names_are_free(struct call *c, const struct intake_result *results, size_t n)
 }
 
 static void
-add_all(struct adding *a, const struct intake_result *results, size_t n)
+take_names(struct adding *a)
 {
-	AUTO_BUF struct buf answer = { 0 };
-	struct json w;
-
-	jsonw_init(&w, &answer);
-	jsonw_begin_object(&w);
-	jsonw_key(&w, "jobs");
-	jsonw_begin_array(&w);
-	for (size_t i = 0; i < n; i++) {
-		struct spec *spec = results[i].spec;
-
-		jsonw_begin_object(&w);
-		jsonw_key_u64(&w, "id", engine_add(a->control->engine, spec, a->call->uid, false));
-		jsonw_key_string(&w, "name", spec_string(spec, JOB_NAME));
-		jsonw_end_object(&w);
+	for (size_t i = 0; i < a->n; i++) {
+		a->jobs[i].name = spec_string(a->jobs[i].spec, JOB_NAME);
+		if (a->jobs[i].name)
+			map_add(&a->control->pending_names, hash_str(a->jobs[i].name), (void *)(uintptr_t)a->jobs[i].name);
 	}
-	jsonw_end_array(&w);
-	jsonw_end_object(&w);
-	call_text(a->call, buf_cstr(&answer));
-	if (!a->key)
-		return;
-	if (map_find(&a->control->keys, hash_str(a->key), a->key)) /* two clients at once */
-		return;
-	remember(a->control, TAKE_PTR(a->key), xstrdup(buf_cstr(&answer)));
+}
+
+static void
+give_names(struct adding *a)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		if (a->jobs[i].name)
+			(void)map_remove(&a->control->pending_names, hash_str(a->jobs[i].name), a->jobs[i].name);
+		a->jobs[i].name = NULL;
+	}
 }
 
 static void
 adding_free(struct adding *a)
 {
+	give_names(a);
+	if (a->key && !a->key->answer)
+		drop_key(a->control, a->key);
 	list_remove(&a->link);
+	store_forget_wait(&a->wait);
 	intake_batch_free(a->batch);
-	free(a->key);
+	for (size_t i = 0; i < a->n; i++)
+		spec_unref(a->jobs[i].spec);
+	free(a->jobs);
 	free(a);
+}
+
+/* The call was answered; the client's next request may come. */
+static void
+adding_over(struct adding *a, struct client *client)
+{
+	if (client)
+		client_resume(client);
+	adding_free(a);
+}
+
+static void
+add_all(struct adding *a)
+{
+	AUTO_BUF struct buf answer = { 0 };
+	struct json w;
+
+	give_names(a);
+	jsonw_init(&w, &answer);
+	jsonw_begin_object(&w);
+	jsonw_key(&w, "jobs");
+	jsonw_begin_array(&w);
+	for (size_t i = 0; i < a->n; i++) {
+		engine_add_reserved(a->control->engine, a->first_id + i, a->jobs[i].spec, a->call->uid);
+		jsonw_begin_object(&w);
+		jsonw_key_u64(&w, "id", a->first_id + i);
+		jsonw_key_string(&w, "name", spec_string(a->jobs[i].spec, JOB_NAME));
+		jsonw_end_object(&w);
+	}
+	jsonw_end_array(&w);
+	jsonw_end_object(&w);
+	call_text(a->call, buf_cstr(&answer));
+	if (a->key)
+		remember(a->control, a->key, buf_cstr(&answer));
+}
+
+static void
+on_durable(const char *error, void *arg)
+{
+	struct adding *a = arg;
+	struct client *client = a->call->client;
+
+	if (error) {
+		for (size_t i = 0; i < a->n; i++)
+			store_delete(a->control->store, a->first_id + i);
+		call_fail(a->call, RPC_FAILED, "nothing was added, for it cannot be kept: %s", error);
+	} else {
+		add_all(a);
+	}
+	adding_over(a, client);
+}
+
+static void
+keep(struct adding *a, const struct intake_result *results, size_t n)
+{
+	int64_t now = clock_wall_s();
+
+	a->n = n;
+	a->jobs = xcalloc(n, sizeof a->jobs[0]);
+	a->first_id = engine_reserve(a->control->engine, n);
+	for (size_t i = 0; i < n; i++) {
+		a->jobs[i].spec = spec_ref(results[i].spec);
+		keep_new(a->control->store, a->first_id + i, results[i].spec, a->call->uid, false, now);
+	}
+	take_names(a);
+	store_when_durable(a->control->store, &a->wait, on_durable, a);
 }
 
 void
@@ -263,44 +328,51 @@ on_checked(const struct intake_result *results, size_t n, void *arg)
 		n_bad += results[i].errors != NULL;
 		first = first ? first : results[i].errors;
 	}
-	if (n_bad)
+	if (n_bad) {
 		fail_errors(a->call, results, n, n_bad, first);
-	else if (a->control->stopping)
+	} else if (a->control->stopping) {
 		call_fail(a->call, RPC_DRAINING, "hauld takes no more jobs: it is %s", a->control->stopping);
-	else if (names_are_free(a->call, results, n))
-		add_all(a, results, n);
-	if (client)
-		client_resume(client);
-	adding_free(a);
+	} else if (names_are_free(a->call, results, n)) {
+		keep(a, results, n);
+		return;
+	}
+	adding_over(a, client);
 }
 
 /* ---- The call ---------------------------------------------------------------------- */
 
-/* The key as it is remembered, with the client's uid; false after the answer. */
+/* The key of the request, pending from now on; false after the answer. */
 static bool
-get_key(struct call *c, char **ret)
+get_key(struct call *c, struct key **ret)
 {
-	const json_t *key = json_object_get(c->params, "key");
+	const json_t *value = json_object_get(c->params, "key");
+	AUTO_FREE char *key = NULL, *again = NULL;
 	struct key *k;
 
 	*ret = NULL;
-	if (!key)
+	if (!value)
 		return true;
-	if (!json_is_string(key) || json_string_length(key) == 0 || json_string_length(key) > KEY_LEN_MAX) {
+	if (!json_is_string(value) || json_string_length(value) == 0 || json_string_length(value) > KEY_LEN_MAX) {
 		call_fail(c, RPC_INVALID_PARAMS, "key is a string of 1 to %d bytes", KEY_LEN_MAX);
 		return false;
 	}
-	*ret = xasprintf("%u/%s", c->uid, json_string_value(key));
-	k = map_find(&c->control->keys, hash_str(*ret), *ret);
-	if (!k)
-		return true;
-	{
-		AUTO_FREE char *again = xasprintf("%.*s,\"repeated\":true}", (int)strlen(k->answer) - 1, k->answer);
-
-		call_text(c, again);
+	key = xasprintf("%u/%s", c->uid, json_string_value(value));
+	k = map_find(&c->control->keys, hash_str(key), key);
+	if (k && !k->answer) {
+		call_fail(c, RPC_CONFLICT, "a request with this key is being carried out: ask again");
+		return false;
 	}
-	free(*ret);
-	return false;
+	if (k) {
+		again = xasprintf("%.*s,\"repeated\":true}", (int)strlen(k->answer) - 1, k->answer);
+		call_text(c, again);
+		return false;
+	}
+	k = NEW(struct key);
+	list_init(&k->link);
+	k->key = TAKE_PTR(key);
+	map_add(&c->control->keys, hash_str(k->key), k);
+	*ret = k;
+	return true;
 }
 
 void
@@ -310,7 +382,7 @@ method_add(struct call *c)
 	size_t n = json_is_array(many) ? json_array_size(many) : 0;
 	struct intake_batch *b;
 	struct adding *a;
-	char *key;
+	struct key *key;
 
 	if (!one == !many || (many && (!n || n > ADDS_PER_CALL))) {
 		call_fail(c, RPC_INVALID_PARAMS, "give \"job\", an object, or \"jobs\": an array of 1 to %d of them", ADDS_PER_CALL);

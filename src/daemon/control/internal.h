@@ -27,7 +27,8 @@ struct control {
 	struct control_options options;
 	const struct control_ops *ops;
 	void *arg;
-	struct engine *engine;    /* borrowed; NULL until control_begin() */
+	struct engine *engine;    /* borrowed, as the store; NULL until control_begin() */
+	struct store *store;
 	const struct conf *conf;  /* borrowed */
 	int64_t conf_loaded_s;
 	struct intake *intake;    /* owned */
@@ -47,7 +48,9 @@ struct control {
 	struct map keys;          /* struct key */
 	struct list key_order;    /* oldest first */
 	size_t n_keys;
-	struct list addings;      /* struct adding: with the intake */
+	struct list addings;      /* struct adding: with the intake or the store */
+	struct map pending_names; /* of jobs that are with the store */
+	struct list durables;     /* struct durable: answers that wait for the store */
 };
 
 struct method {
@@ -78,10 +81,15 @@ void watch_client_end(struct client *c);
 uint64_t *call_jobs(struct call *c, size_t *ret_n);
 /* May this client command that job?  False after the answer. */
 bool call_may_touch(struct call *c, const uint64_t *ids, size_t n);
-/* Answers with the jobs when all of them are over. */
-void watch_until_over(struct call *c, const uint64_t *ids, size_t n, uint64_t timeout_ms);
-/* {"jobs":[...]}, as they are now. */
+/* Answers with the jobs when all of them are over; durably: and the store has it. */
+void watch_until_over(struct call *c, const uint64_t *ids, size_t n, uint64_t timeout_ms, bool durably);
+/* {"jobs":[...]} as they are now, told when the store has what was changed. */
 void call_answer_jobs(struct call *c, const uint64_t *ids, size_t n);
+
+/* durable.c: answers with a result (newly allocated JSON, taken) when the store
+ * has all that was changed so far. */
+void call_text_durably(struct call *c, char *json);
+void durable_done(struct control *c);
 
 /* job_json.c */
 void job_json(struct json *w, const struct engine_view *v);

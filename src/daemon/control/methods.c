@@ -84,8 +84,10 @@ call_may_touch(struct call *c, const uint64_t *ids, size_t n)
 void
 call_answer_jobs(struct call *c, const uint64_t *ids, size_t n)
 {
-	struct json w = call_begin(c);
+	AUTO_BUF struct buf text = { 0 };
+	struct json w;
 
+	jsonw_init(&w, &text);
 	jsonw_begin_object(&w);
 	jsonw_key(&w, "jobs");
 	jsonw_begin_array(&w);
@@ -93,7 +95,7 @@ call_answer_jobs(struct call *c, const uint64_t *ids, size_t n)
 		job_json_id(&w, c->control->engine, ids[i]);
 	jsonw_end_array(&w);
 	jsonw_end_object(&w);
-	call_end(c, &w);
+	call_text_durably(c, xstrdup(buf_cstr(&text)));
 }
 
 /* ---- Commands --------------------------------------------------------------------- */
@@ -123,7 +125,7 @@ method_cancel(struct call *c)
 	if (!ids)
 		return;
 	/* First the wait: a job that never began ends in this very call. */
-	watch_until_over(c, ids, n, 0);
+	watch_until_over(c, ids, n, 0, true);
 	for (size_t i = 0; i < n; i++)
 		if (engine_job(e, ids[i]))
 			(void)engine_cancel(e, ids[i], "cancelled by a user");
@@ -181,7 +183,6 @@ method_remove(struct call *c)
 {
 	AUTO_FREE uint64_t *ids = NULL;
 	uint64_t removed = 0;
-	struct json w;
 	size_t n;
 
 	ids = jobs_to_touch(c, &n);
@@ -189,11 +190,7 @@ method_remove(struct call *c)
 		return;
 	for (size_t i = 0; i < n; i++) /* one may be named twice */
 		removed += engine_job(c->control->engine, ids[i]) && engine_remove(c->control->engine, ids[i]) == ENGINE_OK;
-	w = call_begin(c);
-	jsonw_begin_object(&w);
-	jsonw_key_u64(&w, "removed", removed);
-	jsonw_end_object(&w);
-	call_end(c, &w);
+	call_text_durably(c, xasprintf("{\"removed\":%llu}", (unsigned long long)removed));
 }
 
 static void

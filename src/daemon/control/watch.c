@@ -31,6 +31,7 @@ struct watch {
 struct await {
 	struct call *call;
 	struct control *control;
+	bool durably;     /* not before the store has it */
 	size_t n, left;
 	struct watch *watches; /* owned: n */
 	char **results;        /* owned: n, each a job as JSON; NULL: not over yet */
@@ -117,13 +118,17 @@ static void
 on_answer(void *arg)
 {
 	struct await *a = arg;
-	struct json w = call_begin(a->call);
+	AUTO_BUF struct buf text = { 0 };
 
-	buf_append_str(w.out, "{\"jobs\":[");
+	buf_append_str(&text, "{\"jobs\":[");
 	for (size_t i = 0; i < a->n; i++)
-		buf_printf(w.out, "%s%s", i ? "," : "", a->results[i]);
-	buf_append_str(w.out, "]}");
-	call_end(a->call, &w);
+		buf_printf(&text, "%s%s", i ? "," : "", a->results[i]);
+	buf_append_str(&text, "]}");
+	a->call->on_orphaned = NULL;
+	if (a->durably)
+		call_text_durably(a->call, xstrdup(buf_cstr(&text)));
+	else
+		call_text(a->call, buf_cstr(&text));
 	await_free(a);
 }
 
@@ -165,12 +170,13 @@ await_tell(struct await *a, size_t index, uint64_t id)
 }
 
 void
-watch_until_over(struct call *call, const uint64_t *ids, size_t n, uint64_t timeout_ms)
+watch_until_over(struct call *call, const uint64_t *ids, size_t n, uint64_t timeout_ms, bool durably)
 {
 	struct await *a = NEW(struct await);
 
 	a->call = call;
 	a->control = call->control;
+	a->durably = durably;
 	a->n = a->left = n;
 	a->watches = xcalloc(n, sizeof a->watches[0]);
 	a->results = xcalloc(n, sizeof a->results[0]);
@@ -220,7 +226,7 @@ method_wait(struct call *c)
 		return;
 	ids = call_jobs(c, &n);
 	if (ids)
-		watch_until_over(c, ids, n, timeout);
+		watch_until_over(c, ids, n, timeout, false);
 }
 
 /* ---- Watching -------------------------------------------------------------------- */
