@@ -371,6 +371,21 @@ on_stored_job(const struct store_job *r, void *arg)
 		log_warning("a job of the store makes no sense and is left there id=%llu", (unsigned long long)r->id);
 }
 
+/* Who asks for a job of the configuration finds it: so nobody is let in before. */
+static void
+on_first_jobs(const struct reload_report *report, void *arg)
+{
+	struct service *s = arg;
+
+	if (s->state == RUNNING) {
+		control_begin(s->control, s->engine, s->store);
+		log_info("hauld %s serves socket=%s restored=%llu", PACKAGE_VERSION, log_safe(s->socket),
+		    (unsigned long long)s->n_restored);
+		notify_ready("ready");
+	}
+	service_on_reloaded(report, s);
+}
+
 static void
 on_loaded(uint64_t last_id, void *arg)
 {
@@ -380,13 +395,7 @@ on_loaded(uint64_t last_id, void *arg)
 		return;
 	engine_set_last_id(s->engine, last_id);
 	s->state = RUNNING;
-	control_begin(s->control, s->engine, s->store);
-	s->reload = reload_start(s->loop, s->engine, s->store, s->conf, service_on_reloaded, s);
-	log_info("hauld %s serves socket=%s restored=%llu", PACKAGE_VERSION, log_safe(s->socket),
-	    (unsigned long long)s->n_restored);
-	notify_ready("ready");
-	if (notify_watchdog_ms())
-		on_watchdog(s);
+	s->reload = reload_start(s->loop, s->engine, s->store, s->conf, on_first_jobs, s);
 }
 
 static void
@@ -435,6 +444,8 @@ on_first_conf(enum conf_outcome outcome, struct conf *conf, void *arg)
 	}
 	control_set_conf(s->control, conf);
 	s->store = store_new(s->loop, s->children, s->options->store_path, s->state_dir, &store_ops, s);
+	if (notify_watchdog_ms())
+		on_watchdog(s);
 }
 
 static const struct conf_load_ops first_ops = { on_first_error, on_first_conf };

@@ -28,6 +28,12 @@ struct adding {
 struct key {
 	struct list link;   /* of key_order; not linked while it is pending */
 	char *key, *answer; /* owned; answer is NULL while it is pending */
+	struct list waiting; /* struct key_wait: who asked with it meanwhile */
+};
+
+struct key_wait {
+	struct list link;
+	struct call *call;
 };
 
 static bool
@@ -51,8 +57,36 @@ keys_init(struct control *c)
 }
 
 static void
+answer_again(struct call *c, const struct key *k)
+{
+	AUTO_FREE char *again = xasprintf("%.*s,\"repeated\":true}", (int)strlen(k->answer) - 1, k->answer);
+
+	call_text(c, again);
+}
+
+/* The request with this key is over: its twins are answered as well. */
+static void
+answer_waiting(struct key *k)
+{
+	while (!list_empty(&k->waiting)) {
+		struct key_wait *w = LIST_FIRST(&k->waiting, struct key_wait, link);
+		struct client *client = w->call->client;
+
+		list_remove(&w->link);
+		if (k->answer)
+			answer_again(w->call, k);
+		else
+			call_fail(w->call, RPC_FAILED, "the request with this key that came first added nothing");
+		if (client)
+			client_resume(client);
+		free(w);
+	}
+}
+
+static void
 drop_key(struct control *c, struct key *k)
 {
+	answer_waiting(k);
 	c->n_keys -= list_linked(&k->link);
 	list_remove(&k->link);
 	(void)map_remove(&c->keys, hash_str(k->key), k->key);
@@ -76,6 +110,7 @@ remember(struct control *c, struct key *k, const char *answer)
 {
 	k->answer = xstrdup(answer);
 	list_append(&c->key_order, &k->link);
+	answer_waiting(k);
 	if (++c->n_keys > KEYS_MAX)
 		drop_key(c, LIST_FIRST(&c->key_order, struct key, link));
 }
@@ -346,7 +381,8 @@ static bool
 get_key(struct call *c, struct key **ret)
 {
 	const json_t *value = json_object_get(c->params, "key");
-	AUTO_FREE char *key = NULL, *again = NULL;
+	AUTO_FREE char *key = NULL;
+	struct key_wait *w;
 	struct key *k;
 
 	*ret = NULL;
@@ -358,17 +394,20 @@ get_key(struct call *c, struct key **ret)
 	}
 	key = xasprintf("%u/%s", c->uid, json_string_value(value));
 	k = map_find(&c->control->keys, hash_str(key), key);
-	if (k && !k->answer) {
-		call_fail(c, RPC_CONFLICT, "a request with this key is being carried out: ask again");
+	if (k && k->answer) {
+		answer_again(c, k);
 		return false;
 	}
 	if (k) {
-		again = xasprintf("%.*s,\"repeated\":true}", (int)strlen(k->answer) - 1, k->answer);
-		call_text(c, again);
+		w = NEW(struct key_wait);
+		w->call = c;
+		list_append(&k->waiting, &w->link);
+		client_pause(c->client);
 		return false;
 	}
 	k = NEW(struct key);
 	list_init(&k->link);
+	list_init(&k->waiting);
 	k->key = TAKE_PTR(key);
 	map_add(&c->control->keys, hash_str(k->key), k);
 	*ret = k;
