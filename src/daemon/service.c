@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -245,6 +247,25 @@ fail_start(struct service *s, int status)
 	loop_stop(s->loop);
 }
 
+/* What our parts are known by stands in the file that we hold locked. */
+static bool
+know_instance(struct service *s)
+{
+	ssize_t n = pread(s->lock_fd, s->instance, 16, 0);
+	uint64_t id;
+
+	s->instance[n > 0 ? n : 0] = '\0';
+	if (strspn(s->instance, "0123456789abcdef") == 16)
+		return true;
+	if (getrandom(&id, sizeof id, 0) != (ssize_t)sizeof id)
+		id = clock_now_ns() ^ (uint64_t)getpid() << 40;
+	(void)snprintf(s->instance, sizeof s->instance, "%016" PRIx64, id);
+	if (ftruncate(s->lock_fd, 0) == 0 && fd_pwrite_full(s->lock_fd, s->instance, 16, 0) == 0)
+		return true;
+	log_err("cannot write to the state directory %s: %s", log_safe(s->state_dir), strerror(errno));
+	return false;
+}
+
 /* One hauld a state directory: the lock is the kernel's and goes with us. */
 static bool
 lock_state(struct service *s)
@@ -263,7 +284,7 @@ lock_state(struct service *s)
 		return false;
 	}
 	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return true;
+		return know_instance(s);
 	log_err("another hauld has the state directory %s: stop that one, or set daemon.state-dir", log_safe(s->state_dir));
 	return false;
 }
@@ -345,6 +366,7 @@ start_engine(struct service *s)
 		.worker_path = s->options->worker_path,
 		.slice_timeout_ms = s->options->slice_timeout_ms,
 		.keep_receipts = true,
+		.instance = s->instance,
 	};
 	struct result why = { 0 };
 

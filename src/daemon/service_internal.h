@@ -45,6 +45,7 @@ struct service {
 	unsigned n_drains;
 	char *socket, *state_dir; /* owned */
 	int lock_fd;           /* owned: held for life */
+	char instance[17];     /* what its parts are known by, in all its lives */
 	enum { STARTING, RUNNING, DRAINING, STOPPING, LEAVING } state;
 	uint64_t started_ms, signal_ms;
 	int exit_status;

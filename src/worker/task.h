@@ -18,6 +18,7 @@
 #include "worker/dirs.h"
 #include "worker/lane.h"
 #include "worker/publish.h"
+#include "worker/sweep.h"
 #include "worker/writeback.h"
 
 enum {
@@ -39,6 +40,7 @@ struct task;
 /* What the tasks of a worker share; owned by the worker. */
 struct task_env {
 	struct dirs dirs;
+	struct sweep sweep;
 	struct lane *lane;    /* owned; for what waits for a disk */
 	struct lane *writer;  /* owned; for what copies into the page cache */
 	struct buf frames;    /* answers to be written */

@@ -502,7 +502,7 @@ make_parts(struct engine *e, struct children *c)
 	e->pool = pool_new(e->loop, c, &pool);
 	e->xfer = xfer_new(e->loop, &xfer);
 	e->dirty = dirty_new(spec_number(s, DAEMON_DIRTY_LIMIT));
-	stage_init(&e->stage, e->roots, e->dirty);
+	stage_init(&e->stage, e->roots, e->dirty, e->options.instance);
 	rate_init(&e->rate, spec_number(s, DAEMON_MAX_OVERALL_DOWNLOAD_LIMIT), clock_now_ns());
 }
 

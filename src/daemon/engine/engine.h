@@ -23,6 +23,7 @@ struct engine_options {
 	const char *default_proxy;  /* see transfer.h */
 	uint64_t slice_timeout_ms;  /* see pool.h */
 	bool keep_receipts;         /* engine_receipt() will be asked for */
+	const char *instance;       /* of a service; see stage_init(); borrowed; NULL: none */
 };
 
 /* What a watcher may want to know of an ended job, besides the job. */
