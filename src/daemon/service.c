@@ -337,6 +337,20 @@ on_first_error(const char *text, void *arg UNUSED)
 	log_err("%s", text);
 }
 
+/* Who asks for a job of the configuration finds it: so nobody is let in before. */
+static void
+on_first_jobs(const struct reload_report *report, void *arg)
+{
+	struct service *s = arg;
+
+	if (s->state == RUNNING) {
+		control_begin(s->control, s->engine);
+		log_info("hauld %s serves socket=%s", PACKAGE_VERSION, log_safe(s->socket));
+		notify_ready("ready");
+	}
+	service_on_reloaded(report, s);
+}
+
 static void
 on_first_conf(enum conf_outcome outcome, struct conf *conf, void *arg)
 {
@@ -365,10 +379,7 @@ on_first_conf(enum conf_outcome outcome, struct conf *conf, void *arg)
 	}
 	s->state = RUNNING;
 	control_set_conf(s->control, conf);
-	control_begin(s->control, s->engine);
-	s->reload = reload_start(s->loop, s->engine, conf, service_on_reloaded, s);
-	log_info("hauld %s serves socket=%s", PACKAGE_VERSION, log_safe(s->socket));
-	notify_ready("ready");
+	s->reload = reload_start(s->loop, s->engine, conf, on_first_jobs, s);
 	if (notify_watchdog_ms())
 		on_watchdog(s);
 }

@@ -12,13 +12,14 @@ TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(TESTS, "lib"))
 
-pytest.register_assert_rewrite("haul")
+pytest.register_assert_rewrite("haul", "service")
 
 import certs  # noqa: E402
 import haul  # noqa: E402
 import nginx  # noqa: E402
 import realdata  # noqa: E402
 import servers  # noqa: E402
+import service  # noqa: E402
 
 ADDRESSES = ["127.0.0.%d" % i for i in range(1, 25)]
 
@@ -33,7 +34,7 @@ def pytest_collection_modifyitems(items):
     if os.path.exists(haul.program("hauld")) or "HAUL_BUILD_DIR" in os.environ:
         return
     for item in items:
-        if not {"h", "hauld_binary"}.isdisjoint(item.fixturenames):
+        if not {"h", "serve", "hauld_binary"}.isdisjoint(item.fixturenames):
             item.add_marker(pytest.mark.skip(reason="no hauld in " + haul.build_dir()))
 
 
@@ -161,6 +162,21 @@ def h(tmp, hauld_binary):
     place = haul.Hauld(tmp)
     yield place
     place.close()
+
+
+@pytest.fixture
+def serve(tmp, hauld_binary):
+    """serve(config, **keys of daemon): a hauld with a control socket.  At the test's end
+    it is stopped and must end well.  start=False: it is only prepared."""
+    running = []
+
+    def place(config=None, start=True, **options):
+        where = os.path.join(tmp, "s%d" % len(running))
+        running.append(service.Service(where, config, start=False, **options))
+        return running[-1].start() if start else running[-1]
+    yield place
+    for one in running:
+        one.close()
 
 
 @pytest.fixture

@@ -224,11 +224,22 @@ add_all(struct adding *a, const struct intake_result *results, size_t n)
 	jsonw_end_array(&w);
 	jsonw_end_object(&w);
 	call_text(a->call, buf_cstr(&answer));
-	if (!a->key)
-		return;
-	if (map_find(&a->control->keys, hash_str(a->key), a->key)) /* two clients at once */
-		return;
-	remember(a->control, TAKE_PTR(a->key), xstrdup(buf_cstr(&answer)));
+	if (a->key)
+		remember(a->control, TAKE_PTR(a->key), xstrdup(buf_cstr(&answer)));
+}
+
+/* The first answer to this key again; false: there was none yet. */
+static bool
+answer_again(struct call *c, const char *key)
+{
+	const struct key *k = map_find(&c->control->keys, hash_str(key), key);
+	AUTO_FREE char *again = NULL;
+
+	if (!k)
+		return false;
+	again = xasprintf("%.*s,\"repeated\":true}", (int)strlen(k->answer) - 1, k->answer);
+	call_text(c, again);
+	return true;
 }
 
 static void
@@ -252,10 +263,8 @@ add_done(struct control *c)
 }
 
 static void
-on_checked(const struct intake_result *results, size_t n, void *arg)
+conclude(struct adding *a, const struct intake_result *results, size_t n)
 {
-	struct adding *a = arg;
-	struct client *client = a->call->client;
 	const char *first = NULL;
 	size_t n_bad = 0;
 
@@ -269,6 +278,17 @@ on_checked(const struct intake_result *results, size_t n, void *arg)
 		call_fail(a->call, RPC_DRAINING, "hauld takes no more jobs: it is %s", a->control->stopping);
 	else if (names_are_free(a->call, results, n))
 		add_all(a, results, n);
+}
+
+static void
+on_checked(const struct intake_result *results, size_t n, void *arg)
+{
+	struct adding *a = arg;
+	struct client *client = a->call->client;
+
+	/* The key may have come over two connections at once. */
+	if (!a->key || !answer_again(a->call, a->key))
+		conclude(a, results, n);
 	if (client)
 		client_resume(client);
 	adding_free(a);
@@ -281,7 +301,6 @@ static bool
 get_key(struct call *c, char **ret)
 {
 	const json_t *key = json_object_get(c->params, "key");
-	struct key *k;
 
 	*ret = NULL;
 	if (!key)
@@ -291,14 +310,8 @@ get_key(struct call *c, char **ret)
 		return false;
 	}
 	*ret = xasprintf("%u/%s", c->uid, json_string_value(key));
-	k = map_find(&c->control->keys, hash_str(*ret), *ret);
-	if (!k)
+	if (!answer_again(c, *ret))
 		return true;
-	{
-		AUTO_FREE char *again = xasprintf("%.*s,\"repeated\":true}", (int)strlen(k->answer) - 1, k->answer);
-
-		call_text(c, again);
-	}
 	free(*ret);
 	return false;
 }

@@ -58,11 +58,12 @@ write_out(struct client *c)
 	}
 }
 
-/* It said all it has to say, and got all its answers. */
+/* It said all it has to say, all of that was looked at, and it got all its
+ * answers. */
 static bool
 is_over(const struct client *c)
 {
-	return c->ended && !c->n_calls && !c->n_subscriptions && !buf_len(&c->out);
+	return c->ended && c->searched == buf_len(&c->in) && !c->n_calls && !c->n_subscriptions && !buf_len(&c->out);
 }
 
 void
@@ -142,6 +143,8 @@ on_io(int fd UNUSED, unsigned what, void *arg)
 
 	if (what & LOOP_WRITE) {
 		client_push(c);
+		if (!c->broken)
+			watch_client_reads(c);
 		/* Lines that waited until it read. */
 		if (!c->broken && buf_len(&c->in) && buf_len(&c->out) < CLIENT_OUT_PAUSE)
 			loop_defer(c->loop, &c->next);

@@ -66,5 +66,7 @@ void control_on_line(struct control *control, struct client *c, const char *line
 void control_on_client_end(struct client *c);
 /* One of them sends nothing more; it must be looked at until it has gone. */
 void control_client_ended(struct control *control);
+/* watch.c: it has read something of what was queued. */
+void watch_client_reads(struct client *c);
 /* Bytes of unfinished lines changed. */
 bool control_may_buffer(struct control *control, size_t before, size_t after);

@@ -58,6 +58,44 @@ takes(const struct method *m, const char *param)
 	return false;
 }
 
+/* The param of m that name is nearest to; NULL: none is near. */
+static const char *
+suggest_param(const struct method *m, const char *name, char *buf, size_t size)
+{
+	unsigned least = 3;
+
+	*buf = '\0';
+	for (const char *p = m->params; *p && strlen(name) <= 32; p += strspn(p, " ")) {
+		int len = (int)strcspn(p, " ");
+		char one[32];
+		unsigned d;
+
+		(void)snprintf(one, sizeof one, "%.*s", len, p);
+		d = str_distance(name, one);
+		if (d < least) {
+			least = d;
+			(void)snprintf(buf, size, "%s", one);
+		}
+		p += len;
+	}
+	return *buf ? buf : NULL;
+}
+
+static void
+refuse_param(struct call *c, const struct method *m, const char *name)
+{
+	char safe[80], word[32];
+	const char *near = suggest_param(m, name, word, sizeof word);
+
+	(void)str_safe(safe, sizeof safe, name, strlen(name));
+	if (near)
+		call_fail(c, RPC_INVALID_PARAMS, "%s takes no \"%s\": did you mean \"%s\"?", m->name, safe, near);
+	else if (*m->params)
+		call_fail(c, RPC_INVALID_PARAMS, "%s takes no \"%s\": it takes %s", m->name, safe, m->params);
+	else
+		call_fail(c, RPC_INVALID_PARAMS, "%s takes no params, and so no \"%s\"", m->name, safe);
+}
+
 /* False after the answer. */
 static bool
 check_params(struct call *c, const struct method *m)
@@ -66,13 +104,9 @@ check_params(struct call *c, const struct method *m)
 	json_t *value;
 
 	json_object_foreach(c->params, name, value) {
-		char safe[80];
-
 		if (takes(m, name))
 			continue;
-		(void)str_safe(safe, sizeof safe, name, strlen(name));
-		call_fail(c, RPC_INVALID_PARAMS, *m->params ? "%s takes no \"%s\": it takes %s" : "%s takes no \"%s\"%s",
-		    m->name, safe, m->params);
+		refuse_param(c, m, name);
 		return false;
 	}
 	return true;

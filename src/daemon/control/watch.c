@@ -268,26 +268,43 @@ event_end(struct subscription *s, struct json *w)
 	client_push(s->client);
 }
 
+static bool
+is_full(const struct subscription *s)
+{
+	return buf_len(client_out(s->client)) > CLIENT_OUT_MAX / 2;
+}
+
+static void
+tell_lost(struct subscription *s)
+{
+	struct json w;
+
+	if (!s->lost || s->client->broken || is_full(s))
+		return;
+	w = event_begin(s, "lost");
+	jsonw_key_u64(&w, "count", s->lost);
+	s->lost = 0;
+	event_end(s, &w);
+}
+
+void
+watch_client_reads(struct client *c)
+{
+	struct subscription *s;
+
+	LIST_FOREACH(s, &c->subscriptions, struct subscription, link)
+		tell_lost(s);
+}
+
 /* Does it take this event?  What a slow reader misses it is told later. */
 static bool
 has_room(struct subscription *s)
 {
-	size_t queued = buf_len(client_out(s->client));
-	struct json w;
-
-	if (s->client->broken)
-		return false;
-	if (queued > CLIENT_OUT_MAX / 2) {
+	if (is_full(s))
 		s->lost++;
-		return false;
-	}
-	if (s->lost) {
-		w = event_begin(s, "lost");
-		jsonw_key_u64(&w, "count", s->lost);
-		s->lost = 0;
-		event_end(s, &w);
-	}
-	return !s->client->broken;
+	else
+		tell_lost(s);
+	return !s->client->broken && !is_full(s);
 }
 
 static void

@@ -151,7 +151,10 @@ fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
 		.received = en->job.received,
 		.blocked = scheduler_why(en->engine->scheduler, &en->ticket),
 	};
-	if (!d)
+	/* An ended job looks the same in its last event and to who asks later. */
+	if (en->job.state == JOB_DONE)
+		v->total = en->job.received;
+	if (!d || job_is_over(&en->job))
 		return;
 	v->total = d->whole ? en->job.received : d->total;
 	v->received = d->transfer ? transfer_received(d->transfer) : en->job.received;
