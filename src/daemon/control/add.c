@@ -20,7 +20,14 @@ struct adding {
 	struct call *call;
 	struct intake_batch *batch; /* the intake's while it is there */
 	struct control *control;
-	char *key; /* owned; NULL: none */
+	struct store_wait wait;
+	struct key *key;         /* borrowed, of control->keys; NULL: none */
+	uint64_t first_id;
+	struct new_job {
+		struct spec *spec; /* ref */
+		const char *name;  /* borrowed from it; NULL: none, or not taken */
+	} *jobs;                 /* owned */
+	size_t n;
 };
 
 /* ---- Keys: the same request twice adds once ----------------------------------- */
