@@ -295,8 +295,6 @@ task_open_dir(struct task *t, bool haul)
 
 	if (r == 0 && haul)
 		r = dir_open_haul(t->dir);
-	if (r == 0 && haul)
-		sweep_dir(&t->env->sweep, t->dir, t->names.part);
 	if (r == 0)
 		return true;
 	path = path_in(t, t->dir ? HAUL_DIR : "", "");

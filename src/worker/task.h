@@ -18,7 +18,6 @@
 #include "worker/dirs.h"
 #include "worker/lane.h"
 #include "worker/publish.h"
-#include "worker/sweep.h"
 #include "worker/writeback.h"
 
 enum {
@@ -40,7 +39,6 @@ struct task;
 /* What the tasks of a worker share; owned by the worker. */
 struct task_env {
 	struct dirs dirs;
-	struct sweep sweep;
 	struct lane *lane;    /* owned; for what waits for a disk */
 	struct lane *writer;  /* owned; for what copies into the page cache */
 	struct buf frames;    /* answers to be written */
@@ -83,6 +81,7 @@ struct discard_job {
 	struct lane_job job;
 	int haul_fd;
 	int fd;             /* owned: closing it may free a large file; -1 */
+	bool sweep;         /* parts of earlier lives go, names[0] is one of this */
 	const char *names[2];
 };
 

@@ -32,12 +32,14 @@ n_over(const struct engine *e)
 static bool
 is_idle(const struct engine *e)
 {
+	if (!list_empty(&e->sweeps))
+		return false;
 	return n_over(e) == e->jobs.n ||
 	    (e->draining && !e->jobs.counts[JOB_ACTIVE] && !scheduler_begun(e->scheduler));
 }
 
-static void
-check_idle(struct engine *e)
+void
+engine_check_idle(struct engine *e)
 {
 	if (is_idle(e))
 		loop_defer(e->loop, &e->idle);
@@ -203,7 +205,7 @@ engine_requeue(struct entry *en, const char *url, uint64_t delay_ms)
 	scheduler_withdraw(en->engine->scheduler, &en->ticket);
 	engine_set_state(en, delay_ms ? JOB_BLOCKED : JOB_QUEUED);
 	enqueue(en, url, delay_ms);
-	check_idle(en->engine);
+	engine_check_idle(en->engine);
 }
 
 void
@@ -314,7 +316,7 @@ end_job(struct engine *e, struct entry *en, const struct result *r, const struct
 	log_end(j);
 	e->ops->on_end(j, receipt, e->arg);
 	engine_retain(en);
-	check_idle(e);
+	engine_check_idle(e);
 }
 
 void
@@ -357,7 +359,7 @@ engine_paused(struct download *d)
 	engine_tell_state(en);
 	if (resume)
 		(void)engine_resume(e, en->job.id);
-	check_idle(e);
+	engine_check_idle(e);
 }
 
 static void
@@ -541,6 +543,7 @@ engine_new(struct loop *l, struct children *c, const struct conf *conf, const st
 	list_init(&e->touched);
 	list_init(&e->ended);
 	list_init(&e->gone);
+	list_init(&e->sweeps);
 	registry_init(&e->jobs);
 	map_init(&e->locks, download_has_output);
 	loop_timer_init(&e->tick, l, "tick", on_tick, e);
@@ -562,6 +565,7 @@ engine_free(struct engine *e)
 		if (e->jobs.slots[i].entry)
 			engine_free_entry(e->jobs.slots[i].entry);
 	registry_done(&e->jobs);
+	free(e->swept);
 	engine_free_gone(e);
 	loop_undefer(&e->forgetting);
 	loop_timer_done(&e->tick);
@@ -599,7 +603,7 @@ on_interrupting(void *arg)
 		else if (!job_is_over(&en->job))
 			engine_end_waiting(en, &r);
 	}
-	check_idle(e);
+	engine_check_idle(e);
 }
 
 void
@@ -624,7 +628,7 @@ engine_drain(struct engine *e)
 {
 	e->draining = true;
 	scheduler_hold(e->scheduler, true);
-	check_idle(e);
+	engine_check_idle(e);
 }
 
 void

@@ -79,6 +79,8 @@ void engine_add_reserved(struct engine *e, uint64_t id, struct spec *spec, uint3
  * added_s, state, attempts, received, published, result and the spec of from
  * count.  What was on its way begins anew.  Takes receipt (may be NULL). */
 void engine_restore(struct engine *e, const struct job *from, uint64_t run_ms, struct receipt *receipt);
+/* What an earlier life may have left beside this destination goes. */
+void engine_sweep(struct engine *e, const char *output);
 /* Ids up to this one were given before. */
 void engine_set_last_id(struct engine *e, uint64_t id);
 

@@ -82,6 +82,7 @@ keep_restore(struct engine *e, const struct store_job *r)
 	if (name && engine_job_by_name(e, name))
 		return false;
 	from.spec = spec;
+	engine_sweep(e, spec_string(spec, JOB_OUTPUT));
 	engine_restore(e, &from, r->run_ms, r->receipt.len ? receipt_unpack(r->receipt.at, r->receipt.len) : NULL);
 	return true;
 }
