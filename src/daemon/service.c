@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -444,9 +445,20 @@ free_calls(struct service *s)
 		call_free(s->drains[--s->n_drains]);
 }
 
+/* What comes now has come too late: it must not kill us where a handler was. */
+static void
+block_signals(void)
+{
+	sigset_t all;
+
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_BLOCK, &all, NULL);
+}
+
 static void
 done(struct service *s)
 {
+	block_signals();
 	loop_undefer(&s->collected);
 	conf_load_free(s->reload_reading.load);
 	conf_load_free(s->check_reading.load);

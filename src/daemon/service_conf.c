@@ -48,24 +48,13 @@ answer_bad(struct reading *r, const char *what)
 		call_fail_errors(c, RPC_CONFIGURATION, message, buf_cstr(&r->errors));
 }
 
-static void start_reload(struct service *s);
-
 /* The reload is over: those who asked in the meantime get one of their own. */
 static void
 reload_over(struct service *s)
 {
-	struct reading *r = &s->reload_reading;
-
-	loop_defer(s->loop, &s->collected);
 	if (s->state == RUNNING)
 		notify_ready(NULL);
-	if (!r->again)
-		return;
-	r->again = false;
-	memcpy(r->calls, r->later, sizeof r->calls);
-	r->n_calls = r->n_later;
-	r->n_later = 0;
-	start_reload(s);
+	loop_defer(s->loop, &s->collected);
 }
 
 void
@@ -119,16 +108,60 @@ on_reload_error(const char *text, void *arg)
 }
 
 static void
+copy_setting(struct buf *to, const struct spec *from, const struct setting *row)
+{
+	const char *text;
+
+	if (!spec_has(from, row->id))
+		return;
+	if (setting_is_number(row))
+		spec_put_number(to, row->id, spec_number(from, row->id));
+	else if (row->type == TYPE_STRING)
+		spec_put_string(to, row->id, spec_string(from, row->id));
+	else
+		for (unsigned i = 0; (text = spec_list(from, row->id, i)); i++)
+			spec_put_string(to, row->id, text);
+}
+
+/* What cannot change while we run stays, for all who look at it. */
+static void
+keep_what_needs_restart(const struct conf *old, struct conf *conf)
+{
+	AUTO_BUF struct buf b = { 0 };
+	struct spec *mixed;
+	unsigned n;
+	const struct setting *rows = settings_all(&n);
+
+	for (unsigned i = 0; i < n; i++)
+		if (rows[i].scope == SCOPE_DAEMON)
+			copy_setting(&b, rows[i].flags & SETTING_RESTART ? old->daemon : conf->daemon, &rows[i]);
+	if (spec_new(SCOPE_DAEMON, buf_bytes(&b), buf_len(&b), NULL, &mixed) < 0)
+		return; /* too long; it cannot be, of two that were not */
+	spec_unref(conf->daemon);
+	conf->daemon = mixed;
+}
+
+static void
 take_conf(struct service *s, struct conf *conf)
 {
 	struct conf *old = s->conf;
 
+	keep_what_needs_restart(old, conf);
 	s->conf = conf;
 	service_set_log_level(s);
 	engine_set_conf(s->engine, conf);
 	control_set_conf(s->control, conf);
 	conf_free(old);
 	s->reload = reload_start(s->loop, s->engine, conf, service_on_reloaded, s);
+}
+
+static void
+answer_stopping(struct reading *r)
+{
+	struct call *c;
+
+	while ((c = take_call(r)))
+		call_fail(c, RPC_DRAINING, "hauld does not reload any more: it stops");
 }
 
 static void
@@ -142,11 +175,15 @@ on_reload_read(enum conf_outcome outcome, struct conf *conf, void *arg)
 		take_conf(s, conf);
 		return;
 	}
-	if (outcome != CONF_OK && !r->n_errors)
-		add_error(r, "hauld-conf could not read it; the log says why");
 	conf_free(conf);
-	log_err("configuration not loaded: nothing was changed");
-	answer_bad(r, "nothing was changed");
+	if (outcome == CONF_OK) {
+		answer_stopping(r);
+	} else {
+		if (!r->n_errors)
+			add_error(r, "hauld-conf could not read it; the log says why");
+		log_err("configuration not loaded: nothing was changed");
+		answer_bad(r, "nothing was changed");
+	}
 	reload_over(s);
 }
 
@@ -176,6 +213,32 @@ start_reload(struct service *s)
 	}
 }
 
+static void start_check(struct service *s);
+
+/* Those who asked while one was at work. */
+static void
+take_later(struct reading *r)
+{
+	memcpy(r->calls, r->later, sizeof r->calls);
+	r->n_calls = r->n_later;
+	r->n_later = 0;
+	r->again = false;
+}
+
+/* Takes its place among those that the next run answers; false after the answer. */
+static bool
+come_later(struct reading *r, struct call *c)
+{
+	if (c && r->n_later == CALLS_MAX) {
+		call_fail(c, RPC_TOO_MANY, "%d wait for the configuration to be read already: try again", CALLS_MAX);
+		return false;
+	}
+	if (c)
+		r->later[r->n_later++] = c;
+	r->again = true;
+	return true;
+}
+
 void
 service_collect(void *arg)
 {
@@ -185,35 +248,30 @@ service_collect(void *arg)
 	for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
 		if (all[i]->load && conf_load_is_over(all[i]->load))
 			conf_load_free(TAKE_PTR(all[i]->load));
-}
-
-static bool
-is_reloading(const struct service *s)
-{
-	return (s->reload_reading.load && !conf_load_is_over(s->reload_reading.load)) || s->reload;
+	if (s->reload_reading.again && !s->reload_reading.load && !s->reload) {
+		take_later(&s->reload_reading);
+		if (s->state == RUNNING)
+			start_reload(s);
+		else
+			answer_stopping(&s->reload_reading);
+	}
+	if (s->check_reading.again && !s->check_reading.load) {
+		take_later(&s->check_reading);
+		start_check(s);
+	}
 }
 
 void
 service_reload(struct service *s, struct call *c)
 {
-	struct reading *r = &s->reload_reading;
-
-	if (s->state != RUNNING || r->n_later == CALLS_MAX) {
+	if (s->state != RUNNING) {
 		if (c)
 			call_fail(c, RPC_DRAINING, "hauld does not reload now: it starts or stops");
 		return;
 	}
 	/* The file may have changed since the one that runs read it. */
-	if (is_reloading(s)) {
-		r->again = true;
-		if (c)
-			r->later[r->n_later++] = c;
-		return;
-	}
-	service_collect(s);
-	if (c)
-		r->calls[r->n_calls++] = c;
-	start_reload(s);
+	if (come_later(&s->reload_reading, c))
+		loop_defer(s->loop, &s->collected);
 }
 
 static void
@@ -243,17 +301,16 @@ on_check_read(enum conf_outcome outcome, struct conf *conf, void *arg)
 
 static const struct conf_load_ops check_ops = { on_check_error, on_check_read };
 
+static void
+start_check(struct service *s)
+{
+	if (!service_start_reading(s, &s->check_reading, &check_ops))
+		answer_bad(&s->check_reading, "the running one stays");
+}
+
 void
 service_check(struct service *s, struct call *c)
 {
-	struct reading *r = &s->check_reading;
-
-	service_collect(s);
-	if (r->load) {
-		call_fail(c, RPC_CONFLICT, "the configuration is being checked for somebody else: try again");
-		return;
-	}
-	r->calls[r->n_calls++] = c;
-	if (!service_start_reading(s, r, &check_ops))
-		answer_bad(r, "the running one stays");
+	if (come_later(&s->check_reading, c))
+		loop_defer(s->loop, &s->collected);
 }

@@ -615,6 +615,13 @@ async def redirect_relative(c, r):
     await redirect_to(c, "../../ok/1000")
 
 
+@route("late-redirect")
+async def late_redirect(c, r):
+    """/late-redirect/SECONDS/TARGET...: a redirect that takes its time"""
+    await asyncio.sleep(float(r.parts[1]))
+    await redirect_to(c, "/" + "/".join(r.parts[2:]))
+
+
 @route("redirect-loop")
 async def redirect_loop(c, _r):
     """/redirect-loop: to itself"""

@@ -674,6 +674,31 @@ START_TEST(holding_starts_nothing_until_it_is_over)
 }
 END_TEST
 
+START_TEST(what_has_begun_goes_first_and_is_not_held)
+{
+	start_with(10, 1, 10, 0);
+	scheduler_hold(rig.s, true);
+	enqueue(0, 0, 9, 0, 0);
+	rig.items[1].t.begun = rig.items[2].t.begun = true;
+	enqueue(1, 0, 0, 0, 0);
+	enqueue(2, 0, 0, 0, 0);
+	ck_assert_uint_eq(scheduler_begun(rig.s), 2);
+	turns(3);
+	ck_assert_str_eq(started(), "1"); /* of that host only one */
+	ck_assert_uint_eq(scheduler_begun(rig.s), 1);
+	ck_assert_str_eq(scheduler_why(rig.s, &rig.items[2].t), "host-limit");
+	withdraw(&rig.items[2]);
+	ck_assert_uint_eq(scheduler_begun(rig.s), 0);
+	withdraw(&rig.items[1]);
+	turns(1);
+	ck_assert_str_eq(started(), "");
+	enqueue(1, 0, 0, 0, 0); /* it begins anew */
+	scheduler_hold(rig.s, false);
+	turns(1);
+	ck_assert_str_eq(started(), "0");
+}
+END_TEST
+
 /* ---- Against the model ---- */
 
 /* Every second time one that runs or is verified, where there is one. */
@@ -933,6 +958,7 @@ add_tests(Suite *s)
 	tcase_add_loop_test(t, withdrawing_gives_everything_back, 0, 7);
 	tcase_add_test(t, one_may_end_inside_its_start);
 	tcase_add_test(t, holding_starts_nothing_until_it_is_over);
+	tcase_add_test(t, what_has_begun_goes_first_and_is_not_held);
 }
 
 static void

@@ -145,6 +145,15 @@ all_can(struct call *c, const uint64_t *ids, size_t n, bool over, const char *wh
 	return true;
 }
 
+/* False after the answer: what would have to begin will not any more. */
+static bool
+may_begin(struct call *c)
+{
+	if (c->control->stopping)
+		call_fail(c, RPC_DRAINING, "hauld begins nothing any more: it is %s", c->control->stopping);
+	return !c->control->stopping;
+}
+
 static void
 method_pause(struct call *c)
 {
@@ -165,14 +174,13 @@ method_resume(struct call *c)
 	AUTO_FREE uint64_t *ids = NULL;
 	size_t n;
 
+	if (!may_begin(c))
+		return;
 	ids = jobs_to_touch(c, &n);
 	if (!ids || !all_can(c, ids, n, false, "only a paused job can be resumed; `retry` begins an ended one anew"))
 		return;
 	for (size_t i = 0; i < n; i++)
-		if (engine_resume(c->control->engine, ids[i]) == ENGINE_RUNS) {
-			call_fail(c, RPC_CONFLICT, "job %llu is still on its way to be paused: try again", (unsigned long long)ids[i]);
-			return;
-		}
+		(void)engine_resume(c->control->engine, ids[i]);
 	call_answer_jobs(c, ids, n);
 }
 
@@ -202,6 +210,8 @@ method_retry(struct call *c)
 	AUTO_FREE uint64_t *ids = NULL;
 	size_t n;
 
+	if (!may_begin(c))
+		return;
 	ids = jobs_to_touch(c, &n);
 	if (!ids || !all_can(c, ids, n, true, "only a failed or cancelled job can be retried"))
 		return;

@@ -44,6 +44,7 @@ engine_pause(struct engine *e, uint64_t id)
 	if (en->job.state == JOB_PAUSED)
 		return ENGINE_AS_IS;
 	if (en->download) {
+		en->download->resume = false;
 		download_pause(en->download);
 		return ENGINE_OK;
 	}
@@ -67,8 +68,10 @@ engine_resume(struct engine *e, uint64_t id)
 
 	if (job_is_over(&en->job))
 		return ENGINE_OVER;
-	if (en->download && en->download->verdict == VERDICT_PAUSE)
-		return ENGINE_RUNS; /* its workers have not let go yet */
+	if (en->download && en->download->verdict == VERDICT_PAUSE) {
+		en->download->resume = true; /* when its workers have let go */
+		return ENGINE_OK;
+	}
 	if (en->job.state != JOB_PAUSED)
 		return ENGINE_AS_IS;
 	queue_again(en);

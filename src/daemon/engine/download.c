@@ -157,7 +157,7 @@ work_checked(struct download *d, const struct result_msg *r)
 		attempt_failed(d, &why);
 		return;
 	}
-	engine_requeue(d->entry, d->url, 0);
+	engine_go_on(d->entry, d->url);
 }
 
 /* ---- 2. The transfer ---------------------------------------------------- */
@@ -311,7 +311,7 @@ follow_redirect(struct download *d, const char *location)
 	}
 	free(d->url);
 	d->url = target;
-	engine_requeue(d->entry, d->url, 0);
+	engine_go_on(d->entry, d->url);
 }
 
 static void
@@ -453,7 +453,10 @@ try_again(struct download *d, uint64_t delay)
 	d->job->result = d->result;
 	d->retry_at_ms = clock_now_ms() + delay;
 	d->engine->ops->on_retry(d->job, delay, d->engine->arg);
-	engine_requeue(d->entry, d->url, delay);
+	if (delay)
+		engine_requeue(d->entry, d->url, delay);
+	else
+		engine_go_on(d->entry, d->url);
 }
 
 /* Everything let go: again, or for good. */

@@ -101,6 +101,7 @@ struct download {
 	uint64_t held_until_ms;  /* by a rate; 0: not held */
 	bool held_disk, held;
 	bool cleaning, discarding; /* after a failure: see clean_up() */
+	bool resume; /* VERDICT_PAUSE: a user wants it to go on after all */
 	bool again, was_again; /* fetch it anew once, whatever the failure's class says */
 	enum verdict verdict;
 	struct result result;    /* of the attempt */
@@ -145,6 +146,8 @@ void engine_paused(struct download *d);
 void engine_set_state(struct entry *en, enum job_state to);
 /* Puts the job back into the queue for its current source. */
 void engine_requeue(struct entry *en, const char *url, uint64_t delay_ms);
+/* The same at once, for a job that runs: nothing but a limit holds it up. */
+void engine_go_on(struct entry *en, const char *url);
 /* The hosts entry for a host name, or NULL. */
 struct spec *engine_host_spec(const struct engine *e, const char *host);
 /* False: another download has this destination; d waits for it. */

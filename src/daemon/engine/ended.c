@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "daemon/engine/download.h"
 
+enum { FORGET_AT_ONCE = 100 };
+
 void
 engine_keep_receipt(struct entry *en, const struct job_receipt *r)
 {
@@ -52,6 +54,7 @@ void
 engine_retain(struct entry *en)
 {
 	struct engine *e = en->engine;
+	uint64_t most = spec_number(e->conf->daemon, DAEMON_MAX_DOWNLOAD_RESULT);
 
 	if (en->retired) {
 		engine_forget(en);
@@ -60,7 +63,9 @@ engine_retain(struct entry *en)
 	if (en->job.from_config)
 		return;
 	list_append(&e->ended, &en->ended);
-	if (++e->n_ended > spec_number(e->conf->daemon, DAEMON_MAX_DOWNLOAD_RESULT))
+	e->n_ended++;
+	/* More than one where a reload has lowered the limit, but some at a time. */
+	for (unsigned i = 0; i < FORGET_AT_ONCE && e->n_ended > most; i++)
 		engine_forget(LIST_FIRST(&e->ended, struct entry, ended));
 }
 

@@ -32,7 +32,8 @@ n_over(const struct engine *e)
 static bool
 is_idle(const struct engine *e)
 {
-	return n_over(e) == e->jobs.n || (e->draining && !e->jobs.counts[JOB_ACTIVE]);
+	return n_over(e) == e->jobs.n ||
+	    (e->draining && !e->jobs.counts[JOB_ACTIVE] && !scheduler_begun(e->scheduler));
 }
 
 static void
@@ -133,6 +134,14 @@ engine_requeue(struct entry *en, const char *url, uint64_t delay_ms)
 	engine_set_state(en, delay_ms ? JOB_BLOCKED : JOB_QUEUED);
 	enqueue(en, url, delay_ms);
 	check_idle(en->engine);
+}
+
+void
+engine_go_on(struct entry *en, const char *url)
+{
+	scheduler_withdraw(en->engine->scheduler, &en->ticket);
+	en->ticket.begun = true;
+	engine_requeue(en, url, 0);
 }
 
 /* ---- The scheduler's side -------------------------------------------------- */
@@ -267,6 +276,7 @@ engine_paused(struct download *d)
 {
 	struct engine *e = d->engine;
 	struct entry *en = d->entry;
+	bool resume = d->resume;
 
 	scheduler_withdraw(e->scheduler, &en->ticket);
 	en->job.received = 0; /* its part was thrown away */
@@ -275,6 +285,8 @@ engine_paused(struct download *d)
 	en->download = NULL;
 	download_free(d);
 	engine_tell_state(en);
+	if (resume)
+		(void)engine_resume(e, en->job.id);
 	check_idle(e);
 }
 

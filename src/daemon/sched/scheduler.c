@@ -37,7 +37,7 @@ struct scheduler {
 	struct heap aside;     /* tickets that want more decoder memory than is free */
 	struct loop_timer timer;
 	struct loop_deferred pass;
-	uint64_t next_order, waiting;
+	uint64_t next_order, waiting, begun;
 	bool held;
 };
 
@@ -58,6 +58,8 @@ ticket_before(const struct heap_node *a, const struct heap_node *b)
 {
 	const struct ticket *x = ticket_of(a), *y = ticket_of(b);
 
+	if (x->begun != y->begun)
+		return x->begun;
 	return x->priority != y->priority ? x->priority > y->priority : x->order < y->order;
 }
 
@@ -180,6 +182,15 @@ has_memory(const struct scheduler *s, const struct ticket *t)
 	return semaphore_has(&s->memory, t->decoder_memory);
 }
 
+static void
+waits_no_more(struct scheduler *s, struct ticket *t)
+{
+	t->state = TICKET_IDLE;
+	s->waiting--;
+	s->begun -= t->begun;
+	t->begun = false;
+}
+
 /* Takes the ticket's whole set; the caller knows that all of it is there. */
 static void
 start(struct scheduler *s, struct ticket *t)
@@ -191,8 +202,7 @@ start(struct scheduler *s, struct ticket *t)
 		first->overtaken++;
 	t->overtaken = 0;
 	heap_remove(&h->queue, &t->node);
-	t->state = TICKET_IDLE;
-	s->waiting--;
+	waits_no_more(s, t);
 	semaphore_take(&s->global, 1);
 	semaphore_take(&h->slots, 1);
 	semaphore_take(&s->memory, t->decoder_memory);
@@ -208,11 +218,11 @@ pass(void *arg)
 	struct scheduler *s = arg;
 	unsigned started = 0, set_aside = 0;
 
-	while (!s->held && semaphore_has(&s->global, 1) && semaphore_has(&s->verifying, 1)) {
+	while (semaphore_has(&s->global, 1) && semaphore_has(&s->verifying, 1)) {
 		struct sched_host *h = host_of(heap_peek(&s->ready));
 		struct ticket *t = h ? ticket_of(heap_peek(&h->queue)) : NULL;
 
-		if (!t)
+		if (!t || (s->held && !t->begun)) /* those that have begun come first */
 			break;
 		if (!has_memory(s, t)) {
 			if (++set_aside > ASIDE_PER_PASS) {
@@ -288,6 +298,7 @@ scheduler_enqueue(struct scheduler *s, struct ticket *t, const char *host, uint6
 	t->host = host_get(s, host);
 	t->host->tickets++;
 	s->waiting++;
+	s->begun += t->begun;
 	if (!delay_ms) {
 		queue_ticket(s, t);
 		return;
@@ -349,10 +360,9 @@ scheduler_withdraw(struct scheduler *s, struct ticket *t)
 		break;
 	}
 	if (t->state != TICKET_IDLE) {
-		s->waiting--;
+		waits_no_more(s, t);
 		detach(s, t);
 	}
-	t->state = TICKET_IDLE;
 	give_network(s, t);
 	give_memory(s, t);
 	if (t->holds_verify) {
@@ -399,7 +409,7 @@ scheduler_why(const struct scheduler *s, const struct ticket *t)
 	case TICKET_QUEUED:
 		break;
 	}
-	if (s->held)
+	if (s->held && !t->begun)
 		return "draining";
 	if (!semaphore_has(&s->verifying, 1))
 		return "worker-backlog";
@@ -434,6 +444,12 @@ uint64_t
 scheduler_active(const struct scheduler *s)
 {
 	return s->global.used;
+}
+
+uint64_t
+scheduler_begun(const struct scheduler *s)
+{
+	return s->begun;
 }
 
 uint64_t

@@ -31,6 +31,7 @@ struct ticket {
 	uint64_t not_before_ms;    /* clock_now_ms() */
 	uint64_t decoder_memory;   /* bytes it will need; 0: none */
 	int64_t priority;
+	bool begun;                /* set by the owner: its job runs and only goes on (a redirect) */
 	enum ticket_state {
 		TICKET_IDLE,
 		TICKET_DELAYED,
@@ -65,8 +66,10 @@ void scheduler_withdraw(struct scheduler *s, struct ticket *t);
 void scheduler_to_verify(struct scheduler *s, struct ticket *t);
 /* Asks for a pass at the end of this turn. */
 void scheduler_kick(struct scheduler *s);
-/* Start nothing new (shutdown), or go on. */
+/* Start nothing new (drain, shutdown), or go on.  What has begun is not held. */
 void scheduler_hold(struct scheduler *s, bool held);
+/* Waiting tickets of jobs that have begun. */
+uint64_t scheduler_begun(const struct scheduler *s);
 
 /* Why a ticket that waits does not run: the words of DESIGN 4 ("host-limit",
  * "retry-at", ...); NULL when it does not wait, or
