@@ -117,7 +117,7 @@ MALFORMED = [
     (b'{"jsonrpc":"2.0","id":1e999,"method":"version"}', "parse"),
     (b'{"jsonrpc":"2.0","id":99999999999999999999,"method":"version"}', "parse"),
     (b'{"jsonrpc":"2.0","id":1,"method":"a\\u0000b"}', "parse"),
-    (b"[" * 100000, "parse"), (b'{"a":' * 100000, "parse"), (b"[" * 2000 + b"]" * 2000, "invalid-request"),
+    (b"[" * 15000, "parse"), (b'{"a":' * 15000, "parse"), (b"[" * 100000, "too-many"), (b"[" * 2000 + b"]" * 2000, "invalid-request"),
     (b"[]", "invalid-request"), (b"1", "invalid-request"), (b"null", "invalid-request"), (b'"x"', "invalid-request"),
     (b'[{"jsonrpc":"2.0","id":1,"method":"version"}]', "invalid-request"), (b"{}", "invalid-request"),
     (b'{"jsonrpc":"2.0"}', "invalid-request"), (b'{"id":null,"method":"version"}', "invalid-request"),
@@ -133,7 +133,7 @@ def test_what_is_no_request_is_told_so(serve, line, word):
     with serve().client() as c:
         error = c.refused_raw(line)
         assert error.word == word and error.text.isprintable() and len(error.text) > 10
-        assert error.code == {"parse": -32700, "invalid-request": -32600}[word]
+        assert error.code == {"parse": -32700, "invalid-request": -32600, "too-many": -32004}[word]
         assert c.call("version")["protocol"] == 1 # the connection goes on
 
 
@@ -686,6 +686,27 @@ def test_cancel_wherever_the_job_is(serve, server, black_hole, kind):
         if kind != "destination":
             assert s.published() == []
         s.wait_log("job cancelled: cancelled: ")
+
+
+def test_a_thousand_are_cancelled_in_order_and_though_the_client_goes(serve, server):
+    """It takes several turns."""
+    s = serve(max_concurrent_downloads=1)
+    with s.client() as c:
+        c.add(stalled(server))
+        ids = c.add(*[good(server, "%d" % i, name="n%d" % i) for i in range(2000)])
+        last = c.show(ids[999])["name"]
+        numbers = [c.send("cancel", jobs=ids[:1000]), c.send("remove", job=last), c.send("add", job=good(server, "again", name=last))]
+        jobs = c.answer(numbers[0])["jobs"]
+        assert [j["id"] for j in jobs] == ids[:1000] and set(states(jobs)) == {"cancelled"}
+        assert c.answer(numbers[1]) == {"removed": 1} and c.answer(numbers[2])["jobs"][0]["name"] == last
+        goes = s.client()
+        goes.send_bytes(request("cancel", 1, jobs=ids[1000:]))
+        goes.close()
+        wait_until(lambda: c.call("status")["jobs"]["queued"] == 1)
+        goes = s.client() # one that goes in the very turn
+        goes.send_bytes(request("cancel", jobs=ids[1000:]) + request("shutdown"))
+        goes.close()
+    assert s.wait_exit() == 0
 
 
 @pytest.mark.parametrize("kind", HELD)
