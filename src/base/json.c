@@ -103,14 +103,32 @@ append_char(struct buf *out, unsigned char c)
 		buf_append(out, &c, 1);
 }
 
+/* How many bytes from here stand for themselves: most texts are nothing else. */
+static size_t
+plain_run(const unsigned char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && p[i] >= 0x20 && p[i] < 0x7f && p[i] != '"' && p[i] != '\\')
+		i++;
+	return i;
+}
+
 static void
 append_quoted(struct buf *out, const char *s, size_t n)
 {
 	buf_append(out, "\"", 1);
 	for (size_t i = 0; i < n;) {
 		const unsigned char *p = (const unsigned char *)s + i;
-		unsigned len = utf8_length(p, n - i);
+		size_t plain = plain_run(p, n - i);
+		unsigned len;
 
+		if (plain) {
+			buf_append(out, p, plain);
+			i += plain;
+			continue;
+		}
+		len = utf8_length(p, n - i);
 		if (len == 1)
 			append_char(out, *p);
 		else if (len)
@@ -151,13 +169,23 @@ jsonw_string(struct json *j, const char *s)
 void
 jsonw_u64(struct json *j, uint64_t v)
 {
+	char text[20]; /* of UINT64_MAX */
+	size_t at = sizeof text;
+
 	before_value(j);
-	buf_printf(j->out, "%" PRIu64, v);
+	do
+		text[--at] = (char)('0' + v % 10);
+	while (v /= 10);
+	buf_append(j->out, text + at, sizeof text - at);
 }
 
 void
 jsonw_i64(struct json *j, int64_t v)
 {
+	if (v >= 0) {
+		jsonw_u64(j, (uint64_t)v);
+		return;
+	}
 	before_value(j);
 	buf_printf(j->out, "%" PRId64, v);
 }

@@ -13,6 +13,7 @@ by itself, leaves a process or a part behind, or prints a report of a sanitizer
 fails the test at stop().
 """
 
+import functools
 import json
 import os
 import signal
@@ -25,6 +26,13 @@ from haul import PROXY_NAMES, children_named, config_text, kill_quietly, process
 from waiting import WaitedTooLong, wait_until
 
 SANITIZER_SIGNS = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "Assertion")
+
+
+@functools.lru_cache(maxsize=1)
+def sanitized():
+    """Is this a build with ASan?  It is slower and larger, and so not measured."""
+    with open(program("hauld"), "rb") as f:
+        return b"__asan_init" in f.read()
 
 
 class RpcError(Exception):
@@ -377,8 +385,12 @@ class Service:
         self._clients.append(client)
         return client
 
+    @staticmethod
+    def ctl_program():
+        return program("haulctl")
+
     def ctl(self, *args, stdin=None, timeout=60, env=None):
-        done = subprocess.run([program("haulctl"), "--socket", self.socket, *map(str, args)], cwd=self.tmp,
+        done = subprocess.run([self.ctl_program(), "--socket", self.socket, *map(str, args)], cwd=self.tmp,
                               env={**self.environment(), **(env or {})}, capture_output=True, timeout=timeout,
                               input=stdin.encode() if isinstance(stdin, str) else stdin or b"", check=False)
         return Done(done.returncode, done.stdout, done.stderr)

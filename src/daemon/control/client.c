@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -96,16 +97,22 @@ next_line(struct client *c)
 	return !c->broken;
 }
 
+static bool
+may_handle(const struct client *c)
+{
+	return !c->paused && !c->broken && buf_len(&c->out) < CLIENT_OUT_PAUSE;
+}
+
 static void
 handle_lines(struct client *c)
 {
+	uint64_t until = clock_now_ns() + CLIENT_MS_PER_TURN * UINT64_C(1000000);
 	size_t before = buf_len(&c->in);
-	unsigned n = 0;
+	bool more = true;
 
-	while (!c->paused && !c->broken && buf_len(&c->out) < CLIENT_OUT_PAUSE && n++ < CLIENT_LINES_PER_TURN)
-		if (!next_line(c))
-			break;
-	if (n > CLIENT_LINES_PER_TURN)
+	for (unsigned n = 0; more && may_handle(c) && n < CLIENT_LINES_PER_TURN && clock_now_ns() < until; n++)
+		more = next_line(c);
+	if (more && may_handle(c))
 		loop_defer(c->loop, &c->next);
 	(void)control_may_buffer(c->control, before, buf_len(&c->in));
 	if (!c->broken && is_over(c))

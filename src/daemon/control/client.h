@@ -20,6 +20,8 @@ enum {
 	CLIENT_OUT_PAUSE = 256 << 10,  /* of output: no more requests are read, progress is dropped */
 	CLIENT_OUT_MAX = 8 << 20,      /* of output: it does not read, and is let go */
 	CLIENT_LINES_PER_TURN = 32,
+	CLIENT_MS_PER_TURN = 2,        /* then the others have their turn; what is begun is ended */
+	CLIENT_VALUES_MAX = 20000,     /* of a request: each costs the parser more than its bytes */
 	CLIENT_LINE_FREE = 64 << 10,   /* of an unfinished line that anybody may have */
 	CLIENTS_IN_MAX = 64 << 20,     /* of unfinished lines of all clients */
 };

@@ -158,11 +158,31 @@ refuse_request(const json_t *root)
 	return NULL;
 }
 
+/* A line of 1 MiB may hold half a million values, and parsing them takes longer
+ * than a turn may; so they are counted first.  Never too few for what parses. */
+static bool
+has_too_many_values(const char *line, size_t n)
+{
+	bool in_string = false;
+	unsigned values = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (line[i] == '"')
+			in_string = !in_string;
+		else if (in_string && line[i] == '\\')
+			i++;
+		else if (!in_string && (line[i] == ',' || line[i] == '[' || line[i] == '{'))
+			values++;
+	}
+	return values > CLIENT_VALUES_MAX;
+}
+
 void
 control_on_line(struct control *control, struct client *client, const char *line, size_t n)
 {
-	json_error_t error;
-	json_t *root = json_loadb(line, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error), *params;
+	json_error_t error = { .text = "" };
+	bool huge = has_too_many_values(line, n);
+	json_t *root = huge ? NULL : json_loadb(line, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error), *params;
 	const char *why = root ? refuse_request(root) : NULL;
 	struct call *c;
 
@@ -173,7 +193,10 @@ control_on_line(struct control *control, struct client *client, const char *line
 	client->policy = client->uid == 0 || client->uid == geteuid() ? POLICY_MANAGE
 	    : (enum control_policy)spec_number(control->conf->daemon, DAEMON_CONTROL_POLICY);
 	c = call_new(control, client, params && !why ? json_incref(params) : json_object());
-	if (!root) {
+	if (huge) {
+		c->id = xstrdup("null");
+		call_fail(c, RPC_TOO_MANY, "this line has more than %d values: split the request", CLIENT_VALUES_MAX);
+	} else if (!root) {
 		c->id = xstrdup("null");
 		call_fail(c, RPC_PARSE, "this line is no JSON: %s at byte %d", error.text, error.position);
 	} else if (why) {

@@ -43,6 +43,7 @@ struct control {
 	/* watch.c */
 	struct map watched;       /* struct watched, by job id */
 	struct list everything;   /* subscriptions to all jobs */
+	struct list cancellings;  /* struct await: that still cancel */
 	uint64_t next_subscription;
 	/* add.c */
 	struct map keys;          /* struct key */
@@ -81,8 +82,9 @@ void watch_client_end(struct client *c);
 uint64_t *call_jobs(struct call *c, size_t *ret_n);
 /* May this client command that job?  False after the answer. */
 bool call_may_touch(struct call *c, const uint64_t *ids, size_t n);
-/* Answers with the jobs when all of them are over; durably: and the store has it. */
-void watch_until_over(struct call *c, const uint64_t *ids, size_t n, uint64_t timeout_ms, bool durably);
+/* Cancels them, some in each turn, and answers with them when all are over and the
+ * store has it. */
+void watch_cancel(struct call *c, const uint64_t *ids, size_t n);
 /* {"jobs":[...]} as they are now, told when the store has what was changed. */
 void call_answer_jobs(struct call *c, const uint64_t *ids, size_t n);
 

@@ -117,18 +117,12 @@ jobs_to_touch(struct call *c, size_t *ret_n)
 static void
 method_cancel(struct call *c)
 {
-	struct engine *e = c->control->engine;
 	AUTO_FREE uint64_t *ids = NULL;
 	size_t n;
 
 	ids = jobs_to_touch(c, &n);
-	if (!ids)
-		return;
-	/* First the wait: a job that never began ends in this very call. */
-	watch_until_over(c, ids, n, 0, true);
-	for (size_t i = 0; i < n; i++)
-		if (engine_job(e, ids[i]))
-			(void)engine_cancel(e, ids[i], "cancelled by a user");
+	if (ids)
+		watch_cancel(c, ids, n);
 }
 
 /* All or none: false after the answer. */

@@ -11,7 +11,11 @@
 #include "base/str.h"
 #include "daemon/control/internal.h"
 
-enum { PROGRESS_JOBS_MAX = 200, PROGRESS_LEAST_MS = 100 };
+enum {
+	PROGRESS_JOBS_MAX = 200,
+	PROGRESS_LEAST_MS = 100,
+	CANCELS_PER_TURN = 100, /* a log line, an answer and events each: 20 us and more */
+};
 
 struct watched {
 	uint64_t id;
@@ -29,7 +33,7 @@ struct watch {
 
 /* A call that is answered when all of its jobs are over. */
 struct await {
-	struct call *call;
+	struct call *call;     /* NULL: gone, but the rest is to be cancelled */
 	struct control *control;
 	bool durably;     /* not before the store has it */
 	size_t n, left;
@@ -37,6 +41,10 @@ struct await {
 	char **results;        /* owned: n, each a job as JSON; NULL: not over yet */
 	struct loop_timer timeout;
 	struct loop_deferred answer;
+	struct list link;      /* of control->cancellings, while it cancels */
+	uint64_t *cancel;      /* owned: n ids that it is to cancel; NULL: none, or no more */
+	size_t next_cancel;
+	struct loop_deferred step;
 };
 
 struct subscription {
@@ -62,11 +70,16 @@ watch_init(struct control *c)
 {
 	map_init(&c->watched, watched_has_id);
 	list_init(&c->everything);
+	list_init(&c->cancellings);
 }
+
+static void await_free(struct await *a);
 
 void
 watch_done(struct control *c)
 {
+	while (!list_empty(&c->cancellings))
+		await_free(LIST_FIRST(&c->cancellings, struct await, link));
 	map_done(&c->watched);
 }
 
@@ -109,6 +122,9 @@ await_free(struct await *a)
 	}
 	loop_timer_done(&a->timeout);
 	loop_undefer(&a->answer);
+	loop_undefer(&a->step);
+	list_remove(&a->link);
+	free(a->cancel);
 	free(a->watches);
 	free(a->results);
 	free(a);
@@ -145,7 +161,12 @@ on_timeout(void *arg)
 static void
 on_orphaned(struct call *call, void *arg)
 {
-	await_free(arg);
+	struct await *a = arg;
+
+	if (a->cancel)
+		a->call = NULL; /* what was asked for is done */
+	else
+		await_free(a);
 	call_free(call);
 }
 
@@ -165,18 +186,45 @@ static void
 await_tell(struct await *a, size_t index, uint64_t id)
 {
 	a->results[index] = job_text(a->control, id);
-	if (--a->left == 0)
+	if (--a->left == 0 && !a->cancel)
 		loop_defer(a->control->loop, &a->answer);
 }
 
-void
-watch_until_over(struct call *call, const uint64_t *ids, size_t n, uint64_t timeout_ms, bool durably)
+static void
+on_step(void *arg)
+{
+	struct await *a = arg;
+	struct engine *e = a->control->engine;
+
+	for (unsigned i = 0; i < CANCELS_PER_TURN && a->next_cancel < a->n; i++) {
+		uint64_t id = a->cancel[a->next_cancel++];
+
+		if (engine_job(e, id))
+			(void)engine_cancel(e, id, "cancelled by a user");
+	}
+	if (a->next_cancel < a->n) {
+		loop_defer(a->control->loop, &a->step);
+		return;
+	}
+	free(TAKE_PTR(a->cancel));
+	list_remove(&a->link);
+	if (!a->call) {
+		await_free(a);
+		return;
+	}
+	if (a->call->client->paused)
+		client_resume(a->call->client);
+	if (!a->left)
+		loop_defer(a->control->loop, &a->answer);
+}
+
+static struct await *
+await_new(struct call *call, const uint64_t *ids, size_t n)
 {
 	struct await *a = NEW(struct await);
 
 	a->call = call;
 	a->control = call->control;
-	a->durably = durably;
 	a->n = a->left = n;
 	a->watches = xcalloc(n, sizeof a->watches[0]);
 	a->results = xcalloc(n, sizeof a->results[0]);
@@ -184,6 +232,8 @@ watch_until_over(struct call *call, const uint64_t *ids, size_t n, uint64_t time
 	call->arg = a;
 	loop_timer_init(&a->timeout, a->control->loop, "wait", on_timeout, a);
 	loop_deferred_init(&a->answer, "wait", on_answer, a);
+	loop_deferred_init(&a->step, "cancel", on_step, a);
+	list_init(&a->link);
 	for (size_t i = 0; i < n; i++) {
 		const struct job *j = engine_job(a->control->engine, ids[i]);
 
@@ -194,8 +244,31 @@ watch_until_over(struct call *call, const uint64_t *ids, size_t n, uint64_t time
 		else
 			watch_job(a->control, &a->watches[i], ids[i]);
 	}
+	return a;
+}
+
+static void
+watch_until_over(struct call *call, const uint64_t *ids, size_t n, uint64_t timeout_ms)
+{
+	struct await *a = await_new(call, ids, n);
+
 	if (timeout_ms && a->left)
 		loop_timer_set(&a->timeout, timeout_ms);
+}
+
+/* First the wait: a job that never began ends while it is cancelled. */
+void
+watch_cancel(struct call *call, const uint64_t *ids, size_t n)
+{
+	struct await *a = await_new(call, ids, n);
+
+	loop_undefer(&a->answer); /* when they are over already */
+	a->durably = true;
+	a->cancel = xmemdup(ids, n * sizeof ids[0]);
+	list_append(&a->control->cancellings, &a->link);
+	if (n > CANCELS_PER_TURN)
+		client_pause(call->client); /* its next request comes after the last of these */
+	on_step(a);
 }
 
 /* A non-negative whole number of the request; false after the answer. */
@@ -226,7 +299,7 @@ method_wait(struct call *c)
 		return;
 	ids = call_jobs(c, &n);
 	if (ids)
-		watch_until_over(c, ids, n, timeout, false);
+		watch_until_over(c, ids, n, timeout);
 }
 
 /* ---- Watching -------------------------------------------------------------------- */

@@ -252,7 +252,7 @@ measure_all(struct engine *e)
 	LIST_FOREACH(d, &e->active, struct download, link)
 		measure(d->transfer ? transfer_received(d->transfer) : d->counted, &d->counted, &d->speed, ms);
 	measure(e->received, &e->counted, &e->speed, ms);
-	if (list_empty(&e->active))
+	if (!e->jobs.counts[JOB_ACTIVE])
 		e->speed = 0;
 }
 
@@ -264,7 +264,8 @@ on_tick(void *arg)
 	xfer_check_stalls(e->xfer);
 	measure_all(e);
 	roots_tidy(e->roots);
-	if (!list_empty(&e->active))
+	/* Those that wait for their next try are none of its business. */
+	if (e->jobs.counts[JOB_ACTIVE])
 		loop_timer_set(&e->tick, TICK_MS);
 }
 

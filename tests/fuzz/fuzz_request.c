@@ -1,0 +1,468 @@
+/*
+ * Requests of a client, from its bytes to its answers: the real control, over
+ * a socket of its own, with an engine and an intake that are made of paper.
+ * Whatever comes in, each line that goes out is one whole JSON object, and
+ * what a client leaves behind goes with it.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "daemon/control/internal.h"
+#include "fuzz.h"
+
+const char fuzz_name[] = "request";
+
+enum { PAPER_JOBS = 3, TURNS_MAX = 100000, QUIET_TURNS = 4 };
+
+/* ---- An engine with three jobs ------------------------------------------------ */
+
+struct engine {
+	struct job jobs[PAPER_JOBS]; /* ids 1 to 3; the first is "a" */
+	bool gone[PAPER_JOBS];
+};
+
+static struct engine paper;
+
+static struct spec *
+job_spec(const char *name)
+{
+	AUTO_BUF struct buf b = { 0 };
+	struct spec *s;
+	int r;
+
+	if (name)
+		spec_put_string(&b, JOB_NAME, name);
+	spec_put_string(&b, JOB_URL, "http://me:secret@127.0.0.1/x?y");
+	spec_put_string(&b, JOB_OUTPUT, "/srv/x");
+	r = spec_new(SCOPE_JOB, buf_bytes(&b), buf_len(&b), NULL, &s);
+	assert(r == 0);
+	return s;
+}
+
+static void
+paper_begin(void)
+{
+	static const enum job_state states[PAPER_JOBS] = { JOB_QUEUED, JOB_ACTIVE, JOB_QUEUED };
+
+	for (unsigned i = 0; i < PAPER_JOBS; i++) {
+		AUTO_SPEC struct spec *s = job_spec(i ? NULL : "a");
+
+		job_init(&paper.jobs[i], i + 1, s);
+		paper.gone[i] = false;
+		if (states[i] != JOB_QUEUED)
+			job_set_state(&paper.jobs[i], states[i]);
+	}
+	job_set_state(&paper.jobs[2], JOB_ACTIVE);
+	result_set(&paper.jobs[2].result, RESULT_TIMEOUT, "%s", "it took \"too long\"\n");
+	job_set_state(&paper.jobs[2], JOB_FAILED);
+}
+
+static void
+paper_end(void)
+{
+	for (unsigned i = 0; i < PAPER_JOBS; i++)
+		job_done(&paper.jobs[i]);
+}
+
+const struct job *
+engine_job(const struct engine *e, uint64_t id)
+{
+	return id >= 1 && id <= PAPER_JOBS && !e->gone[id - 1] ? &e->jobs[id - 1] : NULL;
+}
+
+const struct job *
+engine_next(const struct engine *e, uint64_t id)
+{
+	for (; id < PAPER_JOBS; id++)
+		if (!e->gone[id])
+			return &e->jobs[id];
+	return NULL;
+}
+
+const struct job *
+engine_job_by_name(const struct engine *e, const char *name)
+{
+	return strcmp(name, "a") == 0 ? engine_job(e, 1) : NULL;
+}
+
+static struct job *
+changeable(struct engine *e, uint64_t id)
+{
+	assert(engine_job(e, id));
+	return &e->jobs[id - 1];
+}
+
+static struct control *control;
+
+static enum engine_answer
+paper_set(struct engine *e, uint64_t id, enum job_state to)
+{
+	struct job *j = changeable(e, id);
+
+	if (job_is_over(j) && to != JOB_QUEUED)
+		return ENGINE_OVER;
+	if (!job_state_can(j->state, to))
+		return ENGINE_AS_IS;
+	job_set_state(j, to);
+	if (job_is_over(j))
+		control_on_end(control, j);
+	else
+		control_on_state(control, j);
+	return ENGINE_OK;
+}
+
+enum engine_answer
+engine_cancel(struct engine *e, uint64_t id, const char *text)
+{
+	if (!job_is_over(changeable(e, id)))
+		result_set(&changeable(e, id)->result, RESULT_CANCELLED, "%s", text);
+	return paper_set(e, id, JOB_CANCELLED);
+}
+
+enum engine_answer
+engine_pause(struct engine *e, uint64_t id)
+{
+	return paper_set(e, id, JOB_PAUSED);
+}
+
+enum engine_answer
+engine_resume(struct engine *e, uint64_t id)
+{
+	return changeable(e, id)->state == JOB_PAUSED ? paper_set(e, id, JOB_QUEUED) : ENGINE_AS_IS;
+}
+
+enum engine_answer
+engine_retry(struct engine *e, uint64_t id)
+{
+	assert(job_is_over(changeable(e, id)));
+	return paper_set(e, id, JOB_QUEUED);
+}
+
+enum engine_answer
+engine_remove(struct engine *e, uint64_t id)
+{
+	assert(job_is_over(changeable(e, id)));
+	e->gone[id - 1] = true;
+	return ENGINE_OK;
+}
+
+uint64_t
+engine_add(struct engine *e UNUSED, struct spec *spec, uint32_t uid UNUSED, bool from_config)
+{
+	static uint64_t last = 1000;
+
+	assert(spec && !from_config);
+	return ++last;
+}
+
+bool
+engine_view(const struct engine *e, uint64_t id, struct engine_view *ret)
+{
+	*ret = (struct engine_view){ .job = engine_job(e, id), .blocked = "host-limit" };
+	return ret->job;
+}
+
+void
+engine_each_active(struct engine *e, void (*cb)(const struct engine_view *v, void *arg), void *arg)
+{
+	struct engine_view v;
+
+	if (engine_view(e, 2, &v))
+		cb(&v, arg);
+}
+
+void
+engine_get_numbers(const struct engine *e UNUSED, struct engine_numbers *ret)
+{
+	*ret = (struct engine_numbers){ .jobs = { 1, 1 } };
+}
+
+uint64_t
+engine_unflushed(const struct engine *e UNUSED, dev_t dev UNUSED, uint64_t *ret_limit)
+{
+	*ret_limit = 1;
+	return 0;
+}
+
+void
+engine_each_worker(const struct engine *e UNUSED, pool_worker_cb cb, void *arg)
+{
+	struct pool_worker_view v = { .pid = 1 };
+
+	cb(&v, arg);
+}
+
+const struct receipt *
+engine_receipt(const struct engine *e UNUSED, uint64_t id UNUSED)
+{
+	return NULL;
+}
+
+/* ---- An intake that takes a job with a url, and refuses others --------------------- */
+
+struct intake {
+	struct loop *loop;
+};
+
+struct intake_batch {
+	struct loop_deferred done;
+	intake_done_cb cb;
+	void *arg;
+	struct intake_result results[ADDS_PER_CALL];
+	size_t n;
+	bool has_url;
+};
+
+static struct intake paper_intake;
+
+struct intake *
+intake_new(struct loop *l, struct children *c UNUSED, const char *conf_path UNUSED)
+{
+	paper_intake.loop = l;
+	return &paper_intake;
+}
+
+void
+intake_free(struct intake *i UNUSED)
+{
+}
+
+void
+intake_set_context(struct intake *i UNUSED, const struct conf *conf UNUSED)
+{
+}
+
+static void
+on_batch(void *arg)
+{
+	struct intake_batch *b = arg;
+
+	b->cb(b->results, b->n, b->arg);
+}
+
+struct intake_batch *
+intake_batch_new(intake_done_cb cb, void *arg)
+{
+	struct intake_batch *b = NEW(struct intake_batch);
+
+	b->cb = cb;
+	b->arg = arg;
+	loop_deferred_init(&b->done, "batch", on_batch, b);
+	return b;
+}
+
+void
+intake_batch_free(struct intake_batch *b)
+{
+	loop_undefer(&b->done);
+	for (size_t i = 0; i < b->n; i++) {
+		spec_unref(b->results[i].spec);
+		free(b->results[i].errors);
+	}
+	free(b);
+}
+
+static void
+put(struct intake_batch *b, const char *key)
+{
+	b->has_url = b->has_url || strcmp(key, "url") == 0;
+}
+
+void
+intake_put_text(struct intake_batch *b, const char *key, const char *text)
+{
+	put(b, key);
+	assert(strlen(text) <= CLIENT_LINE_MAX);
+}
+
+void
+intake_put_number(struct intake_batch *b, const char *key, int64_t number UNUSED)
+{
+	put(b, key);
+}
+
+void
+intake_put_bool(struct intake_batch *b, const char *key, bool v UNUSED)
+{
+	put(b, key);
+}
+
+void
+intake_put_kind(struct intake_batch *b, const char *key, enum conf_kind kind)
+{
+	assert(kind == CONF_KIND_LIST || kind == CONF_KIND_FRACTION || kind == CONF_KIND_OTHER);
+	put(b, key);
+}
+
+void
+intake_end_job(struct intake_batch *b)
+{
+	assert(b->n < ADDS_PER_CALL);
+	b->results[b->n++] = b->has_url ? (struct intake_result){ .spec = job_spec(b->n == 1 ? "b" : NULL) } :
+	    (struct intake_result){ .errors = xstrdup("url is missing") };
+	b->has_url = false;
+}
+
+void
+intake_submit(struct intake *i, struct intake_batch *b)
+{
+	assert(b->n);
+	loop_defer(i->loop, &b->done);
+}
+
+/* ---- Control, over a socket of its own ---------------------------------------------- */
+
+static void
+answer_ok(struct call *c, void *arg UNUSED)
+{
+	call_ok(c);
+}
+
+static const struct control_ops ops = { answer_ok, answer_ok, answer_ok, answer_ok };
+static struct loop *loop;
+static struct conf conf;
+static struct sockaddr_un address;
+static socklen_t address_len = sizeof address;
+
+static struct spec *
+empty_spec(enum setting_scope scope)
+{
+	struct spec *s;
+	int r = spec_new(scope, NULL, 0, NULL, &s);
+
+	assert(r == 0);
+	return s;
+}
+
+static void
+start_once(void)
+{
+	struct control_options o = { .path = "fuzz", .libraries = "none", .conf_file = "none" };
+	const sa_family_t family = AF_UNIX;
+	int r;
+
+	if (control)
+		return;
+	log_init("fuzz", false);
+	log_set_level(LOG_LEVEL_ERR);
+	loop = loop_new();
+	o.listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	r = bind(o.listen_fd, (const struct sockaddr *)&family, sizeof family); /* the kernel names it */
+	assert(r == 0 && listen(o.listen_fd, 4) == 0);
+	r = getsockname(o.listen_fd, (struct sockaddr *)&address, &address_len);
+	assert(r == 0);
+	conf.daemon = empty_spec(SCOPE_DAEMON);
+	conf.defaults = empty_spec(SCOPE_JOB);
+	control = control_new(loop, NULL, &o, &ops, NULL);
+	assert(control);
+	control_set_conf(control, &conf);
+	control_begin(control, &paper);
+}
+
+static void
+stop_loop(void *arg)
+{
+	loop_stop(arg);
+}
+
+/* One turn that waits for nothing: what is ready, then what is deferred. */
+static void
+turn(void)
+{
+	struct loop_deferred stop;
+
+	loop_deferred_init(&stop, "stop", stop_loop, loop);
+	loop_defer(loop, &stop);
+	loop_run(loop);
+}
+
+/* One whole object of the protocol, and no secret in it. */
+static void
+check_answer(const char *line, size_t n)
+{
+	json_t *root = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
+	const json_t *error = json_object_get(root, "error");
+
+	assert(json_is_object(root) && !memmem(line, n, "secret@", 7));
+	assert(strcmp(json_string_value(json_object_get(root, "jsonrpc")), "2.0") == 0);
+	if (json_object_get(root, "method")) {
+		assert(json_object_get(json_object_get(root, "params"), "event") && !json_object_get(root, "id"));
+	} else {
+		assert(json_object_get(root, "id"));
+		assert(!error == !!json_object_get(root, "result"));
+	}
+	if (error)
+		assert(json_string_length(json_object_get(error, "message")) > 0 &&
+		    json_is_string(json_object_get(json_object_get(error, "data"), "word")));
+	json_decref(root);
+}
+
+/* Takes what came; false when there was nothing. */
+static bool
+take_answers(int fd, struct buf *in)
+{
+	ssize_t n = recv(fd, buf_reserve(in, 1 << 16), 1 << 16, MSG_DONTWAIT);
+	uint8_t *end;
+
+	if (n <= 0)
+		return false;
+	buf_commit(in, (size_t)n);
+	while (buf_len(in) && (end = memchr(buf_bytes(in), '\n', buf_len(in)))) {
+		size_t len = (size_t)(end - buf_bytes(in));
+
+		check_answer((const char *)buf_bytes(in), len);
+		buf_consume(in, len + 1);
+	}
+	return true;
+}
+
+static void
+drive(int fd, const uint8_t *data, size_t n)
+{
+	AUTO_BUF struct buf in = { 0 };
+	unsigned quiet = 0;
+	size_t sent = 0;
+
+	for (unsigned turns = 0; quiet < QUIET_TURNS; turns++) {
+		ssize_t put = sent < n ? send(fd, data + sent, n - sent, MSG_DONTWAIT | MSG_NOSIGNAL) : 0;
+
+		assert(turns < TURNS_MAX);
+		if (put < 0 && errno != EAGAIN)
+			n = sent; /* it was let go */
+		sent += put > 0 ? (size_t)put : 0;
+		turn();
+		quiet = take_answers(fd, &in) || sent < n ? 0 : quiet + 1;
+	}
+	assert(buf_len(&in) == 0);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int r;
+
+	start_once();
+	paper_begin();
+	r = connect(fd, (const struct sockaddr *)&address, address_len);
+	assert(r == 0);
+	turn();
+	drive(fd, data, n);
+	while (!list_empty(&control->clients))
+		client_free(LIST_FIRST(&control->clients, struct client, link));
+	turn();
+	assert(control_clients(control) == 0 && control->watched.len == 0 && list_empty(&control->everything));
+	assert(list_empty(&control->addings) && control->in_bytes == 0);
+	paper_end();
+	return 0;
+}
