@@ -173,7 +173,8 @@ def test_a_database_that_was_in_other_hands_is_refused(store, tmp_path, change, 
     assert store.end() == (0, "")
     execute(tmp_path, change)
     again = Store(tmp_path)
-    again.say(again.hello, load())
+    with contextlib.suppress(BrokenPipeError): # it may have seen enough
+        again.say(again.hello, load())
     kind, _, text = again.read()
     if kind == JOB:
         kind, _, text = again.read()
