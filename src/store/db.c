@@ -117,11 +117,13 @@ reason(const struct db *d, int r)
 static int
 fail(struct db *d, int r)
 {
+	bool told = d->sql && sqlite3_extended_errcode(d->sql) == r; /* not what we found out */
+
 	if (is_passing(r)) {
 		(void)snprintf(d->why, sizeof d->why, "cannot write %s: %s", d->shown, reason(d, r));
 		return -EAGAIN;
 	}
-	schema_say_damaged(d->shown, d->sql ? sqlite3_errmsg(d->sql) : sqlite3_errstr(r), d->why, sizeof d->why);
+	schema_say_damaged(d->shown, told ? sqlite3_errmsg(d->sql) : sqlite3_errstr(r), d->why, sizeof d->why);
 	return -EBADMSG;
 }
 

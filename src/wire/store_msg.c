@@ -122,7 +122,7 @@ store_msg_get_job(const struct message *m, struct store_job *ret)
 	struct text text;
 	struct cursor c;
 
-	*ret = (struct store_job){ 0 };
+	*ret = (struct store_job){ .spec = { "", 0 } };
 	cursor_init(&c, m->payload, m->len);
 	ret->id = get_u64(&c);
 	ret->from_config = get_bool(&c);

@@ -54,7 +54,7 @@ static struct store_job
 job(uint64_t id, unsigned attempts)
 {
 	struct store_job j = {
-		.id = id, .from_config = id % 2, .uid = JOB_NO_UID, .added_s = -5 - (int64_t)id, .state = JOB_FAILED,
+		.id = id, .from_config = id % 2, .uid = JOB_NO_UID, .added_s = -5 - (int64_t)(id % 1000), .state = JOB_FAILED,
 		.attempts = attempts, .received = STORE_ID_MAX, .published = id / 3, .run_ms = id / 7,
 		.spec = { a_spec, sizeof a_spec }, .receipt = { "\0r", id % 3 },
 	};
