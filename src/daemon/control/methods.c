@@ -145,9 +145,10 @@ all_can(struct call *c, const uint64_t *ids, size_t n, bool over, const char *wh
 static bool
 may_begin(struct call *c)
 {
-	if (c->control->stopping)
-		call_fail(c, RPC_DRAINING, "hauld begins nothing any more: it is %s", c->control->stopping);
-	return !c->control->stopping;
+	if (!c->control->stopping)
+		return true;
+	call_fail(c, RPC_DRAINING, "hauld begins nothing any more: it is %s", c->control->stopping);
+	return false;
 }
 
 static void
