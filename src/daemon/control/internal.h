@@ -80,6 +80,9 @@ void watch_client_end(struct client *c);
 /* The jobs that a request names, in its order: ids, newly allocated (*ret_n of
  * them, at least one); NULL after the call was answered with what is wrong. */
 uint64_t *call_jobs(struct call *c, size_t *ret_n);
+/* A non-negative whole number of the request, 0 when it is not there; false after
+ * the answer. */
+bool call_number(struct call *c, const char *name, uint64_t *ret);
 /* May this client command that job?  False after the answer. */
 bool call_may_touch(struct call *c, const uint64_t *ids, size_t n);
 /* Cancels them, some in each turn, and answers with them when all are over and the

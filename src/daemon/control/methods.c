@@ -67,6 +67,22 @@ call_jobs(struct call *c, size_t *ret_n)
 }
 
 bool
+call_number(struct call *c, const char *name, uint64_t *ret)
+{
+	const json_t *v = json_object_get(c->params, name);
+
+	*ret = 0;
+	if (!v)
+		return true;
+	if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > INT64_C(1) << 53) {
+		call_fail(c, RPC_INVALID_PARAMS, "%s is a whole number, 0 or more", name);
+		return false;
+	}
+	*ret = (uint64_t)json_integer_value(v);
+	return true;
+}
+
+bool
 call_may_touch(struct call *c, const uint64_t *ids, size_t n)
 {
 	for (size_t i = 0; i < n && c->policy < POLICY_OPERATE; i++) {

@@ -271,23 +271,6 @@ watch_cancel(struct call *call, const uint64_t *ids, size_t n)
 	on_step(a);
 }
 
-/* A non-negative whole number of the request; false after the answer. */
-static bool
-get_number(struct call *c, const char *name, uint64_t *ret)
-{
-	const json_t *v = json_object_get(c->params, name);
-
-	*ret = 0;
-	if (!v)
-		return true;
-	if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > INT64_C(1) << 53) {
-		call_fail(c, RPC_INVALID_PARAMS, "%s is a whole number, 0 or more", name);
-		return false;
-	}
-	*ret = (uint64_t)json_integer_value(v);
-	return true;
-}
-
 void
 method_wait(struct call *c)
 {
@@ -295,7 +278,7 @@ method_wait(struct call *c)
 	uint64_t timeout;
 	size_t n;
 
-	if (!get_number(c, "timeout_ms", &timeout))
+	if (!call_number(c, "timeout_ms", &timeout))
 		return;
 	ids = call_jobs(c, &n);
 	if (ids)
@@ -556,7 +539,7 @@ method_subscribe(struct call *c)
 	struct json w;
 	size_t n = 0;
 
-	if (!get_number(c, "progress_ms", &progress_ms))
+	if (!call_number(c, "progress_ms", &progress_ms))
 		return;
 	if (progress_ms && progress_ms < PROGRESS_LEAST_MS) {
 		call_fail(c, RPC_INVALID_PARAMS, "progress_ms is 0 or at least %d", PROGRESS_LEAST_MS);
@@ -589,7 +572,7 @@ method_unsubscribe(struct call *c)
 	struct subscription *s;
 	uint64_t number;
 
-	if (!get_number(c, "subscription", &number))
+	if (!call_number(c, "subscription", &number))
 		return;
 	LIST_FOREACH(s, &c->client->subscriptions, struct subscription, link)
 		if (s->number == number) {
