@@ -157,6 +157,8 @@ layer_open(sqlite3_vfs *v, sqlite3_filename name, sqlite3_file *f, int flags, in
 static void
 install_layer(void)
 {
+	if (system_vfs)
+		return; /* of the test before, in this process */
 	system_vfs = sqlite3_vfs_find(NULL);
 	layer_vfs = *system_vfs;
 	layer_vfs.zName = "layer";
