@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -160,11 +161,18 @@ put_value(struct intake_batch *b, const char *name, const json_t *v)
 	}
 }
 
-/* Copying what the service can read is for those who are the service. */
-static bool
+/* What makes hauld read files of this machine for a client, or show its
+ * certificates to a server: for those who could read them anyway.  NULL: nothing
+ * of it, or one of those asks. */
+static const char *
 asks_for_files(const struct call *c, const json_t *job)
 {
-	return c->policy < POLICY_MANAGE && json_object_get(job, "allow-file");
+	static const char *const keys[] = { "allow-file", "cert", "key" };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(keys) && c->uid != 0 && c->uid != geteuid(); i++)
+		if (json_object_get(job, keys[i]))
+			return keys[i];
+	return NULL;
 }
 
 /* False after the answer. */
@@ -178,9 +186,10 @@ put_job(struct call *c, struct intake_batch *b, const json_t *job, size_t index)
 		call_fail(c, RPC_INVALID_PARAMS, "jobs[%zu] is no object", index);
 		return false;
 	}
-	if (asks_for_files(c, job)) {
-		call_fail(c, RPC_PERMISSION, "jobs[%zu]: allow-file is for root and the service's user: hauld may read what uid %u may not",
-		    index, c->uid);
+	name = asks_for_files(c, job);
+	if (name) {
+		call_fail(c, RPC_PERMISSION, "jobs[%zu]: %s is for root and the service's user: hauld may read what uid %u may not",
+		    index, name, c->uid);
 		return false;
 	}
 	json_object_foreach((json_t *)(uintptr_t)job, name, v)
@@ -196,6 +205,7 @@ fail_errors(struct call *c, const struct intake_result *results, size_t n, size_
 {
 	AUTO_BUF struct buf errors = { 0 };
 	AUTO_FREE char *message = NULL;
+	bool ours = false;
 	size_t told = 0;
 	struct json w;
 
@@ -206,6 +216,7 @@ fail_errors(struct call *c, const struct intake_result *results, size_t n, size_
 
 		if (!error)
 			continue;
+		ours |= results[i].internal;
 		told++;
 		jsonw_begin_object(&w);
 		jsonw_key_u64(&w, "index", i);
@@ -217,7 +228,7 @@ fail_errors(struct call *c, const struct intake_result *results, size_t n, size_
 		message = xstrdup(first);
 	else
 		message = xasprintf("%zu of %zu jobs cannot be, so none was added; the first: %s", n_bad, n, first);
-	call_fail_errors(c, RPC_INVALID_PARAMS, message, buf_cstr(&errors));
+	call_fail_errors(c, ours ? RPC_INTERNAL : RPC_INVALID_PARAMS, message, buf_cstr(&errors));
 }
 
 /* Neither a job's nor that of an earlier one of this batch; false after the
