@@ -236,6 +236,92 @@ START_TEST(nothing_but_a_proof_or_a_later_judge_passes)
 }
 END_TEST
 
+/* The rest of a file of 10 bytes from the fifth on, validator "a" or a date. */
+#define PART "HTTP/1.1 206 Part|Content-Length: 6|"
+#define RANGE "Content-Range: bytes 4-9/10|"
+#define TAG "ETag: \"a\"|"
+#define DAY "Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT|"
+enum { THAT_DAY = 1700000000 };
+
+static const struct {
+	const char *header;
+	bool by_date;
+	uint64_t received;
+	enum transfer_end end;
+	enum result_code code;
+} rests[] = {
+	{ PART RANGE TAG, false, 6, END_CLEAN, RESULT_OK },
+	{ PART RANGE TAG DAY, false, 6, END_RECV_ERROR, RESULT_OK },
+	{ PART RANGE DAY, true, 6, END_CLEAN, RESULT_OK },
+	{ PART RANGE TAG, false, 5, END_CLEAN, RESULT_TRUNCATED },
+	{ PART RANGE TAG, false, 0, END_PARTIAL, RESULT_TRUNCATED },
+	{ "HTTP/1.1 206 Part|" TE RANGE TAG, false, 6, END_CLEAN, RESULT_OK },
+	{ "HTTP/1.1 206 Part|" TE RANGE TAG, false, 5, END_CLEAN, RESULT_TRUNCATED },
+	{ "HTTP/1.1 206 Part|" TE RANGE TAG, false, 6, END_PARTIAL, RESULT_TRUNCATED },
+	{ PART RANGE, false, 6, END_CLEAN, RESULT_RANGE_CHANGED },
+	{ PART RANGE "ETag: W/\"a\"|", false, 6, END_CLEAN, RESULT_RANGE_CHANGED },
+	{ PART RANGE "ETag: \"b\"|", false, 6, END_CLEAN, RESULT_RANGE_CHANGED },
+	{ PART RANGE TAG "ETag: \"b\"|", false, 6, END_CLEAN, RESULT_RANGE_CHANGED },
+	{ PART RANGE, true, 6, END_CLEAN, RESULT_RANGE_CHANGED },
+	{ PART RANGE "Last-Modified: Tue, 14 Nov 2023 22:13:21 GMT|", true, 6, END_CLEAN, RESULT_RANGE_CHANGED },
+	{ PART TAG, false, 6, END_CLEAN, RESULT_RANGE_CHANGED },
+	{ PART TAG "Content-Range: bytes 3-9/10|", false, 6, END_CLEAN, RESULT_RANGE_CHANGED },
+	{ PART TAG "Content-Range: bytes 4-9/11|", false, 6, END_CLEAN, RESULT_RANGE_CHANGED },
+	{ PART TAG "Content-Range: bytes 4-8/10|", false, 6, END_CLEAN, RESULT_RANGE_CHANGED },
+	{ PART TAG "Content-Range: bytes 4-9/*|", false, 6, END_CLEAN, RESULT_RANGE_CHANGED },
+	{ PART TAG "Content-Range: bytes banana|", false, 6, END_CLEAN, RESULT_RANGE_CHANGED },
+	{ PART RANGE TAG GZ, false, 6, END_CLEAN, RESULT_RANGE_CHANGED },
+	{ "HTTP/1.1 206 Part|Content-Length: 5|" RANGE TAG, false, 5, END_CLEAN, RESULT_RANGE_CHANGED },
+	{ "HTTP/1.1 200 OK|Content-Length: 10|" TAG, false, 10, END_CLEAN, RESULT_RANGE_CHANGED },
+	{ "HTTP/1.1 416 No|Content-Length: 0|Content-Range: bytes */10|", false, 0, END_CLEAN, RESULT_RANGE_CHANGED },
+	{ "HTTP/1.1 404 No|Content-Length: 0|", false, 0, END_CLEAN, RESULT_HTTP },
+	{ "HTTP/1.1 304 No|", false, 0, END_CLEAN, RESULT_HTTP },
+};
+
+START_TEST(a_rest_is_that_of_the_same_file_or_not)
+{
+	struct complete_input in = {
+		.end = rests[_i].end,
+		.received = rests[_i].received,
+		.rest = { .start = 4, .total = 10, .etag = rests[_i].by_date ? NULL : "\"a\"", .modified = THAT_DAY },
+	};
+	struct response r;
+	struct result res;
+
+	feed(&r, rests[_i].header);
+	in.response = &r;
+	(void)complete_judge(&in, &res);
+	ck_assert_msg(res.code == rests[_i].code, "%s received %llu: %s: %s", rests[_i].header,
+	    (unsigned long long)in.received, result_code_to_string(res.code), res.text);
+	in.has_digest = in.allow_unproven = in.has_codec = true; /* nobody's word makes another file the same */
+	(void)complete_judge(&in, &res);
+	ck_assert_int_eq(res.code, rests[_i].code);
+	response_done(&r);
+}
+END_TEST
+
+START_TEST(a_validator_is_strong_or_not)
+{
+	static const struct {
+		const char *header;
+		bool strong;
+	} all[] = {
+		{ OK1 TAG, true }, { OK1 "ETag: W/\"a\"|", false }, { OK1, false }, { OK1 DAY, false },
+		{ OK1 DAY "Date: Tue, 14 Nov 2023 22:13:59 GMT|", false },
+		{ OK1 DAY "Date: Tue, 14 Nov 2023 22:14:20 GMT|", true },
+		{ OK1 "ETag: W/\"a\"|" DAY "Date: Wed, 15 Nov 2023 22:14:20 GMT|", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		struct response r;
+
+		feed(&r, all[i].header);
+		ck_assert_msg(complete_is_strong(&r) == all[i].strong, "%s", all[i].header);
+		response_done(&r);
+	}
+}
+END_TEST
+
 START_TEST(proofs_have_names)
 {
 	for (int p = 0; p < _PROOF_MAX; p++)
@@ -255,6 +341,8 @@ main(void)
 	suite_add_tcase(s, table);
 	tcase_add_test(always, an_unproven_end_names_the_way_out);
 	tcase_add_test(always, nothing_but_a_proof_or_a_later_judge_passes);
+	tcase_add_loop_test(table, a_rest_is_that_of_the_same_file_or_not, 0, (int)ARRAY_SIZE(rests));
+	tcase_add_test(always, a_validator_is_strong_or_not);
 	tcase_add_test(always, proofs_have_names);
 	suite_add_tcase(s, always);
 	return run_suite(s);

@@ -160,7 +160,7 @@ fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
 	if (!d || job_is_over(&en->job))
 		return;
 	v->total = d->whole ? en->job.received : d->total;
-	v->received = d->transfer ? transfer_received(d->transfer) : en->job.received;
+	v->received = d->transfer ? d->rest.start + transfer_received(d->transfer) : en->job.received;
 	v->processed = d->processed;
 	v->unpacked = d->unpacked;
 	v->rate = d->transfer ? d->speed : 0;

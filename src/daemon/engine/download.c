@@ -64,6 +64,7 @@ download_free(struct download *d)
 	list_remove(&d->waiting);
 	free(d->url);
 	free(d->host_name);
+	free(d->etag);
 	spec_unref(d->host);
 	free(d);
 }
@@ -188,10 +189,12 @@ on_head(const struct response *r, void *arg)
 	struct result why = { 0 };
 
 	d->job->phase = PHASE_DOWNLOAD;
-	d->total = r->has_length && !r->chunked ? r->length : 0;
+	d->total = d->rest.start ? d->rest.total : r->has_length && !r->chunked ? r->length : 0;
 	d->last_modified = r->last_modified;
+	resume_note(d, r);
 	/* An end that nothing announces: of "auto" only a found codec proves it. */
-	d->codec_must_prove = (r->major >= 2 ? !r->has_length : !r->has_length && !r->chunked);
+	if (!d->rest.start)
+		d->codec_must_prove = (r->major >= 2 ? !r->has_length : !r->has_length && !r->chunked);
 	if (!make_part(d, &why))
 		transfer_fail(d->transfer, &why);
 }
@@ -288,6 +291,7 @@ fetch(struct download *d)
 	req.host = d->host;
 	req.at_origin = url_is_at_origin(d);
 	req.limit_rate = least_limit(d->rate.limit, d->engine->rate.limit);
+	resume_fill(d, &req);
 	req.has_digest = work_has_digest(d);
 	req.has_codec = spec_number(d->job->spec, JOB_DECOMPRESS) != CODEC_OFF;
 	d->transfer = transfer_start(d->engine->xfer, &req, &transfer_ops, d);
@@ -347,7 +351,10 @@ on_transfer_done(const struct transfer_report *end, void *arg)
 		return;
 	}
 	if (end->result.code != RESULT_OK) {
-		attempt_failed(d, &end->result);
+		/* It is another file now, or cannot be continued: from its first byte. */
+		d->again = d->rest.start && end->result.code == RESULT_RANGE_CHANGED;
+		if (!resume_later(d, &end->result))
+			attempt_failed(d, &end->result);
 		return;
 	}
 	d->proof = end->proof;
@@ -446,8 +453,8 @@ random_bits(void)
 	return v;
 }
 
-static void
-try_again(struct download *d, uint64_t delay)
+void
+download_try_again(struct download *d, uint64_t delay)
 {
 	d->verdict = VERDICT_NONE;
 	d->job->result = d->result;
@@ -459,12 +466,25 @@ try_again(struct download *d, uint64_t delay)
 		engine_go_on(d->entry, d->url);
 }
 
+bool
+download_may_retry(const struct download *d, const struct result *r, uint64_t *ret_delay)
+{
+	enum result_class class = result_class(r);
+
+	if ((class != CLASS_RETRY_NOW && class != CLASS_RETRY_LATER) ||
+	    d->job->attempts > spec_number(d->job->spec, JOB_RETRY))
+		return false;
+	*ret_delay = backoff_delay_ms(class, d->job->attempts - 1, d->retry_after_ms, random_bits());
+	return true;
+}
+
 /* Everything let go: again, or for good. */
 static void
 conclude(struct download *d)
 {
 	enum result_class class = result_class(&d->result);
 	bool retry = class == CLASS_RETRY_NOW || class == CLASS_RETRY_LATER, again = d->again;
+	uint64_t delay;
 	bool final = d->verdict == VERDICT_FINAL;
 
 	if (d->verdict == VERDICT_PAUSE) {
@@ -476,7 +496,7 @@ conclude(struct download *d)
 	d->total = d->processed = d->unpacked = d->hash_told = 0;
 	if (again && !final) {
 		d->was_again = true;
-		try_again(d, 0);
+		download_try_again(d, 0);
 		return;
 	}
 	if (final || (!retry && !blames_source(d->result.code))) {
@@ -484,9 +504,9 @@ conclude(struct download *d)
 		return;
 	}
 	if (next_source(d))
-		try_again(d, 0);
-	else if (retry && d->job->attempts <= spec_number(d->job->spec, JOB_RETRY))
-		try_again(d, backoff_delay_ms(class, d->job->attempts - 1, d->retry_after_ms, random_bits()));
+		download_try_again(d, 0);
+	else if (retry && download_may_retry(d, &d->result, &delay))
+		download_try_again(d, delay);
 	else
 		engine_finish(d, &d->result, NULL);
 }

@@ -102,6 +102,10 @@ struct download {
 	uint64_t fresh;          /* bytes since the rate was asked */
 	uint64_t counted, speed; /* bytes at the last tick; bytes a second since the one before */
 	uint64_t held_until_ms;  /* by a rate; 0: not held */
+	struct complete_rest rest; /* of the transfer that runs; start 0: the whole file */
+	char *etag;              /* owned: of the file that the part is of; NULL: none, or weak */
+	int64_t modified;        /* the same of Last-Modified; -1 */
+	uint64_t size;           /* of that file; 0: not known, or it cannot be continued */
 	bool held_disk, held;
 	bool cleaning, discarding; /* after a failure: see clean_up() */
 	bool resume; /* VERDICT_PAUSE: a user wants it to go on after all */
@@ -113,6 +117,10 @@ struct download {
 
 /* The ticket was granted. */
 void download_run(struct entry *en);
+/* Is queued again, to begin in delay milliseconds. */
+void download_try_again(struct download *d, uint64_t delay);
+/* The delay before the next try after this result; false: there were enough. */
+bool download_may_retry(const struct download *d, const struct result *r, uint64_t *ret_delay);
 /* Ends it with this result, of class cancelled, after its workers let go. */
 void download_stop(struct download *d, const struct result *r);
 /* The same, but the job can be resumed. */
@@ -126,6 +134,14 @@ void download_release(struct download *d);
 void download_free(struct download *d);
 /* Names the part of this attempt; a worker will make the file. */
 void download_plan_part(struct download *d);
+
+/* resume.c: the header of the file came, and its part is begun. */
+void resume_note(struct download *d, const struct response *r);
+/* The transfer broke, but what came can be continued: it waits for its next try
+ * with its part and its workers.  false: it is to be cleaned up. */
+bool resume_later(struct download *d, const struct result *r);
+/* What the next request asks for. */
+void resume_fill(struct download *d, struct transfer_request *req);
 
 /* engine.c */
 void engine_finish(struct download *d, const struct result *r, const struct job_receipt *receipt);

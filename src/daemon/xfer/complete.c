@@ -2,6 +2,7 @@
 #include "daemon/xfer/complete.h"
 
 #include "base/cleanup.h"
+#include "base/str.h"
 
 enum framing { /* how the end of the body is told; RFC 9112 6.3 */
 	FRAMING_LENGTH,
@@ -86,6 +87,57 @@ set_status(const struct response *r, struct result *ret)
 		result_set(ret, RESULT_HTTP, "the server answered %d", r->status);
 }
 
+enum { STRONG_AFTER_S = 60 };
+
+bool
+complete_is_strong(const struct response *r)
+{
+	if (r->etag)
+		return !r->etag_weak;
+	return r->last_modified >= 0 && r->date >= r->last_modified + STRONG_AFTER_S;
+}
+
+static const char *
+rest_differs(const struct response *r, const struct complete_rest *rest)
+{
+	const struct content_range *c = &r->range;
+
+	if (r->coded)
+		return "it is coded now";
+	if (c->kind != RANGE_PART)
+		return "its Content-Range cannot be read";
+	if (c->start != rest->start || c->end != rest->total - 1 || c->total != rest->total)
+		return "it is another range, or of a file of another size";
+	if (r->has_length && !r->chunked && r->length != rest->total - rest->start)
+		return "its length is not that of the rest";
+	if (rest->etag ? !r->etag || r->etag_weak || !text_equal(r->etag, rest->etag) : r->last_modified != rest->modified)
+		return "its validator is another one";
+	return NULL;
+}
+
+bool
+complete_is_rest(const struct response *r, const struct complete_rest *rest, struct result *ret)
+{
+	const char *why;
+
+	*ret = (struct result){ .http_status = r->status };
+	if (r->status == 200 || r->status == 416) {
+		result_set(ret, RESULT_RANGE_CHANGED,
+		    "the server does not go on at byte %llu (%d): the file changed, or it cannot", (unsigned long long)rest->start,
+		    r->status);
+		return false;
+	}
+	if (r->status != 206) {
+		set_status(r, ret);
+		return false;
+	}
+	why = rest_differs(r, rest);
+	if (why)
+		result_set(ret, RESULT_RANGE_CHANGED, "what the server sends from byte %llu on is not the rest of this file: %s",
+		    (unsigned long long)rest->start, why);
+	return !why;
+}
+
 /* What the header alone decides; false when it decides nothing. */
 static bool
 judge_header(const struct complete_input *in, struct result *ret)
@@ -100,7 +152,9 @@ judge_header(const struct complete_input *in, struct result *ret)
 		result_set(ret, RESULT_PROTOCOL, "the server answered without an HTTP header");
 	else if (!response_is_final(r))
 		result_set(ret, RESULT_CONNECT, "the connection failed before the answer came");
-	else if (r->status != 200)
+	else if (in->rest.start && !complete_is_rest(r, &in->rest, ret))
+		return true;
+	else if (!in->rest.start && r->status != 200)
 		set_status(r, ret);
 	else if (r->has_transfer_coding && (r->major != 1 || r->minor == 0))
 		result_set(ret, RESULT_PROTOCOL,
@@ -189,6 +243,11 @@ complete_judge(const struct complete_input *in, struct result *ret)
 		proof = judge_length(in, ret);
 	else
 		proof = judge_framing(in, framing, ret);
+	if (ret->code == RESULT_OK && in->rest.start && in->rest.start + in->received != in->rest.total) {
+		result_set(ret, RESULT_TRUNCATED, "the rest ended after %llu of %llu bytes",
+		    (unsigned long long)in->received, (unsigned long long)(in->rest.total - in->rest.start));
+		return PROOF_NONE;
+	}
 	if (ret->code != RESULT_OK || !in->response->coded)
 		return proof;
 	/* The coded bytes are whole, but they are not the file that was asked for

@@ -5,11 +5,13 @@
  * one of the inputs, because 7.88.1 reports success for bodies that are not
  * whole (THREATS 1.1).
  *
- * Only the status 200 carries the file: no range and no condition is ever
- * sent, so 206, 304 and 416 answer a question that was not asked, and 203 is a
- * file that a proxy says it has changed (RFC 9110 15.3.4).
+ * Only the status 200 carries the file, and 206 the rest of one that was asked
+ * for by range: then it must be of the same file, by its validator, from the
+ * very byte and of the same size.  304 and 416 answer a question that was not
+ * asked, and 203 is a file that a proxy says it has changed (RFC 9110 15.3.4).
  *
- * Sources: RFC 9112 6.3 (HTTP/1.1 framing), RFC 9113 8.1 (HTTP/2).
+ * Sources: RFC 9112 6.3 (HTTP/1.1 framing), RFC 9113 8.1 (HTTP/2), RFC 9110 14
+ * (ranges), 13.1.5 (If-Range), 8.8 (validators).
  */
 #pragma once
 
@@ -36,8 +38,16 @@ enum proof { /* why a body is known to be whole */
 	_PROOF_MAX
 };
 
+/* The rest of a file of which the first bytes are there; all zero: all of it. */
+struct complete_rest {
+	uint64_t start, total;   /* the first byte that is asked for; the size of the file */
+	const char *etag;        /* strong, quotes included; NULL: modified counts */
+	int64_t modified;        /* its Last-Modified, seconds since 1970 */
+};
+
 struct complete_input {
 	const struct response *response; /* borrowed */
+	struct complete_rest rest; /* what was asked for */
 	enum transfer_end end;
 	uint64_t received; /* bytes of the body, as they came */
 	bool tls;          /* of the connection to the server, not to a proxy */
@@ -47,6 +57,12 @@ struct complete_input {
 	bool allow_unproven;
 };
 
+/* May that file be continued by its validator?  A strong ETag, or a Last-Modified
+ * that is at least a minute older than the answer (RFC 9110 8.8.2.2). */
+bool complete_is_strong(const struct response *r);
+/* The header of an answer to a request for the rest: is it that rest?  false: *ret
+ * says why not (range-changed, or what the status means). */
+bool complete_is_rest(const struct response *r, const struct complete_rest *rest, struct result *ret);
 /*
  * Fills *ret: RESULT_OK when the body is whole or when someone behind us will
  * tell (digest, codec, or the user's allow-unproven), with the sentence why;

@@ -83,6 +83,31 @@ append_header(struct curl_slist **list, const char *header)
 	return append(list, header);
 }
 
+/* IMF-fixdate, RFC 9110 5.6.7, whatever the locale. */
+static char *
+http_date(int64_t seconds)
+{
+	static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	time_t when = (time_t)seconds;
+	struct tm tm;
+
+	(void)gmtime_r(&when, &tm);
+	return xasprintf("%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * tm.tm_wday, tm.tm_mday,
+	    months + 3 * tm.tm_mon, tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+/* The rest, if it is still the same file: else all of it comes (RFC 9110 13.1.5). */
+static int
+append_range(struct curl_slist **list, const struct complete_rest *rest)
+{
+	AUTO_FREE char *date = rest->etag ? NULL : http_date(rest->modified);
+	AUTO_FREE char *range = xasprintf("Range: bytes=%llu-", (unsigned long long)rest->start);
+	AUTO_FREE char *condition = xasprintf("If-Range: %s", rest->etag ? rest->etag : date);
+	int r = append(list, range);
+
+	return r < 0 ? r : append(list, condition);
+}
+
 /* Headers and credentials of the job go to its own origin and nowhere else;
  * those of a hosts entry go to the hosts it matches. */
 static int
@@ -95,6 +120,8 @@ apply_headers(CURL *easy, const struct transfer_request *req, struct request_sta
 		r = append_header(&state->headers, h);
 	for (unsigned i = 0; r == 0 && req->host && (h = spec_list(req->host, HOST_HEADER, i)); i++)
 		r = append_header(&state->headers, h);
+	if (r == 0 && req->rest.start)
+		r = append_range(&state->headers, &req->rest);
 	if (r < 0 || !state->headers)
 		return r;
 	state->special = true;

@@ -87,6 +87,7 @@ judge(struct transfer *t, enum transfer_end how, struct transfer_report *ret)
 {
 	struct complete_input in = {
 		.response = &t->response,
+		.rest = t->req.rest,
 		.end = how,
 		.received = t->received,
 		.tls = t->tls,
@@ -172,7 +173,13 @@ check_head(struct transfer *t)
 	uint64_t max = spec_number(t->req.spec, JOB_MAX_FILESIZE);
 	struct result why = { 0 };
 
-	if (!response_is_final(r) || r->status != 200 || t->head_done)
+	if (!response_is_final(r) || t->head_done || hop_is_redirect(r->status))
+		return;
+	if (t->req.rest.start && (r->status == 200 || r->status == 206) && !complete_is_rest(r, &t->req.rest, &why)) {
+		transfer_fail(t, &why);
+		return;
+	}
+	if (r->status != (t->req.rest.start ? 206 : 200))
 		return;
 	if (r->coded && !t->req.has_digest) {
 		result_set(&why, RESULT_ENCODING_REFUSED,
@@ -180,9 +187,9 @@ check_head(struct transfer *t)
 		transfer_fail(t, &why);
 		return;
 	}
-	if (max && r->has_length && !r->chunked && r->length > max) {
+	if (max && r->has_length && !r->chunked && t->req.rest.start + r->length > max) {
 		result_set(&why, RESULT_TOO_LARGE, "%s announces %llu bytes, max-filesize is %llu", t->host,
-		    (unsigned long long)r->length, (unsigned long long)max);
+		    (unsigned long long)(t->req.rest.start + r->length), (unsigned long long)max);
 		transfer_fail(t, &why);
 		return;
 	}
@@ -238,7 +245,7 @@ on_body(char *data, size_t size UNUSED, size_t n, void *arg)
 	if (!t->head_done)
 		return discard(t, n);
 	t->received += n;
-	if (max && t->received > max) {
+	if (max && t->req.rest.start + t->received > max) {
 		struct result why = { 0 };
 
 		result_set(&why, RESULT_TOO_LARGE, "%s sent more than %llu bytes, the job's max-filesize", t->host,

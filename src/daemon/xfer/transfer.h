@@ -31,6 +31,7 @@ struct transfer_request {
 	const struct spec *host; /* the hosts entry that matches, or NULL; likewise */
 	bool at_origin;          /* the job's headers and credentials may go there */
 	uint64_t limit_rate;     /* bytes per second the caller will hold it to; 0: none */
+	struct complete_rest rest; /* of a file that is continued; etag borrowed */
 	bool has_digest;         /* see complete.h */
 	bool has_codec;
 };
