@@ -144,8 +144,7 @@ engine_resume(struct engine *e, uint64_t id)
 enum engine_answer
 engine_retry(struct engine *e, uint64_t id)
 {
-	assert(job_is_over(changeable(e, id)));
-	return paper_set(e, id, JOB_QUEUED);
+	return job_is_over(changeable(e, id)) ? paper_set(e, id, JOB_QUEUED) : ENGINE_RUNS;
 }
 
 enum engine_answer
@@ -386,6 +385,8 @@ turn(void)
 	loop_run(loop);
 }
 
+static bool told_secret; /* by the client: it may see it again */
+
 /* One whole object of the protocol, and no secret in it. */
 static void
 check_answer(const char *line, size_t n)
@@ -393,7 +394,7 @@ check_answer(const char *line, size_t n)
 	json_t *root = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
 	const json_t *error = json_object_get(root, "error");
 
-	assert(json_is_object(root) && !memmem(line, n, "secret@", 7));
+	assert(json_is_object(root) && (told_secret || !memmem(line, n, "secret", 6)));
 	assert(strcmp(json_string_value(json_object_get(root, "jsonrpc")), "2.0") == 0);
 	if (json_object_get(root, "method")) {
 		assert(json_object_get(json_object_get(root, "params"), "event") && !json_object_get(root, "id"));
@@ -453,6 +454,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	int r;
 
 	start_once();
+	told_secret = memmem(data, n, "secr", 4) || memchr(data, '\\', n);
 	paper_begin();
 	r = connect(fd, (const struct sockaddr *)&address, address_len);
 	assert(r == 0);
