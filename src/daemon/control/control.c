@@ -380,6 +380,7 @@ control_new(struct loop *l, struct children *children, const struct control_opti
 	c->bound = o->listen_fd < 0;
 	list_init(&c->clients);
 	watch_init(c);
+	awaits_init(c);
 	keys_init(c);
 	list_init(&c->addings);
 	c->intake = intake_new(l, children, o->conf_path);
@@ -414,6 +415,7 @@ control_free(struct control *c)
 		client_free(LIST_FIRST(&c->clients, struct client, link));
 	add_done(c);
 	intake_free(c->intake);
+	awaits_done(c);
 	watch_done(c);
 	keys_done(c);
 	loop_timer_done(&c->rest);
