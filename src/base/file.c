@@ -1,4 +1,4 @@
-/* Small files, read whole; see file.h. */
+/* Small files, read whole, and directories; see file.h. */
 #include "base/file.h"
 
 #include <errno.h>
@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/mem.h"
 
 /* A descriptor, or -errno.  O_NONBLOCK: a FIFO must not make us wait. */
 static int
@@ -73,4 +74,30 @@ file_read(const char *path, size_t max, struct buf *ret, bool *ret_world, const 
 	if (ret_world)
 		*ret_world = st.st_mode & S_IROTH;
 	return 0;
+}
+
+static int
+make_dir(const char *path, mode_t mode)
+{
+	return mkdir(path, mode) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+int
+file_make_dirs(const char *path, mode_t mode)
+{
+	AUTO_FREE char *above = xstrdup(path);
+	struct stat st;
+	char *slash;
+	int r = 0;
+
+	for (slash = strchr(above + (above[0] == '/'), '/'); slash && r == 0; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		r = make_dir(above, mode);
+		*slash = '/';
+	}
+	if (r == 0)
+		r = make_dir(path, mode);
+	if (r == 0 && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)))
+		r = -ENOTDIR;
+	return r;
 }

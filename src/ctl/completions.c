@@ -58,7 +58,7 @@ bash_value(struct buf *out, const char *name, char letter, enum completed kind, 
 	if (letter)
 		buf_printf(out, "|-%c", letter);
 	if (kind == COMPLETE_FILE) {
-		buf_append_str(out, ") COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n");
+		buf_append_str(out, ") _haulctl_files; return ;;\n");
 		return;
 	}
 	buf_append_str(out, ") COMPREPLY=($(compgen -W '");
@@ -113,6 +113,8 @@ print_bash(struct buf *out)
 	const struct verb *v = verbs_all(&n);
 
 	buf_printf(out, "# bash completion of haulctl(1)\n_haulctl_jobs() {\n\t%s\n}\n", list_jobs);
+	buf_append_str(out, "_haulctl_files() {\n\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
+			    "\tcompopt -o filenames 2>/dev/null # quotes blanks in them\n}\n");
 	buf_append_str(out, "_haulctl() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
 			    "\tlocal verbs='");
 	for (size_t i = 0; i < n; i++)

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "ctl/client.h"
+#include "term/width.h"
 
 enum { FLUSH_SIZE = 64 << 10 };
 
@@ -63,7 +64,7 @@ void
 ctl_put_json(struct ctl *c, const json_t *value)
 {
 	/* JSON may hold C1 controls as they are; a terminal would obey them. */
-	size_t flags = JSON_COMPACT | JSON_ENCODE_ANY | (c->term.is_tty ? JSON_ENSURE_ASCII : 0);
+	size_t flags = JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15) | (c->term.is_tty ? JSON_ENSURE_ASCII : 0);
 	AUTO_FREE char *text = json_dumps(value, flags);
 
 	buf_printf(&c->out, "%s\n", text ? text : "null");
@@ -90,6 +91,29 @@ ctl_put_ink(struct ctl *c, enum term_ink ink, const char *fmt, ...)
 	term_ink(&c->term, &c->out, ink);
 	buf_append_str(&c->out, safe);
 	term_ink(&c->term, &c->out, TERM_INK_PLAIN);
+}
+
+void
+ctl_put_wrapped(struct ctl *c, const char *text, size_t width, size_t at, size_t indent)
+{
+	for (bool first = true; *text; first = false) {
+		size_t n = strcspn(text, " "), columns;
+		AUTO_FREE char *word = xstrndup(text, n);
+
+		columns = width_of_text(word);
+		/* A word that is longer than any line may as well begin here. */
+		if (!first && at + 1 + columns >= width && indent + columns < width) {
+			buf_printf(&c->out, "\n%*s", (int)indent, "");
+			at = indent;
+		} else if (!first) {
+			buf_append_str(&c->out, " ");
+			at++;
+		}
+		buf_append(&c->out, text, n);
+		at += columns;
+		text += n + (text[n] == ' ');
+	}
+	buf_append_str(&c->out, "\n");
 }
 
 /* ---- To hauld --------------------------------------------------------------- */

@@ -51,6 +51,10 @@ char *ctl_safe(const struct ctl *c, const char *text);
 /* Ink, printf, plain ink: a piece of text on standard output. */
 void ctl_put_ink(struct ctl *c, enum term_ink ink, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* Words of safe text and a newline, in lines of less than width columns; the
+ * first begins in column at, the others in column indent. */
+void ctl_put_wrapped(struct ctl *c, const char *text, size_t width, size_t at, size_t indent);
+
 /* Connected from now on; CTL_OK, or told and the exit status. */
 int ctl_connect(struct ctl *c) MUST_CHECK;
 /* The exit status for the error of an answer. */

@@ -9,28 +9,10 @@
 
 enum { NAME_WIDTH = 12, OPTION_WIDTH = 27 };
 
-/* Words of text, in lines as wide as the terminal but not wider than can be
- * read; the first begins in column at, the others in column indent. */
-static void
-put_wrapped(struct ctl *c, const char *text, size_t at, size_t indent)
+static size_t
+help_width(const struct ctl *c)
 {
-	size_t width = c->term.is_tty ? MIN(c->term.columns, 100U) : 80;
-
-	for (bool first = true; *text; first = false) {
-		size_t n = strcspn(text, " ");
-
-		if (!first && at + 1 + n >= width) {
-			buf_printf(&c->out, "\n%*s", (int)indent, "");
-			at = indent;
-		} else if (!first) {
-			buf_append_str(&c->out, " ");
-			at++;
-		}
-		buf_append(&c->out, text, n);
-		at += n;
-		text += n + (text[n] == ' ');
-	}
-	buf_append_str(&c->out, "\n");
+	return c->term.is_tty ? MIN(c->term.columns, 100U) : 80;
 }
 
 static void
@@ -40,7 +22,7 @@ put_option_line(struct ctl *c, const char *left, const char *help)
 	/* A left side that is too long has a line of its own. */
 	if (strlen(left) + 1 > OPTION_WIDTH)
 		buf_printf(&c->out, "\n  %*s", OPTION_WIDTH, "");
-	put_wrapped(c, help, OPTION_WIDTH + 2, OPTION_WIDTH + 2);
+	ctl_put_wrapped(c, help, help_width(c), OPTION_WIDTH + 2, OPTION_WIDTH + 2);
 }
 
 static void
@@ -87,7 +69,7 @@ print_verb(struct ctl *c, const struct verb *v)
 	buf_printf(&c->out, "usage: haulctl %s%s%s\n\n%c%s.\n", v->name, *v->arguments ? " " : "", v->arguments,
 	    v->help[0] - 'a' + 'A', v->help + 1);
 	if (v->more)
-		put_wrapped(c, v->more, 0, 0);
+		ctl_put_wrapped(c, v->more, help_width(c), 0, 0);
 	if (v->options) {
 		buf_append_str(&c->out, "\n");
 		put_options(c, v->options);

@@ -9,12 +9,11 @@
 
 static const struct table_column columns[] = {
 	{ "ID", true, 0, WIDTH_CUT_END },
-	{ "NAME", false, 16, WIDTH_CUT_MIDDLE },
+	{ "NAME", false, 20, WIDTH_CUT_MIDDLE },
 	{ "STATE", false, 0, WIDTH_CUT_END },
 	{ "DONE", true, 0, WIDTH_CUT_END },
 	{ "SIZE", true, 0, WIDTH_CUT_END },
 	{ "RATE", true, 0, WIDTH_CUT_END },
-	{ "WHY", false, 10, WIDTH_CUT_END },
 };
 
 void
@@ -36,17 +35,20 @@ void
 job_table_put(struct table *t, const struct brief *b)
 {
 	AUTO_FREE char *why = brief_why(b);
-	AUTO_FREE char *state = xasprintf("%s%s%s", b->state, *b->phase ? " " : "", b->phase);
 	char id[24], figure[FIGURES_SIZE];
 	uint64_t size = brief_size(b);
-	const char *name = *b->name ? b->name : *b->output ? b->output : b->url;
+	/* On a terminal the end of a path has to do; a file gets all of it. */
+	const char *name = *b->name || !*b->output || t->term->is_tty ? brief_label(b) : b->output;
 
 	(void)snprintf(id, sizeof id, "%llu", (unsigned long long)b->id);
 	table_put(t, id, TERM_INK_PLAIN);
 	table_put(t, name, TERM_INK_PLAIN);
-	table_put(t, state, brief_ink(b));
+	table_put(t, brief_is(b, "active") && *b->phase ? b->phase : b->state, brief_ink(b));
+	if (*why) { /* such a job has no figures that count now */
+		table_put_rest(t, why);
+		return;
+	}
 	table_put(t, percent(b, figure, sizeof figure), TERM_INK_PLAIN);
 	table_put(t, size ? format_size(figure, sizeof figure, size) : "", TERM_INK_PLAIN);
 	table_put(t, b->rate ? figures_rate(figure, b->rate) : "", TERM_INK_PLAIN);
-	table_put(t, why, TERM_INK_PLAIN);
 }

@@ -1,4 +1,7 @@
-/* The table of jobs that list and status print. */
+/*
+ * The table of jobs that list and status print: a job that waits or failed has
+ * the reason where others have progress, size and rate.
+ */
 #pragma once
 
 #include "ctl/brief.h"

@@ -1,5 +1,6 @@
 /* `haulctl show JOB...`: all that hauld knows of a job, for people. */
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -11,6 +12,13 @@
 #include "term/figures.h"
 
 enum { LABEL_WIDTH = 12 };
+
+/* Behind what stands in the columns before at. */
+static void
+put_wrapped(struct ctl *c, const char *safe, size_t at)
+{
+	ctl_put_wrapped(c, safe, c->term.is_tty ? c->term.columns : SIZE_MAX, at, LABEL_WIDTH);
+}
 
 static void PRINTF_LIKE(3, 4)
 put_line(struct ctl *c, const char *label, const char *fmt, ...)
@@ -24,7 +32,7 @@ put_line(struct ctl *c, const char *label, const char *fmt, ...)
 	va_end(ap);
 	safe = ctl_safe(c, text);
 	ctl_put_ink(c, TERM_INK_FAINT, "%-*s", LABEL_WIDTH, label);
-	buf_printf(&c->out, "%s\n", safe);
+	put_wrapped(c, safe, LABEL_WIDTH);
 }
 
 static void
@@ -41,7 +49,8 @@ put_state(struct ctl *c, const struct brief *b)
 
 	ctl_put_ink(c, TERM_INK_FAINT, "%-*s", LABEL_WIDTH, "state");
 	ctl_put_ink(c, brief_ink(b), "%s%s%s", b->state, *b->phase ? " " : "", b->phase);
-	buf_printf(&c->out, "%s%s\n", *safe ? ", " : "", safe);
+	buf_append_str(&c->out, *safe ? ", " : "");
+	put_wrapped(c, safe, LABEL_WIDTH + strlen(b->state) + 2);
 }
 
 static void

@@ -36,6 +36,7 @@ put(struct facts *f, enum term_ink ink, const char *fmt, ...)
 {
 	struct ctl *c = f->ctl;
 	AUTO_FREE char *text = NULL, *safe = NULL;
+	AUTO_BUF struct buf cut = { 0 };
 	size_t width;
 	va_list ap;
 
@@ -45,6 +46,11 @@ put(struct facts *f, enum term_ink ink, const char *fmt, ...)
 	va_end(ap);
 	safe = ctl_safe(c, text);
 	width = width_of_text(safe);
+	if (c->term.is_tty && LABEL_WIDTH + width >= c->term.columns) { /* it has a line of its own */
+		size_t room = c->term.columns > LABEL_WIDTH + 1 ? c->term.columns - LABEL_WIDTH - 1 : 1;
+
+		width = width_put(&cut, safe, room, WIDTH_CUT_MIDDLE, c->term.utf8);
+	}
 	if (f->used == 0) {
 		ctl_put_ink(c, TERM_INK_FAINT, "%-*s", LABEL_WIDTH, f->label);
 		f->used = LABEL_WIDTH;
@@ -55,7 +61,7 @@ put(struct facts *f, enum term_ink ink, const char *fmt, ...)
 		buf_append_str(&c->out, ", ");
 		f->used += 2;
 	}
-	ctl_put_ink(c, ink, "%s", text);
+	ctl_put_ink(c, ink, "%s", buf_len(&cut) ? buf_cstr(&cut) : safe);
 	f->used += width;
 }
 
@@ -182,9 +188,9 @@ put_machine(struct ctl *c, const json_t *s)
 		end(&f);
 	}
 	begin(&f, c, "loop");
-	put(&f, TERM_INK_PLAIN, "%llu of %llu callbacks took 20 ms", (unsigned long long)member_u64(loop, "late"),
+	put(&f, TERM_INK_PLAIN, "%llu of %llu callbacks late", (unsigned long long)member_u64(loop, "late"),
 	    (unsigned long long)member_u64(loop, "callbacks"));
-	put(&f, TERM_INK_PLAIN, "the longest %.1f ms (%s)", (double)member_u64(loop, "max_us") / 1000,
+	put(&f, TERM_INK_PLAIN, "longest %.1f ms (%s)", (double)member_u64(loop, "max_us") / 1000,
 	    member_text(loop, "max_name"));
 	end(&f);
 }

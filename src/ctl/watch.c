@@ -192,7 +192,7 @@ on_event(struct watch *w, const json_t *event)
 		if (w->is_synced)
 			subscribe_again(w);
 	} else if (text_equal(kind, "retry")) {
-		news = watch_jobs_retry(w, job, member_u64(event, "delay_ms"));
+		news = watch_jobs_retry(w, event);
 	} else {
 		news = watch_jobs_update(w, job);
 	}

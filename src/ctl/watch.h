@@ -26,6 +26,7 @@ struct watch_job {
 	struct list live;     /* on watch.live while it is active or waits for its next try */
 	uint64_t id;
 	enum watch_state state;
+	bool heard_of;        /* hauld has told of it */
 	enum progress_phase phase;
 	char *label, *path, *word, *reason, *note; /* owned; NULL: "" */
 	uint64_t total, received, processed, unpacked, published, rate, ms;
@@ -44,6 +45,7 @@ struct watch {
 	size_t counts[_WATCH_STATE_MAX];
 	size_t left;             /* named jobs that are not over */
 	uint64_t ended_bytes, started_ms;
+	uint64_t arrived;        /* bytes that came while we watched: what the rate is made of */
 	uint64_t totals[_WATCH_STATE_MAX]; /* of hauld, as it said last */
 	bool has_totals;
 
@@ -78,8 +80,8 @@ void watch_jobs_add(struct watch *w, uint64_t id);
 /* What hauld says of a job; named ones only, unless all are watched.  False:
  * it is none of them, or was over before. */
 bool watch_jobs_update(struct watch *w, const json_t *job);
-/* A try failed, the next one comes in delay_ms. */
-bool watch_jobs_retry(struct watch *w, const json_t *job, uint64_t delay_ms);
+/* The event of a try that failed. */
+bool watch_jobs_retry(struct watch *w, const json_t *event);
 /* "totals" of a progress event, "jobs" of a status. */
 void watch_jobs_totals(struct watch *w, const json_t *totals);
 /* "1.0 GiB of zstd unpacked, sha256 ok" for the summary, from a full job object. */

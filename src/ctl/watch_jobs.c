@@ -113,8 +113,12 @@ replace(char **what, const char *with)
 }
 
 static void
-copy(struct watch_job *j, const struct brief *b)
+copy(struct watch *w, struct watch_job *j, const struct brief *b)
 {
+	/* What was there before is not what comes now; a try anew begins at 0. */
+	if (j->heard_of && b->received > j->received)
+		w->arrived += b->received - j->received;
+	j->heard_of = true;
 	replace(&j->label, brief_label(b));
 	j->phase = phase_of(b);
 	j->total = b->total;
@@ -179,7 +183,7 @@ watch_jobs_update(struct watch *w, const json_t *job)
 	/* Events of an older subscription may still be on their way. */
 	if (is_over(j->state))
 		return false;
-	copy(j, &b);
+	copy(w, j, &b);
 	to = state_of(&b);
 	if (b.retry_in_ms && to == WATCH_BLOCKED && !j->retry_at_ms && *b.code) {
 		j->retry_at_ms = clock_now_ms() + b.retry_in_ms;
@@ -193,8 +197,10 @@ watch_jobs_update(struct watch *w, const json_t *job)
 }
 
 bool
-watch_jobs_retry(struct watch *w, const json_t *job, uint64_t delay_ms)
+watch_jobs_retry(struct watch *w, const json_t *event)
 {
+	const json_t *job = json_object_get(event, "job");
+	uint64_t delay_ms = member_u64(event, "delay_ms");
 	struct watch_job *j;
 	struct brief b;
 
@@ -204,6 +210,10 @@ watch_jobs_retry(struct watch *w, const json_t *job, uint64_t delay_ms)
 	j = find(w, b.id);
 	if (!j || is_over(j->state))
 		return true;
+	if (*member_text(event, "code")) {
+		b.code = member_text(event, "code");
+		b.reason = member_text(event, "reason");
+	}
 	j->retry_at_ms = clock_now_ms() + delay_ms;
 	replace(&j->reason, b.reason);
 	set_state(w, j, WATCH_BLOCKED);

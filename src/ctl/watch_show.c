@@ -95,7 +95,7 @@ collect(struct watch *w, struct progress_total *ret)
 		ret->sized += w->rows[i].total != 0;
 		ret->bytes_total += w->rows[i].total;
 	}
-	meter_update(&w->meter, now, ret->bytes_done);
+	meter_update(&w->meter, now, w->arrived);
 	ret->rate = meter_rate(&w->meter);
 	return n;
 }
@@ -194,7 +194,8 @@ watch_show_retry(struct watch *w, const struct brief *b, uint64_t delay_ms)
 		return;
 	(void)format_duration(wait, sizeof wait, delay_ms);
 	label = term_safe(&w->ctl->err, brief_label(b));
-	text = xasprintf("%s: %s: %s; again in %s\n", label, b->code, b->reason, wait);
+	text = xasprintf("%s: %s%s%s; again in %s\n", label, b->code, *b->code && *b->reason ? ": " : "",
+	    *b->code || *b->reason ? b->reason : "a try failed", wait);
 	if (w->tty_fd >= 0) {
 		progress_print_above(&w->progress, text);
 	} else {

@@ -20,6 +20,7 @@ enum {
 	OPT_DEBUG,
 	OPT_WORKER_PATH,
 	OPT_CONF_PATH,
+	OPT_STORE_PATH,
 	OPT_SLICE_TIMEOUT,
 	OPT_VERSION,
 	OPT_ROOT,
@@ -51,6 +52,7 @@ static const struct option own[] = {
 	{ "insecure", no_argument, NULL, OPT_INSECURE },
 	{ "worker-path", required_argument, NULL, OPT_WORKER_PATH },
 	{ "conf-path", required_argument, NULL, OPT_CONF_PATH },
+	{ "store-path", required_argument, NULL, OPT_STORE_PATH },
 	{ "slice-timeout", required_argument, NULL, OPT_SLICE_TIMEOUT },
 };
 
@@ -139,6 +141,9 @@ handle_own(struct options *o, int c, const char *arg)
 		break;
 	case OPT_CONF_PATH:
 		replace(&o->conf_path, arg);
+		break;
+	case OPT_STORE_PATH:
+		replace(&o->store_path, arg);
 		break;
 	case OPT_INSECURE:
 	case 'k':
@@ -268,6 +273,7 @@ options_parse(struct options *o, int argc, char **argv)
 	*o = (struct options){ .slice_timeout_ms = SLICE_TIMEOUT_MS };
 	o->worker_path = find_helper("hauld-worker");
 	o->conf_path = find_helper("hauld-conf");
+	o->store_path = find_helper("hauld-store");
 	add_arg(o, xstrdup("hauld-conf"));
 	while ((c = getopt_long(argc, argv, "c:i:o:thk", all, NULL)) != -1) {
 		if (c == '?') {
@@ -304,6 +310,7 @@ options_done(struct options *o)
 	free(o->conf_argv);
 	free(o->worker_path);
 	free(o->conf_path);
+	free(o->store_path);
 	free(o->conf_file);
 	free(o->runtime_dir);
 	free(o->user_state_dir);

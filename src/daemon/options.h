@@ -24,6 +24,7 @@ struct options {
 	char *runtime_dir, *user_state_dir; /* owned: with --user */
 	char *worker_path;      /* owned */
 	char *conf_path;        /* owned: of hauld-conf */
+	char *store_path;       /* owned: of hauld-store */
 	uint64_t slice_timeout_ms;
 	char **conf_argv;       /* owned: for hauld-conf, NULL-terminated */
 	unsigned conf_argc;

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "daemon/engine/keep.h"
 
 enum { JOBS_PER_TURN = 1000 };
 
@@ -20,6 +22,7 @@ struct old {
 struct reload {
 	struct loop *loop;
 	struct engine *engine;
+	struct store *store;
 	const struct conf *conf;
 	reload_cb on_done;
 	void *arg;
@@ -136,7 +139,7 @@ add_one(struct reload *r, struct spec *s)
 	const struct job *j = name ? engine_job_by_name(r->engine, name) : NULL;
 
 	if (!j) {
-		(void)engine_add(r->engine, s, JOB_NO_UID, true);
+		keep_new(r->store, engine_add(r->engine, s, JOB_NO_UID, true), s, JOB_NO_UID, true, clock_wall_s());
 		r->report.added++;
 		return;
 	}
@@ -204,12 +207,14 @@ on_step(void *arg)
 }
 
 struct reload *
-reload_start(struct loop *l, struct engine *e, const struct conf *conf, reload_cb on_done, void *arg)
+reload_start(struct loop *l, struct engine *e, struct store *store, const struct conf *conf,
+    reload_cb on_done, void *arg)
 {
 	struct reload *r = NEW(struct reload);
 
 	r->loop = l;
 	r->engine = e;
+	r->store = store;
 	r->conf = conf;
 	r->on_done = on_done;
 	r->arg = arg;

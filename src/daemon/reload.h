@@ -10,6 +10,7 @@
 #include "daemon/conf/conf_load.h"
 #include "daemon/engine/engine.h"
 #include "daemon/loop/loop.h"
+#include "daemon/store/store.h"
 
 struct reload;
 
@@ -21,5 +22,6 @@ struct reload_report {
 typedef void (*reload_cb)(const struct reload_report *r, void *arg);
 
 /* Begins; on_done comes later, never from here.  conf is borrowed until then. */
-struct reload *reload_start(struct loop *l, struct engine *e, const struct conf *conf, reload_cb on_done, void *arg);
+struct reload *reload_start(struct loop *l, struct engine *e, struct store *store, const struct conf *conf,
+    reload_cb on_done, void *arg);
 void reload_free(struct reload *r);

@@ -3,19 +3,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "daemon/engine/keep.h"
 #include "daemon/notify/notify.h"
 #include "daemon/service_internal.h"
 #include "daemon/xfer/transfer.h"
@@ -97,19 +100,31 @@ stop(struct service *s)
 		leave(s);
 }
 
+/* What ended is on the disk before we go. */
+static void
+on_workers_left(void *arg)
+{
+	struct service *s = arg;
+
+	store_stop(s->store, leave, s);
+}
+
 static void
 on_idle(void *arg)
 {
 	struct service *s = arg;
 
-	if (s->state == DRAINING) {
+	if (s->state == STARTING) {
+		return; /* jobs are being restored */
+	} else if (s->state == DRAINING) {
 		while (s->n_drains)
 			call_ok(s->drains[--s->n_drains]);
 		log_info("drained");
 		stop(s);
 	} else if (s->state == STOPPING) {
 		s->state = LEAVING;
-		engine_stop(s->engine, leave, s);
+		log_info("stopped");
+		engine_stop(s->engine, on_workers_left, s);
 	}
 }
 
@@ -130,6 +145,7 @@ on_state(const struct job *j, void *arg)
 	struct service *s = arg;
 
 	status_changed(s);
+	keep_update(s->store, s->engine, j);
 	control_on_state(s->control, j);
 }
 
@@ -155,7 +171,18 @@ on_end(const struct job *j, const struct job_receipt *r UNUSED, void *arg)
 		log_warning("job %s: %s: %s job=%s id=%llu try=%u", job_state_to_string(j->state), result_word(&j->result),
 		    j->result.text, log_safe(job_label(j)), (unsigned long long)j->id, j->attempts);
 	status_changed(s);
+	/* What ended because we stop goes on in the next life. */
+	if (j->result.code != RESULT_INTERRUPTED)
+		keep_update(s->store, s->engine, j);
 	control_on_end(s->control, j);
+}
+
+static void
+on_forget(const struct job *j, void *arg)
+{
+	struct service *s = arg;
+
+	store_delete(s->store, j->id);
 }
 
 static const struct engine_ops engine_ops = {
@@ -163,6 +190,7 @@ static const struct engine_ops engine_ops = {
 	.on_state = on_state,
 	.on_retry = on_retry,
 	.on_end = on_end,
+	.on_forget = on_forget,
 	.on_idle = on_idle,
 };
 
@@ -220,15 +248,35 @@ fail_start(struct service *s, int status)
 	loop_stop(s->loop);
 }
 
+/* What our parts are known by stands in the file that we hold locked. */
+static bool
+know_instance(struct service *s)
+{
+	ssize_t n = pread(s->lock_fd, s->instance, 16, 0);
+	uint64_t id;
+
+	s->instance[n > 0 ? n : 0] = '\0';
+	if (strspn(s->instance, "0123456789abcdef") == 16)
+		return true;
+	if (getrandom(&id, sizeof id, 0) != (ssize_t)sizeof id)
+		id = clock_now_ns() ^ (uint64_t)getpid() << 40;
+	(void)snprintf(s->instance, sizeof s->instance, "%016" PRIx64, id);
+	if (ftruncate(s->lock_fd, 0) == 0 && fd_pwrite_full(s->lock_fd, s->instance, 16, 0) == 0)
+		return true;
+	log_err("cannot write to the state directory %s: %s", log_safe(s->state_dir), strerror(errno));
+	return false;
+}
+
 /* One hauld a state directory: the lock is the kernel's and goes with us. */
 static bool
 lock_state(struct service *s)
 {
 	AUTO_FREE char *path = xasprintf("%s/lock", s->state_dir);
+	int r = file_make_dirs(s->state_dir, 0700);
 
-	if (mkdir(s->state_dir, 0700) < 0 && errno != EEXIST) {
+	if (r < 0) {
 		log_err("cannot make the state directory %s: %s; make it (0700, the service's own) or set daemon.state-dir",
-		    log_safe(s->state_dir), strerror(errno));
+		    log_safe(s->state_dir), strerror(-r));
 		return false;
 	}
 	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -237,23 +285,35 @@ lock_state(struct service *s)
 		return false;
 	}
 	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return true;
+		return know_instance(s);
 	log_err("another hauld has the state directory %s: stop that one, or set daemon.state-dir", log_safe(s->state_dir));
 	return false;
 }
 
 /* What to do about a root that cannot be used (DESIGN 7). */
 static void
-explain_roots(const struct service *s, const struct result *why)
+explain_root(const char *root, int error)
 {
-	const char *root;
-
-	log_err("%s", why->text);
-	if (!getenv("INVOCATION_ID")) /* set by systemd */
-		return;
-	for (unsigned i = 0; (root = spec_list(s->conf->daemon, DAEMON_ROOTS, i)); i++)
+	log_err("the root %s cannot be used: %s", log_safe(root), strerror(error));
+	if (getenv("INVOCATION_ID")) /* set by systemd */
 		log_err("if %s is meant to be a root: chown hauld:hauld %s; systemctl edit hauld, with [Service] and "
 		    "ReadWritePaths=%s; systemctl restart hauld", log_safe(root), log_safe(root), log_safe(root));
+}
+
+/* Every job beneath a root that may not be written to would fail: a filesystem
+ * is read-only for a service that systemd did not tell of the root. */
+static bool
+probe_roots(const struct service *s)
+{
+	const char *root;
+	bool good = true;
+
+	for (unsigned i = 0; (root = spec_list(s->conf->daemon, DAEMON_ROOTS, i)); i++)
+		if (faccessat(AT_FDCWD, root, W_OK | X_OK, AT_EACCESS) < 0) {
+			explain_root(root, errno);
+			good = false;
+		}
+	return good;
 }
 
 /* The setting, or what a user's own service takes instead of the system's. */
@@ -263,6 +323,18 @@ path_of(const struct service *s, enum setting_id id, const char *user_dir, const
 	if (!s->options->user || spec_has(s->conf->daemon, id))
 		return xstrdup(spec_string(s->conf->daemon, id));
 	return xasprintf("%s/%s", user_dir, user_name);
+}
+
+/* Where a user's own runtime directories lie none is made for hauld. */
+static bool
+make_socket_dir(const struct service *s)
+{
+	AUTO_FREE char *dir = xasprintf("%s/hauld", s->options->runtime_dir);
+	int r = file_make_dirs(dir, 0700);
+
+	if (r < 0)
+		log_err("cannot make the directory %s of the control socket: %s", log_safe(dir), strerror(-r));
+	return r == 0;
 }
 
 static bool
@@ -282,6 +354,8 @@ start_control(struct service *s)
 		log_err("the socket that was handed over cannot be used: %s", strerror(-r));
 		return false;
 	}
+	if (r < 0 && s->options->user && !make_socket_dir(s))
+		return false;
 	s->control = control_new(s->loop, s->children, &o, &control_ops, s);
 	return s->control != NULL;
 }
@@ -293,19 +367,31 @@ start_engine(struct service *s)
 		.worker_path = s->options->worker_path,
 		.slice_timeout_ms = s->options->slice_timeout_ms,
 		.keep_receipts = true,
+		.instance = s->instance,
 	};
 	struct result why = { 0 };
 
+	if (!probe_roots(s))
+		return false;
 	s->engine = engine_new(s->loop, s->children, s->conf, &o, &engine_ops, s, &why);
 	if (!s->engine)
-		explain_roots(s, &why);
+		log_err("%s", why.text);
 	return s->engine != NULL;
 }
 
+/* ---- What an earlier life left --------------------------------------------------------- */
+
 static void
-on_first_error(const char *text, void *arg UNUSED)
+on_stored_job(const struct store_job *r, void *arg)
 {
-	log_err("%s", text);
+	struct service *s = arg;
+
+	if (s->state != STARTING)
+		return; /* told to stop meanwhile: it stays in the store */
+	if (keep_restore(s->engine, r))
+		s->n_restored++;
+	else
+		log_warning("a job of the store makes no sense and is left there id=%llu", (unsigned long long)r->id);
 }
 
 /* Who asks for a job of the configuration finds it: so nobody is let in before. */
@@ -315,11 +401,42 @@ on_first_jobs(const struct reload_report *report, void *arg)
 	struct service *s = arg;
 
 	if (s->state == RUNNING) {
-		control_begin(s->control, s->engine);
-		log_info("hauld %s serves socket=%s", PACKAGE_VERSION, log_safe(s->socket));
+		control_begin(s->control, s->engine, s->store);
+		log_info("hauld %s serves socket=%s restored=%llu", PACKAGE_VERSION, log_safe(s->socket),
+		    (unsigned long long)s->n_restored);
 		notify_ready("ready");
 	}
 	service_on_reloaded(report, s);
+}
+
+static void
+on_loaded(uint64_t last_id, void *arg)
+{
+	struct service *s = arg;
+
+	if (s->state != STARTING)
+		return;
+	engine_set_last_id(s->engine, last_id);
+	s->state = RUNNING;
+	s->reload = reload_start(s->loop, s->engine, s->store, s->conf, on_first_jobs, s);
+}
+
+static void
+on_fatal(const char *text, void *arg)
+{
+	struct service *s = arg;
+
+	log_err("%s", text);
+	s->exit_status = EXIT_FAILED;
+	stop(s);
+}
+
+static const struct store_ops store_ops = { on_stored_job, on_loaded, on_fatal };
+
+static void
+on_first_error(const char *text, void *arg UNUSED)
+{
+	log_err("%s", text);
 }
 
 static void
@@ -348,9 +465,8 @@ on_first_conf(enum conf_outcome outcome, struct conf *conf, void *arg)
 		fail_start(s, EXIT_FAILED);
 		return;
 	}
-	s->state = RUNNING;
 	control_set_conf(s->control, conf);
-	s->reload = reload_start(s->loop, s->engine, conf, on_first_jobs, s);
+	s->store = store_new(s->loop, s->children, s->options->store_path, s->state_dir, &store_ops, s);
 	if (notify_watchdog_ms())
 		on_watchdog(s);
 }
@@ -436,6 +552,7 @@ done(struct service *s)
 	free_calls(s);
 	control_free(s->control);
 	engine_free(s->engine);
+	store_free(s->store);
 	conf_free(s->conf);
 	buf_done(&s->reload_reading.errors);
 	buf_done(&s->check_reading.errors);

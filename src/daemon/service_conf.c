@@ -152,7 +152,7 @@ take_conf(struct service *s, struct conf *conf)
 	engine_set_conf(s->engine, conf);
 	control_set_conf(s->control, conf);
 	conf_free(old);
-	s->reload = reload_start(s->loop, s->engine, conf, service_on_reloaded, s);
+	s->reload = reload_start(s->loop, s->engine, s->store, conf, service_on_reloaded, s);
 }
 
 static void

@@ -32,6 +32,8 @@ struct service {
 	struct children *children;
 	struct engine *engine;
 	struct control *control;
+	struct store *store;   /* owned */
+	uint64_t n_restored;
 	struct conf *conf;     /* owned: the one in use */
 	struct reload *reload; /* owned; NULL: none runs */
 	struct reading reload_reading, check_reading;
@@ -43,6 +45,7 @@ struct service {
 	unsigned n_drains;
 	char *socket, *state_dir; /* owned */
 	int lock_fd;           /* owned: held for life */
+	char instance[17];     /* what its parts are known by, in all its lives */
 	enum { STARTING, RUNNING, DRAINING, STOPPING, LEAVING } state;
 	uint64_t started_ms, signal_ms;
 	int exit_status;

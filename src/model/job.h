@@ -10,14 +10,14 @@
 #include "model/result.h"
 #include "model/spec.h"
 
-enum job_state { /* DESIGN 4 */
-	JOB_QUEUED,
-	JOB_BLOCKED, /* waits for a time or a thing; the engine knows why */
-	JOB_ACTIVE,
-	JOB_PAUSED,  /* by a user, until resumed */
-	JOB_DONE,
-	JOB_FAILED,
-	JOB_CANCELLED,
+enum job_state { /* DESIGN 4; the numbers are in databases: never reuse one */
+	JOB_QUEUED = 0,
+	JOB_BLOCKED = 1, /* waits for a time or a thing; the engine knows why */
+	JOB_ACTIVE = 2,
+	JOB_PAUSED = 3,  /* by a user, until resumed */
+	JOB_DONE = 4,
+	JOB_FAILED = 5,
+	JOB_CANCELLED = 6,
 	_JOB_STATE_MAX
 };
 

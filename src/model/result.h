@@ -9,7 +9,7 @@
 
 #include "base/cleanup.h"
 
-enum result_code { /* wire values: never reuse a number */
+enum result_code { /* on the wire and in databases: never reuse a number */
 	RESULT_OK = 0,
 	RESULT_DNS = 1,
 	RESULT_CONNECT = 2,

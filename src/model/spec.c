@@ -227,3 +227,27 @@ spec_same(const struct spec *a, const struct spec *b, enum setting_scope scope)
 			return false;
 	return true;
 }
+
+static bool
+is_below(const struct spec *s, const struct spec *from, enum setting_id id)
+{
+	for (; s != from; s = s->defaults)
+		if (find_own(s, id, 0))
+			return true;
+	return false;
+}
+
+void
+spec_flatten(const struct spec *s, struct buf *out)
+{
+	const struct setting *row;
+
+	for (const struct spec *from = s; from; from = from->defaults)
+		for (size_t at = 0, size; at < from->len; at += size) {
+			const uint8_t *value = from->bytes + at;
+
+			size = value_size(value, from->len - at, &row);
+			if (!is_below(s, from, (enum setting_id)value[0]))
+				buf_append(out, value, size);
+		}
+}

@@ -46,6 +46,9 @@ const char *spec_list(const struct spec *s, enum setting_id id, unsigned i);
 unsigned spec_list_len(const struct spec *s, enum setting_id id);
 /* The packed bytes (not those of the defaults), borrowed. */
 const void *spec_bytes(const struct spec *s, size_t *ret_n);
+/* Appends the packed bytes of a spec that needs no defaults: its own values and
+ * what it has from its defaults. */
+void spec_flatten(const struct spec *s, struct buf *out);
 /* Equal bytes (not defaults). */
 bool spec_equal(const struct spec *a, const struct spec *b);
 /* The same values, wherever they come from: the spec, its defaults, the table. */

@@ -72,7 +72,8 @@ struct task_msg {
 	bool wait;      /* answer READY when verified, publish after PUBLISH */
 	bool publish;   /* the task ends with a file under its name; else with its digests */
 	bool no_clobber;
-	bool remove_dir; /* after all: try to remove the .haul directory */
+	bool remove_dir; /* after all: try to remove the .haul directory; TASK_DISCARD:
+			  * and before that what earlier lives left in it */
 	uint8_t fsync;  /* enum fsync_mode */
 	uint32_t mode;
 	int64_t mtime;  /* seconds since 1970; INT64_MIN: leave it */

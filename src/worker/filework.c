@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "worker/sweep.h"
 #include "worker/task.h"
 
 /* In the lane: opens the source, which may be on a slow filesystem, and makes the
@@ -198,6 +199,8 @@ run_discard(struct lane_job *job)
 	for (unsigned i = 0; i < ARRAY_SIZE(d->names); i++)
 		if (d->names[i][0]) /* what is not there need not go */
 			(void)unlinkat(d->haul_fd, d->names[i], 0);
+	if (d->sweep)
+		sweep_dir(d->haul_fd, d->names[0]);
 	fd_close(&d->fd);
 }
 
@@ -219,6 +222,7 @@ discard_submit(struct task *t, int fd, const char *name, const char *second)
 		.job = { .id = t->id, .run = run_discard, .done = on_discarded, .owner = t },
 		.haul_fd = t->dir->haul_fd,
 		.fd = fd,
+		.sweep = t->msg.kind == TASK_DISCARD && t->msg.remove_dir,
 		.names = { name, second },
 	};
 	task_submit(t, t->env->lane, &t->discard.job);

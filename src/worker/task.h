@@ -81,6 +81,7 @@ struct discard_job {
 	struct lane_job job;
 	int haul_fd;
 	int fd;             /* owned: closing it may free a large file; -1 */
+	bool sweep;         /* parts of earlier lives go, names[0] is one of this */
 	const char *names[2];
 };
 

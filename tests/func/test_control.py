@@ -933,18 +933,23 @@ def test_control_policy_says_who_may(serve, server, reachable):
 
 
 @needs_root
-@pytest.mark.parametrize("policy,word", [("observe", "permission-denied"), ("submit", "permission-denied"),
-                                         ("operate", "permission-denied"), ("manage", None)])
-def test_files_are_not_for_strangers(serve, reachable, policy, word):
+@pytest.mark.parametrize("policy", ["observe", "submit", "operate", "manage"])
+@pytest.mark.parametrize("keys", [{"url": "file:///etc/hostname", "allow-file": True},
+                                  {"cert": "/etc/hostname"}, {"key": "/etc/hostname"}], ids=lambda k: sorted(k)[0])
+def test_files_are_not_for_strangers(serve, server, reachable, policy, keys):
     """hauld may read what they may not."""
     s = serve(control_policy=policy)
     os.chmod(s.socket, 0o666)
+    assert as_other(s, lambda c: c.call("add", job={**good(server, "x"), **keys})) == "permission-denied"
+    assert s.published() == []
 
-    def copy(c):
-        return c.wait_job(c.call("add", job={"url": "file:///etc/hostname", "allow-file": True,
-                                             "output": "x"})["jobs"][0]["id"])["state"]
-    assert as_other(s, copy) == (word or "done")
-    assert s.published() == ([] if word else ["x"])
+
+@needs_root
+def test_files_are_for_the_services_own(serve, reachable):
+    s = serve()
+    with s.client() as c:
+        one = c.add({"url": "file:///etc/hostname", "allow-file": True, "output": "x"})[0]
+        assert c.wait_job(one)["state"] == "done"
 
 
 @needs_root

@@ -62,6 +62,8 @@ def test_a_root_that_cannot_be_used(serve, tmp, root):
 
 
 def test_a_state_directory_that_cannot_be_made(serve, tmp):
+    with open(os.path.join(tmp, "nowhere"), "w"):
+        pass # a file, where a directory would be needed
     s = serve(start=False, state_dir=os.path.join(tmp, "nowhere", "state"))
     assert s.spawn().wait_exit() == 1 and "nowhere/state" in s.log and "state-dir" in s.log
 

@@ -95,6 +95,9 @@ class Service:
 
     def stop_for_good(self):
         self.tell("stop", "hauld.socket", "hauld.service")
+        signs = ("Sanitizer", "runtime error:", "Assertion")
+        assert not [text for text in self.messages("_COMM=hauld", "+", "_COMM=hauld-worker")
+                    if any(sign in text for sign in signs)]
         self.run("rm", "-rf", DROP_IN, "/var/lib/hauld")
         self.tell("daemon-reload")
         self.run("find", "/srv/haul", "-mindepth", "1", "-delete")
@@ -126,8 +129,9 @@ class Service:
         return [int(word) for word in listed.stdout.split()]
 
     def journal(self, *matches):
-        """The entries of the journal since the test began, as dicts."""
-        lines = self.run("journalctl", "--output=json", "--all", "--after-cursor=" + self.cursor,
+        """The entries of the journal since the test began, as dicts.  (--after-cursor
+        leaves out the first match when the entry of the cursor is none.)"""
+        lines = self.run("journalctl", "--output=json", "--all", "--cursor=" + self.cursor,
                          *matches, check=False).stdout
         return [json.loads(line) for line in lines.splitlines() if line.startswith("{")]
 
@@ -160,20 +164,37 @@ def test_the_first_client_starts_it(service, box_server):
     assert not service.show("StatusText") == ""
 
 
-def test_names_and_archives_in_the_sandbox(service, box_server):
+def fetch_packed(service, server):
     """A look-up has its thread, decoder and digest have theirs, and all is synced."""
     data = body(4 << 20, 2)
-    with open(os.path.join(box_server.root, "x.gz"), "wb") as f:
-        f.write(gzip.compress(data, 1))
-    with open(os.path.join(box_server.root, "x.gz"), "rb") as f:
-        packed = digest(f.read())
-    service.ctl("get", box_server.url("/file/x.gz", "localhost"), "--output", "deep/er/x",
-                "--decompress", "gzip", "--checksum", packed, "--checksum-output", digest(data))
+    packed = gzip.compress(data, 1)
+    with open(os.path.join(server.root, "x.gz"), "wb") as f:
+        f.write(packed)
+    service.ctl("get", server.url("/file/x.gz", "localhost"), "--output", "deep/er/x",
+                "--decompress", "gzip", "--checksum", digest(packed), "--checksum-output", digest(data))
     assert service.published("deep/er/x") == data
+
+
+def test_names_and_archives_in_the_sandbox(service, box_server):
+    fetch_packed(service, box_server)
     seen = service.run("cat", "/proc/%d/status" % service.main_pid()).stdout
     assert re.search(r"^NoNewPrivs:\s1$", seen, re.M)
     assert re.search(r"^Seccomp:\s2$", seen, re.M)
     assert re.search(r"^CapBnd:\s0+$", seen, re.M)
+
+
+def test_no_system_call_is_refused(service, box_server):
+    """Whoever makes one that the filter does not let through dies of it here."""
+    service.drop_in("SystemCallErrorNumber=kill\n")
+    fetch_packed(service, box_server)
+    pid = service.main_pid()
+    service.ctl("get", drip(box_server, 12), "--output", "twelve", "--limit-rate", "100M")
+    service.tell("reload", "hauld")
+    service.ctl("get", box_server.url("/status/404"), "--output", "nothing", check=False)
+    assert service.main_pid() == pid
+    service.tell("stop", "hauld.service")
+    assert service.show("ExecMainStatus") == "0"
+    assert not [text for text in service.messages("-u", "hauld") if "died" in text or "SYS" in text]
 
 
 def test_who_is_not_in_the_group_is_refused(service, box_server):
@@ -257,9 +278,10 @@ def test_a_killed_worker_is_replaced(service, box_server):
 
 
 def test_a_killed_daemon_is_started_again(service, box_server):
-    service.tell("start", "hauld")
+    service.ctl("get", box_server.url("/ok/1M"), "--output", "workers-begin-with-it")
     pid = service.main_pid()
-    workers = wait_until(service.workers)
+    workers = service.workers()
+    assert workers
     service.run("kill", "-KILL", str(pid))
     service.wait_other_pid(pid)
     assert service.show("NRestarts") == "1"

@@ -9,6 +9,7 @@
 #include "fuzz.h"
 #include "model/spec.h"
 #include "wire/conf_msg.h"
+#include "wire/store_msg.h"
 #include "wire/work_msg.h"
 
 const char fuzz_name[] = "frame";
@@ -127,6 +128,49 @@ try_conf(const struct message *m)
 	}
 }
 
+/* The text of a result is made safe on the way, and is the same from then on. */
+static void
+try_job(const struct message *m)
+{
+	struct frame_reader r = { 0 };
+	struct buf out = { 0 };
+	struct store_job j, again;
+	struct message safe;
+	int e;
+
+	if (store_msg_get_job(m, &j) < 0)
+		return;
+	assert(j.id && strlen(j.result.text) < sizeof j.result.text && *result_word(&j.result));
+	assert(*job_state_to_string(j.state) && j.spec.len <= SPEC_MAX);
+	store_msg_put_job(&r.in, m->id, (enum store_msg_type)m->type, &j);
+	e = frame_reader_next(&r, &safe);
+	assert(e == 1);
+	e = store_msg_get_job(&safe, &again);
+	assert(e == 0 && strcmp(again.result.text, j.result.text) == 0);
+	store_msg_put_job(&out, m->id, (enum store_msg_type)m->type, &again);
+	check_same(&out, &safe);
+	frame_reader_done(&r);
+}
+
+static void
+try_store(const struct message *m)
+{
+	struct buf out = { 0 };
+	struct text text;
+	uint64_t n;
+
+	(void)!store_msg_get_hello(m);
+	try_job(m);
+	if (store_msg_get_number(m, &n) == 0) {
+		store_msg_put_number(&out, m->id, (enum store_msg_type)m->type, n);
+		check_same(&out, m);
+	}
+	if (store_msg_get_text(m, &text) == 0)
+		assert(text.len + 2 == m->len && text.len <= STORE_TEXT_MAX);
+	if (store_msg_get_empty(m) == 0)
+		assert(m->len == 0);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -142,6 +186,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 			assert(m.len <= MESSAGE_MAX);
 			try_work(&m);
 			try_conf(&m);
+			try_store(&m);
 		}
 	}
 	frame_reader_done(&r);

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/control/internal.h"
+#include "daemon/engine/keep.h"
 #include "fuzz.h"
 
 const char fuzz_name[] = "request";
@@ -155,13 +156,64 @@ engine_remove(struct engine *e, uint64_t id)
 	return ENGINE_OK;
 }
 
-uint64_t
-engine_add(struct engine *e UNUSED, struct spec *spec, uint32_t uid UNUSED, bool from_config)
-{
-	static uint64_t last = 1000;
+static uint64_t last_id = 1000;
 
-	assert(spec && !from_config);
-	return ++last;
+uint64_t
+engine_reserve(struct engine *e UNUSED, uint64_t n)
+{
+	last_id += n;
+	return last_id - n + 1;
+}
+
+void
+engine_add_reserved(struct engine *e UNUSED, uint64_t id, struct spec *spec, uint32_t uid UNUSED)
+{
+	assert(spec && id <= last_id);
+}
+
+/* ---- A store that has everything at the end of the turn, or says that it cannot -- */
+
+static struct list waits = LIST_INIT(waits);
+static struct loop_deferred durable;
+static unsigned n_waits;
+
+void
+keep_new(struct store *s UNUSED, uint64_t id, const struct spec *spec, uint32_t uid UNUSED, bool from_config,
+    int64_t added_s UNUSED)
+{
+	assert(spec && !from_config && id <= last_id);
+}
+
+void
+store_delete(struct store *s UNUSED, uint64_t id)
+{
+	assert(id <= last_id);
+}
+
+static void
+on_durable(void *arg UNUSED)
+{
+	while (!list_empty(&waits)) {
+		struct store_wait *w = LIST_FIRST(&waits, struct store_wait, link);
+
+		store_forget_wait(w);
+		w->cb(++n_waits % 8 ? NULL : "the paper is full", w->arg);
+	}
+}
+
+void
+store_when_durable(struct store *s UNUSED, struct store_wait *w, store_durable_cb cb, void *arg)
+{
+	w->cb = cb;
+	w->arg = arg;
+	list_append(&waits, &w->link);
+	loop_defer(control->loop, &durable);
+}
+
+void
+store_forget_wait(struct store_wait *w)
+{
+	list_remove(&w->link);
 }
 
 bool
@@ -365,7 +417,8 @@ start_once(void)
 	control = control_new(loop, NULL, &o, &ops, NULL);
 	assert(control);
 	control_set_conf(control, &conf);
-	control_begin(control, &paper);
+	loop_deferred_init(&durable, "paper store", on_durable, NULL);
+	control_begin(control, &paper, NULL);
 }
 
 static void

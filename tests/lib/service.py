@@ -283,7 +283,8 @@ class Service:
         return env
 
     def spawn(self):
-        """Starts it and waits for nothing."""
+        """Starts it and waits for nothing; the log is that of this life."""
+        self._errors = []
         self.process = subprocess.Popen(
             [program("hauld"), "-c", self.conf, *self.args], cwd=self.tmp, env=self.environment(),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,

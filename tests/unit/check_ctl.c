@@ -313,6 +313,32 @@ START_TEST(tables)
 }
 END_TEST
 
+/* A text that runs on gets half of the line at most, from the columns that can give. */
+START_TEST(texts_that_run_on)
+{
+	struct term term = { .is_tty = true, .columns = 24, .utf8 = true };
+	AUTO_BUF struct buf out = { 0 };
+	struct table t;
+
+	for (int i = 0; i < 2; i++) {
+		table_init(&t, &term, columns, ARRAY_SIZE(columns));
+		table_put(&t, "7", TERM_INK_PLAIN);
+		table_put(&t, "abcdefghijkl", TERM_INK_PLAIN);
+		table_put_rest(&t, "because of this and that");
+		table_put(&t, "8", TERM_INK_PLAIN);
+		table_put(&t, "b", TERM_INK_PLAIN);
+		table_put(&t, "", TERM_INK_PLAIN);
+		table_put(&t, "9", TERM_INK_PLAIN);
+		table_print(&t, &out);
+		table_done(&t);
+		term.is_tty = false;
+	}
+	ck_assert_str_eq(buf_cstr(&out),
+	    "ID  NAME    WHY  X\n 7  abc\xe2\x80\xa6kl  because of \xe2\x80\xa6\n 8  b            9\n"
+	    "ID  NAME          WHY  X\n 7  abcdefghijkl  because of this and that\n 8  b                  9\n");
+}
+END_TEST
+
 START_TEST(a_table_never_is_wider_than_the_terminal)
 {
 	static const char *const names[] = { "x", "abcdefghijklmnopqrstuvwxyz0123456789", "\xe3\x83\x87\xe3\x83\xbc\xe3\x82\xbf\xe3\x83\x87\xe3\x83\xbc" };
@@ -346,6 +372,7 @@ main(void)
 	tcase_add_test(t, a_job_of_another_version_is_read_all_the_same);
 	t = add_case(s, "table", NULL, NULL, 0);
 	tcase_add_test(t, tables);
+	tcase_add_test(t, texts_that_run_on);
 	tcase_add_test(t, a_table_never_is_wider_than_the_terminal);
 	return run_suite(s);
 }

@@ -131,7 +131,7 @@ setup(void)
 	path = xasprintf("%s/pub/file", rig.root);
 	ck_assert(roots_get_dir(rig.roots, path, &rig.dir, &name, &why));
 	rig.dirty = dirty_new(64 * MIB);
-	stage_init(&rig.stage, rig.roots, rig.dirty);
+	stage_init(&rig.stage, rig.roots, rig.dirty, NULL);
 	rig.data = xmalloc(4 * MIB);
 	for (size_t i = 0; i < 4 * MIB; i++) {
 		v = v * UINT64_C(6364136223846793005) + 1442695040888963407;
@@ -371,9 +371,23 @@ START_TEST(instances_differ)
 {
 	struct stage other;
 
-	stage_init(&other, rig.roots, rig.dirty);
+	stage_init(&other, rig.roots, rig.dirty, NULL);
 	ck_assert_str_ne(other.instance, rig.stage.instance);
 	stage_done(&other);
+}
+END_TEST
+
+START_TEST(a_service_keeps_its_instance_and_every_life_differs)
+{
+	struct stage one, two;
+
+	stage_init(&one, rig.roots, rig.dirty, "0123456789abcdef");
+	stage_init(&two, rig.roots, rig.dirty, "0123456789abcdef");
+	ck_assert(has_prefix(one.instance, "0123456789abcdef-"));
+	ck_assert(has_prefix(two.instance, "0123456789abcdef-"));
+	ck_assert_str_ne(one.instance, two.instance);
+	stage_done(&one);
+	stage_done(&two);
 }
 END_TEST
 
@@ -534,6 +548,7 @@ main(void)
 	t = add_case(s, "file", setup, teardown, 0);
 	tcase_add_test(t, the_name_says_instance_job_and_generation);
 	tcase_add_test(t, instances_differ);
+	tcase_add_test(t, a_service_keeps_its_instance_and_every_life_differs);
 	tcase_add_test(t, every_generation_is_a_new_inode);
 	tcase_add_test(t, a_file_that_is_in_the_way_is_never_used);
 	tcase_add_test(t, a_haul_directory_that_another_removed_is_made_again);

@@ -32,7 +32,17 @@ add(const char *name)
 	AUTO_SPEC struct spec *s = spec_of(name);
 	struct entry *en = NEW(struct entry);
 
-	registry_add(&registry, en, s);
+	registry_add(&registry, en, registry_reserve(&registry, 1), s);
+	return en;
+}
+
+static struct entry *
+add_as(uint64_t id)
+{
+	AUTO_SPEC struct spec *s = spec_of(NULL);
+	struct entry *en = NEW(struct entry);
+
+	registry_add(&registry, en, id, s);
 	return en;
 }
 
@@ -65,6 +75,48 @@ teardown(void)
 }
 
 /* ---- Ids ---- */
+
+/* Jobs whose ids were reserved come when the store has them. */
+START_TEST(what_was_reserved_may_come_later)
+{
+	uint64_t first = registry_reserve(&registry, 3), id = 0;
+
+	ck_assert_uint_eq(registry_reserve(&registry, 1), first + 3);
+	(void)add_as(first + 3);
+	(void)add_as(first + 1);
+	(void)add_as(first);
+	ck_assert_ptr_null(registry_find(&registry, first + 2));
+	for (unsigned i = 0; i < 3; i++)
+		id = registry_next(&registry, id)->job.id;
+	ck_assert_uint_eq(id, first + 3);
+	ck_assert_uint_eq(registry_find(&registry, first + 1)->job.id, first + 1);
+	ck_assert_uint_eq(add(NULL)->job.id, first + 4);
+}
+END_TEST
+
+/* Those of an earlier life bring their own. */
+START_TEST(a_greater_id_is_never_given_again)
+{
+	(void)add_as(1000);
+	ck_assert_uint_eq(add(NULL)->job.id, 1001);
+	registry.last_id = 5000;
+	ck_assert_uint_eq(add(NULL)->job.id, 5001);
+}
+END_TEST
+
+START_TEST(an_earlier_life_is_over_as_it_was)
+{
+	struct entry *done = add(NULL), *failed = add(NULL);
+
+	registry_restore_state(&registry, done, JOB_DONE);
+	registry_restore_state(&registry, failed, JOB_FAILED);
+	ck_assert_int_eq(done->job.state, JOB_DONE);
+	ck_assert_int_eq(failed->job.state, JOB_FAILED);
+	ck_assert_uint_eq(registry.counts[JOB_DONE], 1);
+	ck_assert_uint_eq(registry.counts[JOB_FAILED], 1);
+	ck_assert_uint_eq(registry.counts[JOB_QUEUED], 0);
+}
+END_TEST
 
 START_TEST(an_empty_one_finds_nothing)
 {
@@ -333,6 +385,9 @@ main(void)
 	Suite *s = suite_create("registry");
 	TCase *t = add_case(s, "ids", setup, teardown, 0);
 
+	tcase_add_test(t, what_was_reserved_may_come_later);
+	tcase_add_test(t, a_greater_id_is_never_given_again);
+	tcase_add_test(t, an_earlier_life_is_over_as_it_was);
 	tcase_add_test(t, an_empty_one_finds_nothing);
 	tcase_add_test(t, ids_begin_with_1_and_are_found);
 	tcase_add_test(t, an_id_is_never_given_twice);

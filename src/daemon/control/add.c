@@ -1,30 +1,47 @@
 /*
  * Adding jobs: a request's objects go to the intake, which checks them as the
- * configuration is checked; then all of them are the engine's, or none.  While
- * that goes on no further request of this client is looked at: its changes are
- * carried out in the order in which they came.
+ * configuration is checked, and then to the store; when they are on the disk
+ * all of them are the engine's and the client is told, or none.  While that goes
+ * on no further request of this client is looked at: its changes are carried out
+ * in the order in which they came.
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "daemon/control/internal.h"
+#include "daemon/engine/keep.h"
 
 struct adding {
 	struct list link; /* of control->addings */
 	struct call *call;
 	struct intake_batch *batch; /* the intake's while it is there */
 	struct control *control;
-	char *key; /* owned; NULL: none */
+	struct store_wait wait;
+	struct key *key;         /* borrowed, of control->keys; NULL: none */
+	uint64_t first_id;
+	struct new_job {
+		struct spec *spec; /* ref */
+		const char *name;  /* borrowed from it; NULL: none, or not taken */
+	} *jobs;                 /* owned */
+	size_t n;
 };
 
 /* ---- Keys: the same request twice adds once ----------------------------------- */
 
 struct key {
+	struct list link;   /* of key_order; not linked while it is pending */
+	char *key, *answer; /* owned; answer is NULL while it is pending */
+	struct list waiting; /* struct key_wait: who asked with it meanwhile */
+};
+
+struct key_wait {
 	struct list link;
-	char *key, *answer; /* owned */
+	struct call *call;
 };
 
 static bool
@@ -33,21 +50,54 @@ key_is(const void *item, const void *key)
 	return strcmp(((const struct key *)item)->key, key) == 0;
 }
 
+static bool
+name_is(const void *item, const void *key)
+{
+	return strcmp(item, key) == 0;
+}
+
 void
 keys_init(struct control *c)
 {
 	map_init(&c->keys, key_is);
+	map_init(&c->pending_names, name_is);
 	list_init(&c->key_order);
 }
 
 static void
-drop_oldest_key(struct control *c)
+answer_again(struct call *c, const struct key *k)
 {
-	struct key *k = LIST_FIRST(&c->key_order, struct key, link);
+	AUTO_FREE char *again = xasprintf("%.*s,\"repeated\":true}", (int)strlen(k->answer) - 1, k->answer);
 
+	call_text(c, again);
+}
+
+/* The request with this key is over: its twins are answered as well. */
+static void
+answer_waiting(struct key *k)
+{
+	while (!list_empty(&k->waiting)) {
+		struct key_wait *w = LIST_FIRST(&k->waiting, struct key_wait, link);
+		struct client *client = w->call->client;
+
+		list_remove(&w->link);
+		if (k->answer)
+			answer_again(w->call, k);
+		else
+			call_fail(w->call, RPC_FAILED, "the request with this key that came first added nothing");
+		if (client)
+			client_resume(client);
+		free(w);
+	}
+}
+
+static void
+drop_key(struct control *c, struct key *k)
+{
+	answer_waiting(k);
+	c->n_keys -= list_linked(&k->link);
 	list_remove(&k->link);
 	(void)map_remove(&c->keys, hash_str(k->key), k->key);
-	c->n_keys--;
 	free(k->key);
 	free(k->answer);
 	free(k);
@@ -57,21 +107,20 @@ void
 keys_done(struct control *c)
 {
 	while (c->n_keys)
-		drop_oldest_key(c);
+		drop_key(c, LIST_FIRST(&c->key_order, struct key, link));
 	map_done(&c->keys);
+	map_done(&c->pending_names);
 }
 
-/* Takes both strings. */
+/* The answer is known from now on. */
 static void
-remember(struct control *c, char *key, char *answer)
+remember(struct control *c, struct key *k, const char *answer)
 {
-	struct key *k = NEW(struct key);
-
-	*k = (struct key){ .key = key, .answer = answer };
-	map_add(&c->keys, hash_str(key), k);
+	k->answer = xstrdup(answer);
 	list_append(&c->key_order, &k->link);
+	answer_waiting(k);
 	if (++c->n_keys > KEYS_MAX)
-		drop_oldest_key(c);
+		drop_key(c, LIST_FIRST(&c->key_order, struct key, link));
 }
 
 /* ---- From JSON to the intake ---------------------------------------------------- */
@@ -112,11 +161,18 @@ put_value(struct intake_batch *b, const char *name, const json_t *v)
 	}
 }
 
-/* Copying what the service can read is for those who are the service. */
-static bool
+/* What makes hauld read files of this machine for a client, or show its
+ * certificates to a server: for those who could read them anyway.  NULL: nothing
+ * of it, or one of those asks. */
+static const char *
 asks_for_files(const struct call *c, const json_t *job)
 {
-	return c->policy < POLICY_MANAGE && json_object_get(job, "allow-file");
+	static const char *const keys[] = { "allow-file", "cert", "key" };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(keys) && c->uid != 0 && c->uid != geteuid(); i++)
+		if (json_object_get(job, keys[i]))
+			return keys[i];
+	return NULL;
 }
 
 /* False after the answer. */
@@ -130,9 +186,10 @@ put_job(struct call *c, struct intake_batch *b, const json_t *job, size_t index)
 		call_fail(c, RPC_INVALID_PARAMS, "jobs[%zu] is no object", index);
 		return false;
 	}
-	if (asks_for_files(c, job)) {
-		call_fail(c, RPC_PERMISSION, "jobs[%zu]: allow-file is for root and the service's user: hauld may read what uid %u may not",
-		    index, c->uid);
+	name = asks_for_files(c, job);
+	if (name) {
+		call_fail(c, RPC_PERMISSION, "jobs[%zu]: %s is for root and the service's user: hauld may read what uid %u may not",
+		    index, name, c->uid);
 		return false;
 	}
 	json_object_foreach((json_t *)(uintptr_t)job, name, v)
@@ -148,6 +205,7 @@ fail_errors(struct call *c, const struct intake_result *results, size_t n, size_
 {
 	AUTO_BUF struct buf errors = { 0 };
 	AUTO_FREE char *message = NULL;
+	bool ours = false;
 	size_t told = 0;
 	struct json w;
 
@@ -158,6 +216,7 @@ fail_errors(struct call *c, const struct intake_result *results, size_t n, size_
 
 		if (!error)
 			continue;
+		ours |= results[i].internal;
 		told++;
 		jsonw_begin_object(&w);
 		jsonw_key_u64(&w, "index", i);
@@ -169,13 +228,7 @@ fail_errors(struct call *c, const struct intake_result *results, size_t n, size_
 		message = xstrdup(first);
 	else
 		message = xasprintf("%zu of %zu jobs cannot be, so none was added; the first: %s", n_bad, n, first);
-	call_fail_errors(c, RPC_INVALID_PARAMS, message, buf_cstr(&errors));
-}
-
-static bool
-name_is(const void *item, const void *key)
-{
-	return strcmp(item, key) == 0;
+	call_fail_errors(c, ours ? RPC_INTERNAL : RPC_INVALID_PARAMS, message, buf_cstr(&errors));
 }
 
 /* Neither a job's nor that of an earlier one of this batch; false after the
@@ -192,7 +245,8 @@ names_are_free(struct call *c, const struct intake_result *results, size_t n)
 
 		if (!name)
 			continue;
-		if (engine_job_by_name(c->control->engine, name) || map_find(&names, hash_str(name), name))
+		if (engine_job_by_name(c->control->engine, name) || map_find(&names, hash_str(name), name) ||
+		    map_find(&c->control->pending_names, hash_str(name), name))
 			taken = name;
 		else
 			map_add(&names, hash_str(name), (void *)(uintptr_t)name);
@@ -204,51 +258,104 @@ names_are_free(struct call *c, const struct intake_result *results, size_t n)
 }
 
 static void
-add_all(struct adding *a, const struct intake_result *results, size_t n)
+take_names(struct adding *a)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		a->jobs[i].name = spec_string(a->jobs[i].spec, JOB_NAME);
+		if (a->jobs[i].name)
+			map_add(&a->control->pending_names, hash_str(a->jobs[i].name), (void *)(uintptr_t)a->jobs[i].name);
+	}
+}
+
+static void
+give_names(struct adding *a)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		if (a->jobs[i].name)
+			(void)map_remove(&a->control->pending_names, hash_str(a->jobs[i].name), a->jobs[i].name);
+		a->jobs[i].name = NULL;
+	}
+}
+
+static void
+adding_free(struct adding *a)
+{
+	give_names(a);
+	if (a->key && !a->key->answer)
+		drop_key(a->control, a->key);
+	list_remove(&a->link);
+	store_forget_wait(&a->wait);
+	intake_batch_free(a->batch);
+	for (size_t i = 0; i < a->n; i++)
+		spec_unref(a->jobs[i].spec);
+	free(a->jobs);
+	free(a);
+}
+
+/* The call was answered; the client's next request may come. */
+static void
+adding_over(struct adding *a, struct client *client)
+{
+	if (client)
+		client_resume(client);
+	adding_free(a);
+}
+
+static void
+add_all(struct adding *a)
 {
 	AUTO_BUF struct buf answer = { 0 };
 	struct json w;
 
+	give_names(a);
 	jsonw_init(&w, &answer);
 	jsonw_begin_object(&w);
 	jsonw_key(&w, "jobs");
 	jsonw_begin_array(&w);
-	for (size_t i = 0; i < n; i++) {
-		struct spec *spec = results[i].spec;
-
+	for (size_t i = 0; i < a->n; i++) {
+		engine_add_reserved(a->control->engine, a->first_id + i, a->jobs[i].spec, a->call->uid);
 		jsonw_begin_object(&w);
-		jsonw_key_u64(&w, "id", engine_add(a->control->engine, spec, a->call->uid, false));
-		jsonw_key_string(&w, "name", spec_string(spec, JOB_NAME));
+		jsonw_key_u64(&w, "id", a->first_id + i);
+		jsonw_key_string(&w, "name", spec_string(a->jobs[i].spec, JOB_NAME));
 		jsonw_end_object(&w);
 	}
 	jsonw_end_array(&w);
 	jsonw_end_object(&w);
 	call_text(a->call, buf_cstr(&answer));
 	if (a->key)
-		remember(a->control, TAKE_PTR(a->key), xstrdup(buf_cstr(&answer)));
-}
-
-/* The first answer to this key again; false: there was none yet. */
-static bool
-answer_again(struct call *c, const char *key)
-{
-	const struct key *k = map_find(&c->control->keys, hash_str(key), key);
-	AUTO_FREE char *again = NULL;
-
-	if (!k)
-		return false;
-	again = xasprintf("%.*s,\"repeated\":true}", (int)strlen(k->answer) - 1, k->answer);
-	call_text(c, again);
-	return true;
+		remember(a->control, a->key, buf_cstr(&answer));
 }
 
 static void
-adding_free(struct adding *a)
+on_durable(const char *error, void *arg)
 {
-	list_remove(&a->link);
-	intake_batch_free(a->batch);
-	free(a->key);
-	free(a);
+	struct adding *a = arg;
+	struct client *client = a->call->client;
+
+	if (error) {
+		for (size_t i = 0; i < a->n; i++)
+			store_delete(a->control->store, a->first_id + i);
+		call_fail(a->call, RPC_FAILED, "nothing was added, for it cannot be kept: %s", error);
+	} else {
+		add_all(a);
+	}
+	adding_over(a, client);
+}
+
+static void
+keep(struct adding *a, const struct intake_result *results, size_t n)
+{
+	int64_t now = clock_wall_s();
+
+	a->n = n;
+	a->jobs = xcalloc(n, sizeof a->jobs[0]);
+	a->first_id = engine_reserve(a->control->engine, n);
+	for (size_t i = 0; i < n; i++) {
+		a->jobs[i].spec = spec_ref(results[i].spec);
+		keep_new(a->control->store, a->first_id + i, results[i].spec, a->call->uid, false, now);
+	}
+	take_names(a);
+	store_when_durable(a->control->store, &a->wait, on_durable, a);
 }
 
 void
@@ -263,8 +370,10 @@ add_done(struct control *c)
 }
 
 static void
-conclude(struct adding *a, const struct intake_result *results, size_t n)
+on_checked(const struct intake_result *results, size_t n, void *arg)
 {
+	struct adding *a = arg;
+	struct client *client = a->call->client;
 	const char *first = NULL;
 	size_t n_bad = 0;
 
@@ -272,48 +381,55 @@ conclude(struct adding *a, const struct intake_result *results, size_t n)
 		n_bad += results[i].errors != NULL;
 		first = first ? first : results[i].errors;
 	}
-	if (n_bad)
+	if (n_bad) {
 		fail_errors(a->call, results, n, n_bad, first);
-	else if (a->control->stopping)
+	} else if (a->control->stopping) {
 		call_fail(a->call, RPC_DRAINING, "hauld takes no more jobs: it is %s", a->control->stopping);
-	else if (names_are_free(a->call, results, n))
-		add_all(a, results, n);
-}
-
-static void
-on_checked(const struct intake_result *results, size_t n, void *arg)
-{
-	struct adding *a = arg;
-	struct client *client = a->call->client;
-
-	/* The key may have come over two connections at once. */
-	if (!a->key || !answer_again(a->call, a->key))
-		conclude(a, results, n);
-	if (client)
-		client_resume(client);
-	adding_free(a);
+	} else if (names_are_free(a->call, results, n)) {
+		keep(a, results, n);
+		return;
+	}
+	adding_over(a, client);
 }
 
 /* ---- The call ---------------------------------------------------------------------- */
 
-/* The key as it is remembered, with the client's uid; false after the answer. */
+/* The key of the request, pending from now on; false after the answer. */
 static bool
-get_key(struct call *c, char **ret)
+get_key(struct call *c, struct key **ret)
 {
-	const json_t *key = json_object_get(c->params, "key");
+	const json_t *value = json_object_get(c->params, "key");
+	AUTO_FREE char *key = NULL;
+	struct key_wait *w;
+	struct key *k;
 
 	*ret = NULL;
-	if (!key)
+	if (!value)
 		return true;
-	if (!json_is_string(key) || json_string_length(key) == 0 || json_string_length(key) > KEY_LEN_MAX) {
+	if (!json_is_string(value) || json_string_length(value) == 0 || json_string_length(value) > KEY_LEN_MAX) {
 		call_fail(c, RPC_INVALID_PARAMS, "key is a string of 1 to %d bytes", KEY_LEN_MAX);
 		return false;
 	}
-	*ret = xasprintf("%u/%s", c->uid, json_string_value(key));
-	if (!answer_again(c, *ret))
-		return true;
-	free(*ret);
-	return false;
+	key = xasprintf("%u/%s", c->uid, json_string_value(value));
+	k = map_find(&c->control->keys, hash_str(key), key);
+	if (k && k->answer) {
+		answer_again(c, k);
+		return false;
+	}
+	if (k) {
+		w = NEW(struct key_wait);
+		w->call = c;
+		list_append(&k->waiting, &w->link);
+		client_pause(c->client);
+		return false;
+	}
+	k = NEW(struct key);
+	list_init(&k->link);
+	list_init(&k->waiting);
+	k->key = TAKE_PTR(key);
+	map_add(&c->control->keys, hash_str(k->key), k);
+	*ret = k;
+	return true;
 }
 
 void
@@ -323,7 +439,7 @@ method_add(struct call *c)
 	size_t n = json_is_array(many) ? json_array_size(many) : 0;
 	struct intake_batch *b;
 	struct adding *a;
-	char *key;
+	struct key *key;
 
 	if (!one == !many || (many && (!n || n > ADDS_PER_CALL))) {
 		call_fail(c, RPC_INVALID_PARAMS, "give \"job\", an object, or \"jobs\": an array of 1 to %d of them", ADDS_PER_CALL);

@@ -14,6 +14,7 @@ enum { CANCELS_PER_TURN = 100 }; /* a log line, an answer and events each: 20 us
 struct await {
 	struct call *call;     /* NULL: gone, but the rest is to be cancelled */
 	struct control *control;
+	bool durably;          /* not before the store has it */
 	size_t n, left;
 	bool paused;           /* that a job is paused is enough */
 	struct watch *watches; /* owned: n */
@@ -47,13 +48,17 @@ static void
 on_answer(void *arg)
 {
 	struct await *a = arg;
-	struct json w = call_begin(a->call);
+	AUTO_BUF struct buf text = { 0 };
 
-	buf_append_str(w.out, "{\"jobs\":[");
+	buf_append_str(&text, "{\"jobs\":[");
 	for (size_t i = 0; i < a->n; i++)
-		buf_printf(w.out, "%s%s", i ? "," : "", a->results[i]);
-	buf_append_str(w.out, "]}");
-	call_end(a->call, &w);
+		buf_printf(&text, "%s%s", i ? "," : "", a->results[i]);
+	buf_append_str(&text, "]}");
+	a->call->on_orphaned = NULL;
+	if (a->durably)
+		call_text_durably(a->call, xstrdup(buf_cstr(&text)));
+	else
+		call_text(a->call, buf_cstr(&text));
 	await_free(a);
 }
 
@@ -177,7 +182,7 @@ await_pause(struct call *call, const uint64_t *ids, size_t n)
 {
 	struct engine *e = call->control->engine;
 
-	(void)await_new(call, ids, n, true);
+	await_new(call, ids, n, true)->durably = true;
 	for (size_t i = 0; i < n; i++)
 		if (engine_job(e, ids[i]))
 			(void)engine_pause(e, ids[i]);
@@ -190,6 +195,7 @@ await_cancel(struct call *call, const uint64_t *ids, size_t n)
 	struct await *a = await_new(call, ids, n, false);
 
 	loop_undefer(&a->answer); /* when they are over already */
+	a->durably = true;
 	a->cancel = xmemdup(ids, n * sizeof ids[0]);
 	list_append(&a->control->cancellings, &a->link);
 	if (n > CANCELS_PER_TURN)

@@ -383,6 +383,7 @@ control_new(struct loop *l, struct children *children, const struct control_opti
 	awaits_init(c);
 	keys_init(c);
 	list_init(&c->addings);
+	list_init(&c->durables);
 	c->intake = intake_new(l, children, o->conf_path);
 	loop_io_init(&c->listener, l, fd, "control socket", on_connection, c);
 	loop_timer_init(&c->rest, l, "control socket", on_rested, c);
@@ -414,6 +415,7 @@ control_free(struct control *c)
 	while (!list_empty(&c->clients))
 		client_free(LIST_FIRST(&c->clients, struct client, link));
 	add_done(c);
+	durable_done(c);
 	intake_free(c->intake);
 	awaits_done(c);
 	watch_done(c);
@@ -432,9 +434,10 @@ control_set_conf(struct control *c, const struct conf *conf)
 }
 
 void
-control_begin(struct control *c, struct engine *e)
+control_begin(struct control *c, struct engine *e, struct store *store)
 {
 	c->engine = e;
+	c->store = store;
 	loop_io_set(&c->listener, LOOP_READ);
 }
 

@@ -12,6 +12,7 @@
 #include "daemon/conf/intake.h"
 #include "daemon/engine/engine.h"
 #include "daemon/loop/loop.h"
+#include "daemon/store/store.h"
 
 struct call;
 struct control;
@@ -47,8 +48,9 @@ void control_free(struct control *c);
 void control_close_listener(struct control *c);
 /* Before the first client is served, and after each reload; borrowed. */
 void control_set_conf(struct control *c, const struct conf *conf);
-/* Clients are served from now on. */
-void control_begin(struct control *c, struct engine *e);
+/* Clients are served from now on.  What they change is answered when the store
+ * has it. */
+void control_begin(struct control *c, struct engine *e, struct store *store);
 /* New jobs and changes are refused from now on; word is status' state. */
 void control_set_stopping(struct control *c, const char *word);
 unsigned control_clients(const struct control *c);

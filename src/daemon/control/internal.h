@@ -28,7 +28,8 @@ struct control {
 	struct control_options options;
 	const struct control_ops *ops;
 	void *arg;
-	struct engine *engine;    /* borrowed; NULL until control_begin() */
+	struct engine *engine;    /* borrowed, as the store; NULL until control_begin() */
+	struct store *store;
 	const struct conf *conf;  /* borrowed */
 	int64_t conf_loaded_s;
 	struct intake *intake;    /* owned */
@@ -49,7 +50,9 @@ struct control {
 	struct map keys;          /* struct key */
 	struct list key_order;    /* oldest first */
 	size_t n_keys;
-	struct list addings;      /* struct adding: with the intake */
+	struct list addings;      /* struct adding: with the intake or the store */
+	struct map pending_names; /* of jobs that are with the store */
+	struct list durables;     /* struct durable: answers that wait for the store */
 };
 
 struct watched {
@@ -94,9 +97,11 @@ void unwatch_job(struct control *c, struct watch *w);
 void awaits_init(struct control *c);
 /* Clients have gone: what they left to be done is dropped. */
 void awaits_done(struct control *c);
-/* Cancels them, some in each turn, and answers with them when all are over. */
+/* Cancels them, some in each turn, and answers with them when all are over and the
+ * store has it. */
 void await_cancel(struct call *c, const uint64_t *ids, size_t n);
-/* Pauses them, and answers with them when their workers have let go. */
+/* Pauses them, and answers with them when their workers have let go and the store
+ * has it. */
 void await_pause(struct call *c, const uint64_t *ids, size_t n);
 /* Is the job where this one wants it?  Then it is told, once for each index. */
 bool await_is_for(const struct await *a, const struct job *j);
@@ -105,13 +110,18 @@ void await_tell(struct await *a, size_t index, uint64_t id);
 /* The jobs that a request names, in its order: ids, newly allocated (*ret_n of
  * them, at least one); NULL after the call was answered with what is wrong. */
 uint64_t *call_jobs(struct call *c, size_t *ret_n);
+/* A non-negative whole number of the request, 0 when it is not there; false after
+ * the answer. */
+bool call_number(struct call *c, const char *name, uint64_t *ret);
 /* May this client command that job?  False after the answer. */
 bool call_may_touch(struct call *c, const uint64_t *ids, size_t n);
-/* A non-negative whole number of the request, 0 when it is not there; false
- * after the answer. */
-bool call_number(struct call *c, const char *name, uint64_t *ret);
-/* {"jobs":[...]}, as they are now. */
+/* {"jobs":[...]} as they are now, told when the store has what was changed. */
 void call_answer_jobs(struct call *c, const uint64_t *ids, size_t n);
+
+/* durable.c: answers with a result (newly allocated JSON, taken) when the store
+ * has all that was changed so far. */
+void call_text_durably(struct call *c, char *json);
+void durable_done(struct control *c);
 
 /* job_json.c */
 void job_json(struct json *w, const struct engine_view *v);

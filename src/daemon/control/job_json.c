@@ -38,10 +38,11 @@ static void
 put_outcome(struct json *w, const struct job *j)
 {
 	uint64_t end = job_is_over(j) ? j->ended_ms : clock_now_ms();
-	bool over = job_is_over(j);
+	/* While it waits for its next try, why the last one failed. */
+	bool told = job_is_over(j) || (j->state == JOB_BLOCKED && j->result.code != RESULT_OK);
 
-	jsonw_key_string(w, "code", over ? result_word(&j->result) : "");
-	jsonw_key_string(w, "reason", over && j->state != JOB_DONE ? j->result.text : "");
+	jsonw_key_string(w, "code", told ? result_word(&j->result) : "");
+	jsonw_key_string(w, "reason", told && j->state != JOB_DONE ? j->result.text : "");
 	jsonw_key(w, "seconds");
 	jsonw_double(w, j->started_ms ? (double)(end - j->started_ms) / 1000 : 0);
 }

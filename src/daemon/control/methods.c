@@ -67,6 +67,22 @@ call_jobs(struct call *c, size_t *ret_n)
 }
 
 bool
+call_number(struct call *c, const char *name, uint64_t *ret)
+{
+	const json_t *v = json_object_get(c->params, name);
+
+	*ret = 0;
+	if (!v)
+		return true;
+	if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > INT64_C(1) << 53) {
+		call_fail(c, RPC_INVALID_PARAMS, "%s is a whole number, 0 or more", name);
+		return false;
+	}
+	*ret = (uint64_t)json_integer_value(v);
+	return true;
+}
+
+bool
 call_may_touch(struct call *c, const uint64_t *ids, size_t n)
 {
 	for (size_t i = 0; i < n && c->policy < POLICY_OPERATE; i++) {
@@ -84,8 +100,10 @@ call_may_touch(struct call *c, const uint64_t *ids, size_t n)
 void
 call_answer_jobs(struct call *c, const uint64_t *ids, size_t n)
 {
-	struct json w = call_begin(c);
+	AUTO_BUF struct buf text = { 0 };
+	struct json w;
 
+	jsonw_init(&w, &text);
 	jsonw_begin_object(&w);
 	jsonw_key(&w, "jobs");
 	jsonw_begin_array(&w);
@@ -93,7 +111,7 @@ call_answer_jobs(struct call *c, const uint64_t *ids, size_t n)
 		job_json_id(&w, c->control->engine, ids[i]);
 	jsonw_end_array(&w);
 	jsonw_end_object(&w);
-	call_end(c, &w);
+	call_text_durably(c, xstrdup(buf_cstr(&text)));
 }
 
 /* ---- Commands --------------------------------------------------------------------- */
@@ -181,7 +199,6 @@ method_remove(struct call *c)
 {
 	AUTO_FREE uint64_t *ids = NULL;
 	uint64_t removed = 0;
-	struct json w;
 	size_t n;
 
 	ids = jobs_to_touch(c, &n);
@@ -189,11 +206,7 @@ method_remove(struct call *c)
 		return;
 	for (size_t i = 0; i < n; i++) /* one may be named twice */
 		removed += engine_job(c->control->engine, ids[i]) && engine_remove(c->control->engine, ids[i]) == ENGINE_OK;
-	w = call_begin(c);
-	jsonw_begin_object(&w);
-	jsonw_key_u64(&w, "removed", removed);
-	jsonw_end_object(&w);
-	call_end(c, &w);
+	call_text_durably(c, xasprintf("{\"removed\":%llu}", (unsigned long long)removed));
 }
 
 static void

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "daemon/control/internal.h"
 
 enum {
@@ -71,23 +72,6 @@ unwatch_job(struct control *c, struct watch *w)
 		return;
 	(void)map_remove(&c->watched, hash_u64(at->id), &at->id);
 	free(at);
-}
-
-/* A non-negative whole number of the request; false after the answer. */
-bool
-call_number(struct call *c, const char *name, uint64_t *ret)
-{
-	const json_t *v = json_object_get(c->params, name);
-
-	*ret = 0;
-	if (!v)
-		return true;
-	if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > INT64_C(1) << 53) {
-		call_fail(c, RPC_INVALID_PARAMS, "%s is a whole number, 0 or more", name);
-		return false;
-	}
-	*ret = (uint64_t)json_integer_value(v);
-	return true;
 }
 
 /* ---- Watching -------------------------------------------------------------------- */
@@ -182,8 +166,11 @@ tell(struct subscription *s, const char *event, const struct job *j, uint64_t de
 	if (!has_room(s))
 		return;
 	w = event_begin(s, event);
-	if (delay_ms)
+	if (text_equal(event, "retry")) { /* the job itself is between two states */
 		jsonw_key_u64(&w, "delay_ms", delay_ms);
+		jsonw_key_string(&w, "code", result_word(&j->result));
+		jsonw_key_string(&w, "reason", j->result.text);
+	}
 	jsonw_key(&w, "job");
 	job_json_id(&w, s->client->control->engine, j->id);
 	event_end(s, &w);

@@ -46,6 +46,9 @@ struct engine {
 	struct list ended;   /* struct entry: those added by clients, oldest first */
 	struct list gone;    /* struct entry: to be forgotten at the end of the turn */
 	size_t n_ended;
+	struct list sweeps;  /* struct sweeping: with workers */
+	unsigned n_sweeps;   /* that were begun */
+	uint64_t *swept;     /* owned; NULL until needed: hashes of directories */
 	uint64_t last_interrupted; /* id */
 	uint64_t received, counted, speed; /* bytes of all transfers; as in struct download */
 	uint64_t tick_ms;    /* when the tick was */
@@ -140,6 +143,8 @@ void engine_forget(struct entry *en);
 /* It is not among those that may be forgotten. */
 void engine_unforget(struct entry *en);
 void engine_tell_state(const struct entry *en);
+/* Something ended: perhaps it was the last. */
+void engine_check_idle(struct engine *e);
 /* All was let go: the job waits for a user. */
 void engine_paused(struct download *d);
 /* Moves the job; see registry.h. */

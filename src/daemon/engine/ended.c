@@ -1,7 +1,9 @@
 /* Jobs that are over: what is kept of them, and for how long. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/cursor.h"
 #include "base/mem.h"
 #include "daemon/engine/download.h"
 
@@ -36,6 +38,8 @@ engine_forget(struct entry *en)
 	struct engine *e = en->engine;
 
 	engine_unforget(en);
+	if (e->ops->on_forget)
+		e->ops->on_forget(&en->job, e->arg);
 	registry_remove(&e->jobs, en);
 	list_append(&e->gone, &en->ended);
 	loop_defer(e->loop, &e->forgetting);
@@ -86,4 +90,75 @@ engine_free_gone(void *arg)
 
 	while (!list_empty(&e->gone))
 		engine_free_entry(LIST_FIRST(&e->gone, struct entry, ended));
+}
+
+/* ---- Receipts as bytes ------------------------------------------------------- */
+
+enum { RECEIPT_VERSION = 1 };
+
+void
+receipt_pack(const struct receipt *r, struct buf *out)
+{
+	put_u8(out, RECEIPT_VERSION);
+	put_str(out, r->proof);
+	put_u8(out, (uint8_t)r->codec);
+	put_u32(out, r->dns_ms);
+	put_u32(out, r->connect_ms);
+	put_u32(out, r->tls_ms);
+	put_u32(out, r->first_byte_ms);
+	put_u8(out, r->unchanged);
+	put_u8(out, r->n_in);
+	put_u8(out, r->n_out);
+	for (unsigned i = 0; i < r->n_in + r->n_out; i++) {
+		put_u8(out, r->digests[i].algo);
+		put_text(out, (const char *)r->digests[i].bytes, r->digests[i].len);
+	}
+}
+
+static void
+get_digest(struct cursor *c, struct digest *d)
+{
+	struct text bytes;
+
+	d->algo = (uint8_t)get_below(c, get_u8(c), _DIGEST_ALGO_MAX);
+	bytes = get_text(c);
+	if (bytes.len > DIGEST_MAX_SIZE) {
+		cursor_fail(c);
+		return;
+	}
+	d->len = (uint8_t)bytes.len;
+	memcpy(d->bytes, bytes.at, bytes.len);
+}
+
+struct receipt *
+receipt_unpack(const void *data, size_t n)
+{
+	AUTO_FREE struct receipt *r = xcalloc(1, sizeof *r + 2 * UINT8_MAX * sizeof r->digests[0]);
+	struct receipt *small;
+	struct text proof;
+	struct cursor c;
+	size_t size;
+
+	cursor_init(&c, data, n);
+	if (get_u8(&c) != RECEIPT_VERSION)
+		return NULL;
+	proof = get_text(&c);
+	if (proof.len < sizeof r->proof)
+		memcpy(r->proof, proof.at, proof.len);
+	r->codec = (enum codec)get_below(&c, get_u8(&c), _CODEC_MAX);
+	r->dns_ms = get_u32(&c);
+	r->connect_ms = get_u32(&c);
+	r->tls_ms = get_u32(&c);
+	r->first_byte_ms = get_u32(&c);
+	r->unchanged = get_bool(&c);
+	r->n_in = get_u8(&c);
+	r->n_out = get_u8(&c);
+	for (unsigned i = 0; i < r->n_in + r->n_out && !c.failed; i++)
+		get_digest(&c, &r->digests[i]);
+	if (cursor_finish(&c) < 0)
+		return NULL;
+	size = sizeof *r + (size_t)(r->n_in + r->n_out) * sizeof r->digests[0];
+	small = xmalloc(size);
+	memcpy(small, r, size);
+	return small;
 }

@@ -32,12 +32,14 @@ n_over(const struct engine *e)
 static bool
 is_idle(const struct engine *e)
 {
+	if (!list_empty(&e->sweeps))
+		return false;
 	return n_over(e) == e->jobs.n ||
 	    (e->draining && !e->jobs.counts[JOB_ACTIVE] && !scheduler_begun(e->scheduler));
 }
 
-static void
-check_idle(struct engine *e)
+void
+engine_check_idle(struct engine *e)
 {
 	if (is_idle(e))
 		loop_defer(e->loop, &e->idle);
@@ -50,38 +52,6 @@ engine_tell_state(const struct entry *en)
 		en->engine->ops->on_state(&en->job, en->engine->arg);
 }
 
-/* ---- The one door in ------------------------------------------------------ */
-
-static char *
-host_of_url(const char *url)
-{
-	struct url u;
-	const char *why;
-
-	/* A file: url has no host; its copies share one queue. */
-	return url_parse(url, &u, &why) == 0 ? url_host(&u) : xstrdup("");
-}
-
-/* What a job's decoder may come to need.  The formats with a fixed window do
- * not wait for memory that only others use. */
-static uint64_t
-decoder_memory(const struct spec *s)
-{
-	uint64_t bound = spec_number(s, JOB_DECODER_MEMORY);
-
-	switch ((enum codec)spec_number(s, JOB_DECOMPRESS)) {
-	case CODEC_OFF:
-		return 0;
-	case CODEC_GZIP:
-		return MIN(bound, UINT64_C(1) << 20);
-	case CODEC_BZIP2:
-	case CODEC_LZ4:
-		return MIN(bound, UINT64_C(10) << 20);
-	default:
-		return bound;
-	}
-}
-
 /* 0 in the configuration: half of the machine's memory. */
 static uint64_t
 all_decoder_memory(const struct spec *daemon)
@@ -92,56 +62,6 @@ all_decoder_memory(const struct spec *daemon)
 	if (set)
 		return set;
 	return pages > 0 && size > 0 ? (uint64_t)pages / 2 * (uint64_t)size : UINT64_C(1) << 30;
-}
-
-static void
-enqueue(struct entry *en, const char *url, uint64_t delay_ms)
-{
-	AUTO_FREE char *host = host_of_url(url);
-
-	scheduler_enqueue(en->engine->scheduler, &en->ticket, host, delay_ms);
-}
-
-uint64_t
-engine_add(struct engine *e, struct spec *spec, uint32_t uid, bool from_config)
-{
-	struct entry *en = NEW(struct entry);
-	const char *url = spec_list(spec, JOB_URL, 0);
-
-	en->engine = e;
-	list_init(&en->ended);
-	en->ticket.priority = (int64_t)spec_number(spec, JOB_PRIORITY);
-	en->ticket.decoder_memory = decoder_memory(spec);
-	registry_add(&e->jobs, en, spec);
-	en->job.uid = uid;
-	en->job.from_config = from_config;
-	en->job.added_s = clock_wall_s();
-	xfer_prepare(e->xfer, spec, has_prefix(url, "https:"));
-	enqueue(en, url, 0);
-	return en->job.id;
-}
-
-void
-engine_set_state(struct entry *en, enum job_state to)
-{
-	registry_set_state(&en->engine->jobs, en, to);
-}
-
-void
-engine_requeue(struct entry *en, const char *url, uint64_t delay_ms)
-{
-	scheduler_withdraw(en->engine->scheduler, &en->ticket);
-	engine_set_state(en, delay_ms ? JOB_BLOCKED : JOB_QUEUED);
-	enqueue(en, url, delay_ms);
-	check_idle(en->engine);
-}
-
-void
-engine_go_on(struct entry *en, const char *url)
-{
-	scheduler_withdraw(en->engine->scheduler, &en->ticket);
-	en->ticket.begun = true;
-	engine_requeue(en, url, 0);
 }
 
 /* ---- The scheduler's side -------------------------------------------------- */
@@ -244,7 +164,7 @@ end_job(struct engine *e, struct entry *en, const struct result *r, const struct
 	log_end(j);
 	e->ops->on_end(j, receipt, e->arg);
 	engine_retain(en);
-	check_idle(e);
+	engine_check_idle(e);
 }
 
 void
@@ -287,7 +207,7 @@ engine_paused(struct download *d)
 	engine_tell_state(en);
 	if (resume)
 		(void)engine_resume(e, en->job.id);
-	check_idle(e);
+	engine_check_idle(e);
 }
 
 static void
@@ -445,7 +365,7 @@ make_parts(struct engine *e, struct children *c)
 	e->pool = pool_new(e->loop, c, &pool);
 	e->xfer = xfer_new(e->loop, &xfer);
 	e->dirty = dirty_new(spec_number(s, DAEMON_DIRTY_LIMIT));
-	stage_init(&e->stage, e->roots, e->dirty);
+	stage_init(&e->stage, e->roots, e->dirty, e->options.instance);
 	rate_init(&e->rate, spec_number(s, DAEMON_MAX_OVERALL_DOWNLOAD_LIMIT), clock_now_ns());
 }
 
@@ -472,6 +392,7 @@ engine_new(struct loop *l, struct children *c, const struct conf *conf, const st
 	list_init(&e->touched);
 	list_init(&e->ended);
 	list_init(&e->gone);
+	list_init(&e->sweeps);
 	registry_init(&e->jobs);
 	map_init(&e->locks, download_has_output);
 	loop_timer_init(&e->tick, l, "tick", on_tick, e);
@@ -493,6 +414,7 @@ engine_free(struct engine *e)
 		if (e->jobs.slots[i].entry)
 			engine_free_entry(e->jobs.slots[i].entry);
 	registry_done(&e->jobs);
+	free(e->swept);
 	engine_free_gone(e);
 	loop_undefer(&e->forgetting);
 	loop_timer_done(&e->tick);
@@ -530,7 +452,7 @@ on_interrupting(void *arg)
 		else if (!job_is_over(&en->job))
 			engine_end_waiting(en, &r);
 	}
-	check_idle(e);
+	engine_check_idle(e);
 }
 
 void
@@ -555,7 +477,7 @@ engine_drain(struct engine *e)
 {
 	e->draining = true;
 	scheduler_hold(e->scheduler, true);
-	check_idle(e);
+	engine_check_idle(e);
 }
 
 void

@@ -23,6 +23,7 @@ struct engine_options {
 	const char *default_proxy;  /* see transfer.h */
 	uint64_t slice_timeout_ms;  /* see pool.h */
 	bool keep_receipts;         /* engine_receipt() will be asked for */
+	const char *instance;       /* of a service; see stage_init(); borrowed; NULL: none */
 };
 
 /* What a watcher may want to know of an ended job, besides the job. */
@@ -43,12 +44,18 @@ struct receipt {
 	struct digest digests[]; /* n_in of the download, then n_out of the output */
 };
 
+/* Packed for a store, and back: NULL when it makes no sense. */
+void receipt_pack(const struct receipt *r, struct buf *out);
+struct receipt *receipt_unpack(const void *data, size_t n);
+
 struct engine_ops {
 	void (*on_start)(const struct job *j, void *arg); /* of each attempt */
 	/* Paused, or queued again by a user.  May be NULL. */
 	void (*on_state)(const struct job *j, void *arg);
 	void (*on_retry)(const struct job *j, uint64_t delay_ms, void *arg);
 	void (*on_end)(const struct job *j, const struct job_receipt *receipt, void *arg);
+	/* The ended job is forgotten.  May be NULL. */
+	void (*on_forget)(const struct job *j, void *arg);
 	/* The last job has ended, or the last running one of a drained engine. */
 	void (*on_idle)(void *arg);
 };
@@ -65,6 +72,17 @@ void engine_set_conf(struct engine *e, const struct conf *conf);
 /* The one door in: the job's id. on_end comes later, never from here.  A name
  * must be free.  uid: see struct job. */
 uint64_t engine_add(struct engine *e, struct spec *spec, uint32_t uid, bool from_config);
+/* The same for a job whose id was reserved: an id is given once. */
+uint64_t engine_reserve(struct engine *e, uint64_t n);
+void engine_add_reserved(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid);
+/* A job of an earlier life of the daemon, as it was then: id, uid, from_config,
+ * added_s, state, attempts, received, published, result and the spec of from
+ * count.  What was on its way begins anew.  Takes receipt (may be NULL). */
+void engine_restore(struct engine *e, const struct job *from, uint64_t run_ms, struct receipt *receipt);
+/* What an earlier life may have left beside this destination goes. */
+void engine_sweep(struct engine *e, const char *output);
+/* Ids up to this one were given before. */
+void engine_set_last_id(struct engine *e, uint64_t id);
 
 enum engine_answer {
 	ENGINE_OK,      /* done, or on its way: on_end or on_state tells */

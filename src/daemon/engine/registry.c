@@ -50,15 +50,29 @@ place_after(const struct registry *r, uint64_t id)
 	return low;
 }
 
-void
-registry_add(struct registry *r, struct entry *en, struct spec *spec)
+uint64_t
+registry_reserve(struct registry *r, uint64_t n)
 {
-	job_init(&en->job, ++r->last_id, spec);
+	r->last_id += n;
+	return r->last_id - n + 1;
+}
+
+void
+registry_add(struct registry *r, struct entry *en, uint64_t id, struct spec *spec)
+{
+	size_t at;
+
+	job_init(&en->job, id, spec);
+	r->last_id = MAX(r->last_id, id);
 	if (r->n_slots == r->size) {
 		r->size = r->size ? r->size * 2 : 64;
 		r->slots = xrealloc(r->slots, r->size * sizeof r->slots[0]);
 	}
-	r->slots[r->n_slots++] = (struct registry_slot){ en->job.id, en };
+	/* Nearly always the end: what was reserved comes a little later. */
+	at = place_after(r, id);
+	memmove(r->slots + at + 1, r->slots + at, (r->n_slots - at) * sizeof r->slots[0]);
+	r->slots[at] = (struct registry_slot){ id, en };
+	r->n_slots++;
 	r->n++;
 	r->counts[en->job.state]++;
 	if (name_of(en)) {
@@ -127,4 +141,13 @@ registry_set_state(struct registry *r, struct entry *en, enum job_state to)
 	r->counts[en->job.state]--;
 	job_set_state(&en->job, to);
 	r->counts[to]++;
+}
+
+void
+registry_restore_state(struct registry *r, struct entry *en, enum job_state over)
+{
+	/* Done comes behind active only, in the table. */
+	if (over == JOB_DONE)
+		registry_set_state(r, en, JOB_ACTIVE);
+	registry_set_state(r, en, over);
 }

@@ -27,8 +27,11 @@ struct registry {
 
 void registry_init(struct registry *r);
 void registry_done(struct registry *r);
-/* The job gets the next id; it may have a name that nobody else has. */
-void registry_add(struct registry *r, struct entry *en, struct spec *spec);
+/* n ids that nobody else gets: the first of them. */
+uint64_t registry_reserve(struct registry *r, uint64_t n);
+/* The job has this id, which was reserved or is greater than all; it may have a
+ * name that nobody else has. */
+void registry_add(struct registry *r, struct entry *en, uint64_t id, struct spec *spec);
 /* The name is free for another job from now on. */
 void registry_drop_name(struct registry *r, struct entry *en);
 void registry_remove(struct registry *r, struct entry *en);
@@ -36,5 +39,7 @@ struct entry *registry_find(const struct registry *r, uint64_t id);
 struct entry *registry_find_name(const struct registry *r, const char *name);
 /* The first one with a greater id; NULL at the end. */
 struct entry *registry_next(const struct registry *r, uint64_t id);
+/* A job of an earlier life, queued so far, is over. */
+void registry_restore_state(struct registry *r, struct entry *en, enum job_state over);
 /* The one mover of a registered job's state. */
 void registry_set_state(struct registry *r, struct entry *en, enum job_state to);

@@ -25,18 +25,21 @@ struct part {
 	int fd; /* owned */
 	bool failed;
 	uint64_t front, flushed, inode;
-	char name[64], out_name[64];
+	char name[80], out_name[80];
 };
 
 void
-stage_init(struct stage *s, struct roots *roots, struct dirty *dirty)
+stage_init(struct stage *s, struct roots *roots, struct dirty *dirty, const char *instance)
 {
 	uint64_t id;
 
 	*s = (struct stage){ .roots = roots, .dirty = dirty, .buffer = xmalloc(PART_WRITE_MAX) };
 	if (getrandom(&id, sizeof id, 0) != (ssize_t)sizeof id)
 		id = clock_now_ns() ^ (uint64_t)getpid();
-	(void)snprintf(s->instance, sizeof s->instance, "%016" PRIx64, id);
+	if (instance)
+		(void)snprintf(s->instance, sizeof s->instance, "%.16s-%08" PRIx32, instance, (uint32_t)id);
+	else
+		(void)snprintf(s->instance, sizeof s->instance, "%016" PRIx64, id);
 }
 
 void

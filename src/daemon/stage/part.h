@@ -29,13 +29,15 @@ struct part_ops {
 struct stage {
 	struct roots *roots;  /* borrowed */
 	struct dirty *dirty;  /* borrowed */
-	char instance[17];    /* of the names: hexadecimal */
+	char instance[32];    /* of the names: hexadecimal, "-" and the life */
 	struct part *gathering; /* whose bytes are in the buffer */
 	uint8_t *buffer;      /* owned: PART_WRITE_MAX bytes */
 	size_t gathered;
 };
 
-void stage_init(struct stage *s, struct roots *roots, struct dirty *dirty);
+/* instance: 16 hexadecimal digits that a service keeps, so that it knows its
+ * parts of earlier lives; NULL: a new one that has one life. */
+void stage_init(struct stage *s, struct roots *roots, struct dirty *dirty, const char *instance);
 void stage_done(struct stage *s);
 
 /* A new, empty, locked part file in the directory (gets a reference). false:

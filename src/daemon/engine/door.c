@@ -1,0 +1,157 @@
+/* The one door in: jobs become entries, and entries are queued; see engine.h. */
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/url.h"
+#include "daemon/engine/download.h"
+#include "model/algo.h"
+
+static char *
+host_of_url(const char *url)
+{
+	struct url u;
+	const char *why;
+
+	/* A file: url has no host; its copies share one queue. */
+	return url_parse(url, &u, &why) == 0 ? url_host(&u) : xstrdup("");
+}
+
+/* What a job's decoder may come to need.  The formats with a fixed window do
+ * not wait for memory that only others use. */
+static uint64_t
+decoder_memory(const struct spec *s)
+{
+	uint64_t bound = spec_number(s, JOB_DECODER_MEMORY);
+
+	switch ((enum codec)spec_number(s, JOB_DECOMPRESS)) {
+	case CODEC_OFF:
+		return 0;
+	case CODEC_GZIP:
+		return MIN(bound, UINT64_C(1) << 20);
+	case CODEC_BZIP2:
+	case CODEC_LZ4:
+		return MIN(bound, UINT64_C(10) << 20);
+	default:
+		return bound;
+	}
+}
+
+static void
+enqueue(struct entry *en, const char *url, uint64_t delay_ms)
+{
+	AUTO_FREE char *host = host_of_url(url);
+
+	scheduler_enqueue(en->engine->scheduler, &en->ticket, host, delay_ms);
+}
+
+static struct entry *
+new_entry(struct engine *e, uint64_t id, struct spec *spec)
+{
+	struct entry *en = NEW(struct entry);
+
+	en->engine = e;
+	list_init(&en->ended);
+	en->ticket.priority = (int64_t)spec_number(spec, JOB_PRIORITY);
+	en->ticket.decoder_memory = decoder_memory(spec);
+	registry_add(&e->jobs, en, id, spec);
+	return en;
+}
+
+static void
+begin(struct entry *en)
+{
+	const char *url = spec_list(en->job.spec, JOB_URL, 0);
+
+	xfer_prepare(en->engine->xfer, en->job.spec, has_prefix(url, "https:"));
+	enqueue(en, url, 0);
+}
+
+static struct entry *
+add(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid)
+{
+	struct entry *en = new_entry(e, id, spec);
+
+	en->job.uid = uid;
+	en->job.added_s = clock_wall_s();
+	begin(en);
+	return en;
+}
+
+uint64_t
+engine_add(struct engine *e, struct spec *spec, uint32_t uid, bool from_config)
+{
+	struct entry *en = add(e, registry_reserve(&e->jobs, 1), spec, uid);
+
+	en->job.from_config = from_config;
+	return en->job.id;
+}
+
+uint64_t
+engine_reserve(struct engine *e, uint64_t n)
+{
+	return registry_reserve(&e->jobs, n);
+}
+
+void
+engine_add_reserved(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid)
+{
+	(void)add(e, id, spec, uid);
+}
+
+void
+engine_set_last_id(struct engine *e, uint64_t id)
+{
+	e->jobs.last_id = MAX(e->jobs.last_id, id);
+}
+
+void
+engine_restore(struct engine *e, const struct job *from, uint64_t run_ms, struct receipt *receipt)
+{
+	struct entry *en = new_entry(e, from->id, from->spec);
+	struct job *j = &en->job;
+
+	j->uid = from->uid;
+	j->from_config = from->from_config;
+	j->added_s = from->added_s;
+	en->receipt = receipt;
+	if (from->state == JOB_PAUSED) {
+		engine_set_state(en, JOB_PAUSED);
+		return;
+	}
+	if (!job_is_over(from)) {
+		begin(en);
+		return;
+	}
+	/* The clock of that life is not ours: only how long it took is told. */
+	j->started_ms = 1;
+	registry_restore_state(&e->jobs, en, from->state);
+	j->ended_ms = run_ms + 1;
+	j->attempts = from->attempts;
+	j->received = from->received;
+	j->published = from->published;
+	j->result = from->result;
+	engine_retain(en);
+}
+
+void
+engine_set_state(struct entry *en, enum job_state to)
+{
+	registry_set_state(&en->engine->jobs, en, to);
+}
+
+void
+engine_requeue(struct entry *en, const char *url, uint64_t delay_ms)
+{
+	scheduler_withdraw(en->engine->scheduler, &en->ticket);
+	engine_set_state(en, delay_ms ? JOB_BLOCKED : JOB_QUEUED);
+	enqueue(en, url, delay_ms);
+	engine_check_idle(en->engine);
+}
+
+void
+engine_go_on(struct entry *en, const char *url)
+{
+	scheduler_withdraw(en->engine->scheduler, &en->ticket);
+	en->ticket.begun = true;
+	engine_requeue(en, url, 0);
+}

@@ -1,0 +1,88 @@
+/* Jobs as the store keeps them; see keep.h. */
+#include "daemon/engine/keep.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+static struct text
+text_of(const struct buf *b)
+{
+	return (struct text){ (const char *)buf_bytes(b), buf_len(b) };
+}
+
+void
+keep_new(struct store *s, uint64_t id, const struct spec *spec, uint32_t uid, bool from_config, int64_t added_s)
+{
+	AUTO_BUF struct buf flat = { 0 };
+	struct store_job r = {
+		.id = id, .uid = uid, .from_config = from_config, .added_s = added_s, .state = JOB_QUEUED,
+	};
+
+	/* With its defaults: those of a later configuration are not its own. */
+	spec_flatten(spec, &flat);
+	r.spec = text_of(&flat);
+	store_put(s, &r);
+}
+
+/* What is on its way begins anew in another life. */
+static enum job_state
+lasting(enum job_state s)
+{
+	return s == JOB_ACTIVE || s == JOB_BLOCKED ? JOB_QUEUED : s;
+}
+
+void
+keep_update(struct store *s, const struct engine *e, const struct job *j)
+{
+	const struct receipt *receipt = engine_receipt(e, j->id);
+	AUTO_BUF struct buf packed = { 0 };
+	struct store_job r = {
+		.id = j->id,
+		.uid = j->uid,
+		.from_config = j->from_config,
+		.added_s = j->added_s,
+		.state = lasting(j->state),
+		.attempts = j->attempts,
+		.received = j->received,
+		.published = j->published,
+		.run_ms = j->started_ms && job_is_over(j) ? j->ended_ms - j->started_ms : 0,
+		.result = j->result,
+	};
+
+	if (receipt && j->state == JOB_DONE)
+		receipt_pack(receipt, &packed);
+	r.receipt = text_of(&packed);
+	store_update(s, &r);
+}
+
+bool
+keep_restore(struct engine *e, const struct store_job *r)
+{
+	AUTO_SPEC struct spec *spec = NULL;
+	struct job from = {
+		.id = r->id,
+		.uid = r->uid,
+		.from_config = r->from_config,
+		.added_s = r->added_s,
+		.state = lasting(r->state),
+		.attempts = r->attempts,
+		.received = r->received,
+		.published = r->published,
+		.result = r->result,
+	};
+	const char *name;
+
+	/* What cannot be a job's must not become one, whoever wrote it. */
+	if (spec_new(SCOPE_JOB, r->spec.at, r->spec.len, NULL, &spec) < 0 || !spec_list(spec, JOB_URL, 0) ||
+	    !spec_string(spec, JOB_OUTPUT) || engine_job(e, r->id))
+		return false;
+	name = spec_string(spec, JOB_NAME);
+	if (name && engine_job_by_name(e, name))
+		return false;
+	from.spec = spec;
+	engine_sweep(e, spec_string(spec, JOB_OUTPUT));
+	engine_restore(e, &from, r->run_ms, r->receipt.len ? receipt_unpack(r->receipt.at, r->receipt.len) : NULL);
+	return true;
+}

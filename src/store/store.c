@@ -1,0 +1,297 @@
+/* The conversation of hauld-store; see store.h. */
+#include "store/store.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "store/db.h"
+#include "wire/store_msg.h"
+
+enum {
+	READ_SIZE = 64 * 1024,
+	WRITE_SIZE = 64 * 1024,
+	/* One transaction is at most that, and one read more. */
+	BATCH_MESSAGES = 4096,
+	BATCH_BYTES = 4 << 20,
+	BATCH_MS = 10,
+	RETRY_MS = 1000,
+};
+
+struct store {
+	struct db *db; /* owned */
+	int in, out;   /* borrowed */
+	struct frame_reader reader;
+	struct buf up;    /* not written yet */
+	struct buf batch; /* what the transaction is made of: u16 type, blob */
+	unsigned n_batch; /* messages in it */
+	uint64_t seq;     /* of the last change that came */
+	bool greeted, loading_done;
+	bool ended;       /* end of file */
+	bool deaf;        /* nobody reads our answers */
+};
+
+/* ---- Up ---------------------------------------------------------------------------- */
+
+/* What nobody reads is not worth stopping for: the changes that came still count. */
+static void
+flush(struct store *s)
+{
+	if (!s->deaf && fd_write_full(s->out, buf_bytes(&s->up), buf_len(&s->up)) < 0)
+		s->deaf = true;
+	buf_consume(&s->up, buf_len(&s->up));
+}
+
+static void
+say(struct store *s, enum store_msg_type type, const char *text)
+{
+	store_msg_put_text(&s->up, type, text);
+	flush(s);
+}
+
+static void
+on_row(const struct store_job *j, void *arg)
+{
+	struct store *s = arg;
+
+	store_msg_put_job(&s->up, 0, STORE_JOB, j);
+	if (buf_len(&s->up) >= WRITE_SIZE)
+		flush(s);
+}
+
+/* ---- Down -------------------------------------------------------------------------- */
+
+static int
+on_load(struct store *s, const struct message *m)
+{
+	uint64_t after;
+	int r;
+
+	if (s->loading_done || m->type != STORE_LOAD || store_msg_get_number(m, &after) < 0)
+		return -EPROTO;
+	s->loading_done = true;
+	s->seq = m->id;
+	r = db_load(s->db, after, on_row, s);
+	if (r < 0)
+		return r;
+	store_msg_put_number(&s->up, 0, STORE_LOADED, db_last_id(s->db));
+	flush(s);
+	return 0;
+}
+
+static bool
+makes_sense(const struct message *m)
+{
+	struct store_job j;
+	uint64_t id;
+
+	switch (m->type) {
+	case STORE_PUT:
+	case STORE_UPDATE:
+		return store_msg_get_job(m, &j) == 0;
+	case STORE_DELETE:
+		return store_msg_get_number(m, &id) == 0;
+	default:
+		return false;
+	}
+}
+
+static int
+on_message(struct store *s, const struct message *m)
+{
+	if (m->version != STORE_PROTO)
+		return -EPROTO;
+	if (!s->greeted) {
+		s->greeted = true;
+		return store_msg_get_hello(m);
+	}
+	if (!s->loading_done)
+		return on_load(s, m);
+	if (m->id != s->seq + 1 || !makes_sense(m))
+		return -EPROTO;
+	s->seq = m->id;
+	put_u16(&s->batch, m->type);
+	put_blob(&s->batch, m->payload, m->len);
+	s->n_batch++;
+	return 0;
+}
+
+/* One read, and the messages that are whole with it. */
+static int
+take_some(struct store *s)
+{
+	struct message m;
+	ssize_t n;
+	int r;
+
+	do
+		n = read(s->in, buf_reserve(&s->reader.in, READ_SIZE), READ_SIZE);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	s->ended = n == 0;
+	buf_commit(&s->reader.in, (size_t)n);
+	while ((r = frame_reader_next(&s->reader, &m)) == 1) {
+		r = on_message(s, &m);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+static bool
+has_more(const struct store *s)
+{
+	struct pollfd p = { .fd = s->in, .events = POLLIN };
+
+	return !s->ended && poll(&p, 1, 0) > 0;
+}
+
+/* Waits for the first, then takes what else is there. */
+static int
+gather(struct store *s)
+{
+	uint64_t until = 0;
+	int r;
+
+	do {
+		r = take_some(s);
+		if (!until)
+			until = clock_now_ms() + BATCH_MS;
+	} while (r == 0 && s->n_batch < BATCH_MESSAGES && buf_len(&s->batch) < BATCH_BYTES &&
+	    clock_now_ms() < until && has_more(s));
+	return r;
+}
+
+/* ---- Transactions ------------------------------------------------------------------ */
+
+static int
+apply(struct db *d, struct cursor *c)
+{
+	struct message m = { .type = get_u16(c) };
+	struct text payload = get_blob(c);
+	struct store_job j;
+	uint64_t id;
+
+	m.payload = (const uint8_t *)payload.at;
+	m.len = payload.len;
+	if (m.type == STORE_DELETE)
+		return store_msg_get_number(&m, &id) < 0 ? -EPROTO : db_delete(d, id);
+	if (store_msg_get_job(&m, &j) < 0)
+		return -EPROTO;
+	return m.type == STORE_PUT ? db_put(d, &j) : db_update(d, &j);
+}
+
+/* The whole batch or nothing of it. */
+static int
+transact(struct store *s)
+{
+	struct cursor c;
+	int r = db_begin(s->db);
+
+	cursor_init(&c, buf_bytes(&s->batch), buf_len(&s->batch));
+	for (unsigned i = 0; i < s->n_batch && r == 0; i++)
+		r = apply(s->db, &c);
+	if (r == 0)
+		r = db_commit(s->db);
+	if (r < 0)
+		db_rollback(s->db);
+	return r;
+}
+
+/* False when hauld has gone meanwhile. */
+static bool
+wait_for_retry(const struct store *s)
+{
+	uint64_t now = clock_now_ms(), until = now + RETRY_MS;
+
+	for (; now < until; now = clock_now_ms()) {
+		struct pollfd p = { .fd = s->in };
+
+		if (poll(&p, 1, (int)(until - now)) > 0)
+			return false;
+	}
+	return true;
+}
+
+static int
+commit(struct store *s)
+{
+	bool last = s->ended;
+	int r;
+
+	if (!s->n_batch)
+		return 0;
+	while ((r = transact(s)) == -EAGAIN && !last) {
+		say(s, STORE_FAILED, db_why(s->db));
+		last = !wait_for_retry(s);
+	}
+	if (r < 0)
+		return r;
+	buf_consume(&s->batch, buf_len(&s->batch));
+	s->n_batch = 0;
+	store_msg_put_empty(&s->up, s->seq, STORE_COMMITTED);
+	flush(s);
+	return 0;
+}
+
+/* What is whole is committed also when what follows it makes no sense. */
+static int
+converse(struct store *s)
+{
+	int r = 0;
+
+	while (r == 0 && !s->ended) {
+		int e;
+
+		r = gather(s);
+		e = commit(s);
+		r = e < 0 ? e : r;
+	}
+	return r;
+}
+
+static int
+status(struct store *s, int r)
+{
+	switch (r) {
+	case 0:
+		return 0;
+	case -EBADMSG:
+		say(s, STORE_FATAL, db_why(s->db));
+		return STORE_EXIT_FATAL;
+	case -EPROTO:
+		log_err("what hauld says makes no sense (is it of another build?)");
+		return 1;
+	case -EAGAIN:
+		log_err("hauld has gone, and its last changes are lost, which it never said were safe reason=\"%s\"",
+		    db_why(s->db));
+		return 1;
+	default:
+		log_err("cannot read what hauld says: %s", strerror(-r));
+		return 1;
+	}
+}
+
+int
+store_run(int in_fd, int out_fd, const char *dir)
+{
+	struct store s = { .in = in_fd, .out = out_fd };
+	int r, code;
+
+	store_msg_put_hello(&s.up);
+	flush(&s);
+	r = db_open(dir, &s.db);
+	if (r == 0)
+		r = converse(&s);
+	code = status(&s, r);
+	db_close(s.db, r != -EBADMSG);
+	frame_reader_done(&s.reader);
+	buf_done(&s.up);
+	buf_done(&s.batch);
+	return code;
+}

@@ -1,0 +1,149 @@
+/* What hauld and hauld-store say to each other; see store_msg.h. */
+#include "wire/store_msg.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "wire/build_id.h"
+
+enum { HTTP_STATUS_MAX = 999, OS_ERROR_MAX = 4095 };
+
+bool
+store_job_is_sane(const struct store_job *j)
+{
+	const struct result *r = &j->result;
+
+	return j->id >= 1 && j->id <= STORE_ID_MAX && j->state < _JOB_STATE_MAX &&
+	    j->received <= STORE_ID_MAX && j->published <= STORE_ID_MAX && j->run_ms <= STORE_ID_MAX &&
+	    r->code < _RESULT_CODE_MAX && r->http_status >= 0 && r->http_status <= HTTP_STATUS_MAX &&
+	    r->os_error >= 0 && r->os_error <= OS_ERROR_MAX &&
+	    strnlen(r->text, sizeof r->text) < sizeof r->text && j->spec.len <= SPEC_MAX &&
+	    j->receipt.len <= STORE_RECEIPT_MAX;
+}
+
+void
+store_msg_put_empty(struct buf *out, uint64_t id, enum store_msg_type type)
+{
+	frame_end(out, frame_begin(out, type, STORE_PROTO, id));
+}
+
+int
+store_msg_get_empty(const struct message *m)
+{
+	return m->len ? -EPROTO : 0;
+}
+
+void
+store_msg_put_hello(struct buf *out)
+{
+	store_msg_put_text(out, STORE_HELLO, build_id);
+}
+
+int
+store_msg_get_hello(const struct message *m)
+{
+	struct text id;
+
+	if (m->type != STORE_HELLO || m->version != STORE_PROTO || store_msg_get_text(m, &id) < 0 ||
+	    id.len != strlen(build_id) || memcmp(id.at, build_id, id.len) != 0)
+		return -EPROTO;
+	return 0;
+}
+
+void
+store_msg_put_text(struct buf *out, enum store_msg_type type, const char *text)
+{
+	size_t f = frame_begin(out, type, STORE_PROTO, 0);
+
+	put_text(out, text, strnlen(text, STORE_TEXT_MAX));
+	frame_end(out, f);
+}
+
+int
+store_msg_get_text(const struct message *m, struct text *ret)
+{
+	struct cursor c;
+
+	cursor_init(&c, m->payload, m->len);
+	*ret = get_text(&c);
+	(void)get_below(&c, ret->len, STORE_TEXT_MAX + 1);
+	return cursor_finish(&c);
+}
+
+void
+store_msg_put_number(struct buf *out, uint64_t id, enum store_msg_type type, uint64_t n)
+{
+	size_t f = frame_begin(out, type, STORE_PROTO, id);
+
+	put_u64(out, n);
+	frame_end(out, f);
+}
+
+int
+store_msg_get_number(const struct message *m, uint64_t *ret)
+{
+	struct cursor c;
+
+	cursor_init(&c, m->payload, m->len);
+	*ret = get_below(&c, get_u64(&c), STORE_ID_MAX + 1);
+	return cursor_finish(&c);
+}
+
+void
+store_msg_put_job(struct buf *out, uint64_t id, enum store_msg_type type, const struct store_job *j)
+{
+	size_t f = frame_begin(out, type, STORE_PROTO, id);
+
+	assert(store_job_is_sane(j));
+	put_u64(out, j->id);
+	put_u8(out, j->from_config);
+	put_u32(out, j->uid);
+	put_u64(out, (uint64_t)j->added_s);
+	put_u8(out, (uint8_t)j->state);
+	put_u32(out, j->attempts);
+	put_u64(out, j->received);
+	put_u64(out, j->published);
+	put_u64(out, j->run_ms);
+	put_u16(out, (uint16_t)j->result.code);
+	put_u16(out, (uint16_t)j->result.http_status);
+	put_u16(out, (uint16_t)j->result.os_error);
+	put_str(out, j->result.text);
+	put_blob(out, j->receipt.at, j->receipt.len);
+	if (type != STORE_UPDATE)
+		put_blob(out, j->spec.at, j->spec.len);
+	frame_end(out, f);
+}
+
+int
+store_msg_get_job(const struct message *m, struct store_job *ret)
+{
+	struct text text;
+	struct cursor c;
+
+	*ret = (struct store_job){ .spec = { "", 0 } };
+	cursor_init(&c, m->payload, m->len);
+	ret->id = get_u64(&c);
+	ret->from_config = get_bool(&c);
+	ret->uid = get_u32(&c);
+	ret->added_s = (int64_t)get_u64(&c);
+	ret->state = (enum job_state)get_below(&c, get_u8(&c), _JOB_STATE_MAX);
+	ret->attempts = get_u32(&c);
+	ret->received = get_u64(&c);
+	ret->published = get_u64(&c);
+	ret->run_ms = get_u64(&c);
+	ret->result.code = (enum result_code)get_below(&c, get_u16(&c), _RESULT_CODE_MAX);
+	ret->result.http_status = get_u16(&c);
+	ret->result.os_error = get_u16(&c);
+	text = get_text(&c);
+	(void)get_below(&c, text.len, RESULT_TEXT_MAX);
+	ret->receipt = get_blob(&c);
+	if (m->type != STORE_UPDATE)
+		ret->spec = get_blob(&c);
+	if (cursor_finish(&c) < 0 || !store_job_is_sane(ret))
+		return -EPROTO;
+	/* A database may have been in other hands. */
+	(void)str_safe_again(ret->result.text, sizeof ret->result.text, text.at, text.len);
+	return 0;
+}

@@ -1,0 +1,299 @@
+/* What hauld and hauld-store say to each other: round trips, limits, cut messages. */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "run_suite.h"
+#include "wire/store_msg.h"
+
+static struct frame_reader reader;
+
+static void
+setup(void)
+{
+	reader = (struct frame_reader){ 0 };
+}
+
+static void
+teardown(void)
+{
+	frame_reader_done(&reader);
+}
+
+static struct message
+next(enum store_msg_type type, uint64_t id)
+{
+	struct message m = { 0 };
+
+	ck_assert_int_eq(frame_reader_next(&reader, &m), 1);
+	ck_assert_uint_eq(m.type, type);
+	ck_assert_uint_eq(m.version, STORE_PROTO);
+	ck_assert_uint_eq(m.id, id);
+	return m;
+}
+
+static struct store_job
+a_job(void)
+{
+	struct store_job j = {
+		.id = STORE_ID_MAX, .from_config = true, .uid = JOB_NO_UID, .added_s = INT64_MIN, .state = JOB_CANCELLED,
+		.attempts = UINT32_MAX, .received = STORE_ID_MAX, .published = STORE_ID_MAX - 1, .run_ms = STORE_ID_MAX - 2,
+		.spec = { "\0spec", 5 }, .receipt = { "r\0", 2 },
+	};
+
+	result_set(&j.result, RESULT_PROTOCOL, "odd: \x01 \xff");
+	j.result.http_status = 999;
+	j.result.os_error = 4095;
+	return j;
+}
+
+START_TEST(jobs_come_through)
+{
+	static const enum store_msg_type types[] = { STORE_PUT, STORE_UPDATE, STORE_JOB };
+	enum store_msg_type type = types[_i];
+	struct store_job j = a_job(), got;
+	struct message m;
+
+	store_msg_put_job(&reader.in, 77, type, &j);
+	m = next(type, 77);
+	ck_assert_int_eq(store_msg_get_job(&m, &got), 0);
+	ck_assert_uint_eq(got.id, j.id);
+	ck_assert(got.from_config);
+	ck_assert_uint_eq(got.uid, j.uid);
+	ck_assert_int_eq(got.added_s, j.added_s);
+	ck_assert_int_eq(got.state, j.state);
+	ck_assert_uint_eq(got.attempts, j.attempts);
+	ck_assert_uint_eq(got.received, j.received);
+	ck_assert_uint_eq(got.published, j.published);
+	ck_assert_uint_eq(got.run_ms, j.run_ms);
+	ck_assert_int_eq(got.result.code, j.result.code);
+	ck_assert_int_eq(got.result.http_status, 999);
+	ck_assert_int_eq(got.result.os_error, 4095);
+	ck_assert_str_eq(got.result.text, j.result.text);
+	ck_assert_mem_eq(got.receipt.at, "r\0", 2);
+	ck_assert_uint_eq(got.receipt.len, 2);
+	ck_assert_uint_eq(got.spec.len, type == STORE_UPDATE ? 0 : 5);
+	ck_assert_mem_eq(got.spec.at, "\0spec", got.spec.len);
+}
+END_TEST
+
+START_TEST(the_least_and_the_largest_job_come_through)
+{
+	char *spec = xcalloc(1, SPEC_MAX), *receipt = xcalloc(1, STORE_RECEIPT_MAX);
+	struct store_job j = { .id = 1 }, got;
+	struct message m;
+
+	store_msg_put_job(&reader.in, 1, STORE_PUT, &j);
+	m = next(STORE_PUT, 1);
+	ck_assert_int_eq(store_msg_get_job(&m, &got), 0);
+	ck_assert_uint_eq(got.id, 1);
+	ck_assert_uint_eq(got.spec.len, 0);
+	j.spec = (struct text){ spec, SPEC_MAX };
+	j.receipt = (struct text){ receipt, STORE_RECEIPT_MAX };
+	memset(j.result.text, 'x', RESULT_TEXT_MAX - 1);
+	store_msg_put_job(&reader.in, 2, STORE_PUT, &j);
+	m = next(STORE_PUT, 2);
+	ck_assert_int_eq(store_msg_get_job(&m, &got), 0);
+	ck_assert_uint_eq(got.spec.len, SPEC_MAX);
+	ck_assert_uint_eq(got.receipt.len, STORE_RECEIPT_MAX);
+	ck_assert_str_eq(got.result.text, j.result.text);
+	free(spec);
+	free(receipt);
+}
+END_TEST
+
+/* Bytes in an encoded job, and what they may not be. */
+static const struct {
+	size_t at;
+	uint8_t bytes[8];
+	size_t n;
+} bad_bytes[] = {
+	{ 0, { 0 }, 8 }, /* id */
+	{ 7, { 0x80 }, 1 },
+	{ 8, { 2 }, 1 }, /* from_config */
+	{ 21, { _JOB_STATE_MAX }, 1 },
+	{ 33, { 0x80 }, 1 }, /* received */
+	{ 41, { 0x80 }, 1 },
+	{ 49, { 0x80 }, 1 },
+	{ 50, { _RESULT_CODE_MAX }, 1 },
+	{ 52, { 0xe8, 3 }, 2 }, /* http_status 1000 */
+	{ 54, { 0, 0x10 }, 2 }, /* os_error 4096 */
+	{ 56, { RESULT_TEXT_MAX }, 1 },
+};
+
+START_TEST(a_number_out_of_bounds_fails)
+{
+	uint8_t copy[1024];
+	struct store_job j = a_job(), got;
+	struct message m;
+
+	memset(j.result.text, 0, sizeof j.result.text);
+	memset(j.result.text, 'x', RESULT_TEXT_MAX - 1);
+	store_msg_put_job(&reader.in, 1, STORE_PUT, &j);
+	m = next(STORE_PUT, 1);
+	ck_assert_uint_lt(m.len, sizeof copy);
+	memcpy(copy, m.payload, m.len);
+	m.payload = copy;
+	ck_assert_int_eq(store_msg_get_job(&m, &got), 0);
+	memcpy(copy + bad_bytes[_i].at, bad_bytes[_i].bytes, bad_bytes[_i].n);
+	if (bad_bytes[_i].at == 56) { /* and as many bytes as it says */
+		memmove(copy + 59, copy + 58, m.len - 58);
+		m.len++;
+	}
+	ck_assert_int_eq(store_msg_get_job(&m, &got), -EPROTO);
+}
+END_TEST
+
+START_TEST(a_blob_that_is_too_long_fails)
+{
+	struct store_job j = a_job(), got;
+	AUTO_BUF struct buf b = { 0 };
+	char *big = xcalloc(1, SPEC_MAX + 1);
+	size_t tail = 4 + j.receipt.len + 4 + j.spec.len;
+	struct message m;
+
+	store_msg_put_job(&reader.in, 1, STORE_PUT, &j);
+	m = next(STORE_PUT, 1);
+	buf_append(&b, m.payload, m.len - tail);
+	put_blob(&b, big, _i ? STORE_RECEIPT_MAX + 1 : 0);
+	put_blob(&b, big, _i ? 0 : SPEC_MAX + 1);
+	m.payload = buf_bytes(&b);
+	m.len = buf_len(&b);
+	ck_assert_int_eq(store_msg_get_job(&m, &got), -EPROTO);
+	free(big);
+}
+END_TEST
+
+START_TEST(a_text_that_is_not_safe_is_made_so)
+{
+	struct store_job j = a_job(), got;
+	struct message m;
+
+	(void)snprintf(j.result.text, sizeof j.result.text, "a\033[1m\nb");
+	store_msg_put_job(&reader.in, 1, STORE_PUT, &j);
+	m = next(STORE_PUT, 1);
+	ck_assert_int_eq(store_msg_get_job(&m, &got), 0);
+	ck_assert_str_eq(got.result.text, "a\\x1b[1m\\x0ab");
+}
+END_TEST
+
+START_TEST(numbers_texts_and_empty_messages_come_through)
+{
+	struct message m;
+	struct text t;
+	uint64_t n;
+
+	store_msg_put_number(&reader.in, 5, STORE_DELETE, STORE_ID_MAX);
+	m = next(STORE_DELETE, 5);
+	ck_assert_int_eq(store_msg_get_number(&m, &n), 0);
+	ck_assert_uint_eq(n, STORE_ID_MAX);
+	store_msg_put_number(&reader.in, 5, STORE_LOADED, STORE_ID_MAX + 1);
+	m = next(STORE_LOADED, 5);
+	ck_assert_int_eq(store_msg_get_number(&m, &n), -EPROTO);
+	store_msg_put_text(&reader.in, STORE_FAILED, "why");
+	m = next(STORE_FAILED, 0);
+	ck_assert_int_eq(store_msg_get_text(&m, &t), 0);
+	ck_assert(t.len == 3 && memcmp(t.at, "why", 3) == 0);
+	store_msg_put_empty(&reader.in, UINT64_MAX, STORE_COMMITTED);
+	m = next(STORE_COMMITTED, UINT64_MAX);
+	ck_assert_int_eq(store_msg_get_empty(&m), 0);
+	m.len = 1;
+	ck_assert_int_eq(store_msg_get_empty(&m), -EPROTO);
+}
+END_TEST
+
+START_TEST(a_sentence_is_bounded)
+{
+	char *big = xcalloc(1, STORE_TEXT_MAX + 2);
+	AUTO_BUF struct buf b = { 0 };
+	struct message m;
+	struct text t;
+
+	memset(big, 'x', STORE_TEXT_MAX + 1);
+	store_msg_put_text(&reader.in, STORE_FATAL, big);
+	m = next(STORE_FATAL, 0);
+	ck_assert_int_eq(store_msg_get_text(&m, &t), 0);
+	ck_assert_uint_eq(t.len, STORE_TEXT_MAX);
+	put_text(&b, big, STORE_TEXT_MAX + 1);
+	m.payload = buf_bytes(&b);
+	m.len = buf_len(&b);
+	ck_assert_int_eq(store_msg_get_text(&m, &t), -EPROTO);
+	free(big);
+}
+END_TEST
+
+START_TEST(a_hello_of_another_build_fails)
+{
+	struct message m;
+
+	store_msg_put_hello(&reader.in);
+	m = next(STORE_HELLO, 0);
+	ck_assert_int_eq(store_msg_get_hello(&m), 0);
+	m.version++;
+	ck_assert_int_eq(store_msg_get_hello(&m), -EPROTO);
+	m.version--;
+	m.type++;
+	ck_assert_int_eq(store_msg_get_hello(&m), -EPROTO);
+	store_msg_put_text(&reader.in, STORE_HELLO, "another");
+	m = next(STORE_HELLO, 0);
+	ck_assert_int_eq(store_msg_get_hello(&m), -EPROTO);
+}
+END_TEST
+
+START_TEST(cut_or_longer_messages_fail)
+{
+	struct store_job j = a_job(), got;
+	struct message m;
+	struct text t;
+	uint64_t n;
+
+	store_msg_put_job(&reader.in, 1, STORE_PUT, &j);
+	store_msg_put_job(&reader.in, 1, STORE_UPDATE, &j);
+	store_msg_put_number(&reader.in, 1, STORE_DELETE, 1);
+	store_msg_put_text(&reader.in, STORE_FATAL, "a text");
+	for (unsigned i = 0; i < 4; i++) {
+		uint8_t copy[512] = { 0 };
+		size_t whole;
+
+		ck_assert_int_eq(frame_reader_next(&reader, &m), 1);
+		whole = m.len;
+		ck_assert_uint_lt(whole, sizeof copy);
+		memcpy(copy, m.payload, whole);
+		m.payload = copy;
+		for (m.len = 0; m.len <= whole + 1; m.len++) {
+			int e = i < 2 ? store_msg_get_job(&m, &got) : i == 2 ? store_msg_get_number(&m, &n) :
+			    store_msg_get_text(&m, &t);
+
+			ck_assert_int_eq(e, m.len == whole ? 0 : -EPROTO);
+		}
+	}
+}
+END_TEST
+
+static Suite *
+store_msg_suite(void)
+{
+	Suite *s = suite_create("store_msg");
+	TCase *t = add_case(s, "messages", setup, teardown, 0);
+
+	tcase_add_loop_test(t, jobs_come_through, 0, 3);
+	tcase_add_test(t, the_least_and_the_largest_job_come_through);
+	tcase_add_loop_test(t, a_number_out_of_bounds_fails, 0, ARRAY_SIZE(bad_bytes));
+	tcase_add_loop_test(t, a_blob_that_is_too_long_fails, 0, 2);
+	tcase_add_test(t, a_text_that_is_not_safe_is_made_so);
+	tcase_add_test(t, numbers_texts_and_empty_messages_come_through);
+	tcase_add_test(t, a_sentence_is_bounded);
+	tcase_add_test(t, a_hello_of_another_build_fails);
+	tcase_add_test(t, cut_or_longer_messages_fail);
+	return s;
+}
+
+int
+main(void)
+{
+	return run_suite(store_msg_suite());
+}
