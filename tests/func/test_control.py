@@ -715,8 +715,8 @@ def test_pause_resume_and_cancel_wherever_the_job_is(serve, server, black_hole, 
     with s.client() as c:
         job = held(c, server, kind, black_hole)
         before = c.show(job)
-        assert c.call("pause", job=job)["jobs"][0]["id"] == job
-        paused = c.wait_state(job, "paused")
+        paused = c.call("pause", job=job)["jobs"][0] # once its workers have let go
+        assert paused["state"] == "paused" and c.show(job)["state"] == "paused"
         assert paused["phase"] == "" and paused["why"] is None and paused["received"] == 0
         assert c.call("pause", job=job)["jobs"][0]["state"] == "paused"
         assert c.refused("retry", job=job).word == c.refused("remove", job=job).word == "conflict"
@@ -741,8 +741,7 @@ def test_cancel_while_a_large_file_is_verified(serve, server, tmp):
         assert os.path.getsize(s.path("big")) == 6 << 30 and server.requests() == []
         paused, = c.add({"url": server.url("/ok/1000"), "output": "big", "checksum": "sha512:" + "0" * 128})
         c.wait_state(paused, "active", "verify")
-        c.call("pause", job=paused)
-        c.wait_state(paused, "paused")
+        assert c.call("pause", job=paused)["jobs"][0]["state"] == "paused"
         c.call("cancel", job=paused)
 
 
@@ -752,8 +751,7 @@ def test_a_paused_job_is_fetched_whole_after_resume(serve, server, keep):
     with s.client() as c:
         slow, = c.add({"url": server.url("/drip/1M/64K/0.05"), "output": "d", "checksum": digest(data), "name": "d"})
         c.wait_state(slow, "active", "download")
-        c.call("pause", job="d")
-        c.wait_state(slow, "paused")
+        assert c.call("pause", jobs=["d", slow])["jobs"][1]["state"] == "paused"
         assert s.leftovers() == [] or os.listdir(s.path(".haul")) == []
         c.call("resume", job="d")
         assert c.wait_job(slow)["state"] == "done" and s.read("d") == data

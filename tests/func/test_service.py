@@ -110,12 +110,17 @@ def test_reload_adds_changes_retires_and_leaves_the_rest_alone(serve, server):
                                     good(server, "new")]})
         assert counts(report) == (1, 1, 2, 2) and report["refused"] == 0 and report["restart"] == []
         assert c.wait_job("new")["state"] == "done"
+        ends = {}
+
+        def both_let_go():
+            ends.update({e["job"]["id"]: e["job"] for e in c.events if e["event"] == "end"})
+            return {ids["gone"], ids["changed"]} <= set(ends)
+        c.wait(both_let_go)
         after = {j["name"]: j for j in c.list_all()}
         assert sorted(after) == ["changed", "keep", "new", "same"]
         assert after["keep"]["id"] == ids["keep"] and after["same"]["id"] == ids["same"]
         assert after["changed"]["id"] > ids["same"] and after["changed"]["priority"] == 5
         c.wait_state("changed", "active", "download") # begun anew, once the old one had let go
-        ends = {e["job"]["id"]: e["job"] for e in c.events if e["event"] == "end"}
         assert ends[ids["gone"]]["state"] == ends[ids["changed"]]["state"] == "cancelled"
         assert "configuration" in ends[ids["gone"]]["reason"]
         assert c.refused("show", job=ids["gone"]).word == "no-such-job"
@@ -556,8 +561,13 @@ def test_one_line_for_each_job_that_ended_with_its_cause(serve, server):
 def test_the_log_level_follows_the_configuration(serve, server):
     s = serve(log_level="warning", start=False)
     s.spawn()
-    wait_until(lambda: os.path.exists(s.socket))
-    with s.client() as c:
+
+    def served():
+        try:
+            return s.client()
+        except OSError: # not there, or nobody listens yet
+            return None
+    with wait_until(served) as c:
         c.wait_job(c.add(good(server, "a"))[0])
         s.reload({}, log_level="info")
         c.wait_job(c.add(good(server, "b"))[0])

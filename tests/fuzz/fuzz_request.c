@@ -145,8 +145,7 @@ engine_resume(struct engine *e, uint64_t id)
 enum engine_answer
 engine_retry(struct engine *e, uint64_t id)
 {
-	assert(job_is_over(changeable(e, id)));
-	return paper_set(e, id, JOB_QUEUED);
+	return job_is_over(changeable(e, id)) ? paper_set(e, id, JOB_QUEUED) : ENGINE_RUNS;
 }
 
 enum engine_answer

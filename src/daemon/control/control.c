@@ -380,6 +380,7 @@ control_new(struct loop *l, struct children *children, const struct control_opti
 	c->bound = o->listen_fd < 0;
 	list_init(&c->clients);
 	watch_init(c);
+	awaits_init(c);
 	keys_init(c);
 	list_init(&c->addings);
 	list_init(&c->durables);
@@ -416,6 +417,7 @@ control_free(struct control *c)
 	add_done(c);
 	durable_done(c);
 	intake_free(c->intake);
+	awaits_done(c);
 	watch_done(c);
 	keys_done(c);
 	loop_timer_done(&c->rest);

@@ -2,7 +2,8 @@
  * What the parts of control share.  Only src/daemon/control sees this.
  *
  * A request goes: client (bytes to lines) -> control.c (line to call, who may)
- * -> methods.c and add.c (the engine is asked) or watch.c (waits for jobs).
+ * -> methods.c and add.c (the engine is asked), await.c (waits for jobs) or
+ * watch.c (tells of them).
  */
 #pragma once
 
@@ -40,7 +41,7 @@ struct control {
 	struct list clients;
 	unsigned n_clients;
 	uint64_t in_bytes;        /* of unfinished lines */
-	/* watch.c */
+	/* watch.c, await.c */
 	struct map watched;       /* struct watched, by job id */
 	struct list everything;   /* subscriptions to all jobs */
 	struct list cancellings;  /* struct await: that still cancel */
@@ -54,6 +55,20 @@ struct control {
 	struct list durables;     /* struct durable: answers that wait for the store */
 };
 
+struct watched {
+	uint64_t id;
+	struct list links; /* struct watch */
+};
+
+/* One job of one wait or subscription. */
+struct watch {
+	struct list link; /* of struct watched */
+	struct watched *at;
+	size_t index;     /* its place in the request */
+	struct await *await; /* one of the two */
+	struct subscription *sub;
+};
+
 struct method {
 	const char *name;
 	enum control_policy policy; /* the least that may call it */
@@ -61,7 +76,7 @@ struct method {
 	void (*run)(struct call *c);
 };
 
-/* methods.c, status.c, add.c, watch.c */
+/* methods.c, status.c, add.c, watch.c, await.c */
 const struct method *method_find(const char *name);
 const char *method_suggest(const char *name);
 void method_add(struct call *c);
@@ -76,6 +91,21 @@ void add_done(struct control *c);
 void watch_init(struct control *c);
 void watch_done(struct control *c);
 void watch_client_end(struct client *c);
+void watch_job(struct control *c, struct watch *w, uint64_t id);
+void unwatch_job(struct control *c, struct watch *w);
+/* await.c */
+void awaits_init(struct control *c);
+/* Clients have gone: what they left to be done is dropped. */
+void awaits_done(struct control *c);
+/* Cancels them, some in each turn, and answers with them when all are over and the
+ * store has it. */
+void await_cancel(struct call *c, const uint64_t *ids, size_t n);
+/* Pauses them, and answers with them when their workers have let go and the store
+ * has it. */
+void await_pause(struct call *c, const uint64_t *ids, size_t n);
+/* Is the job where this one wants it?  Then it is told, once for each index. */
+bool await_is_for(const struct await *a, const struct job *j);
+void await_tell(struct await *a, size_t index, uint64_t id);
 
 /* The jobs that a request names, in its order: ids, newly allocated (*ret_n of
  * them, at least one); NULL after the call was answered with what is wrong. */
@@ -85,9 +115,6 @@ uint64_t *call_jobs(struct call *c, size_t *ret_n);
 bool call_number(struct call *c, const char *name, uint64_t *ret);
 /* May this client command that job?  False after the answer. */
 bool call_may_touch(struct call *c, const uint64_t *ids, size_t n);
-/* Cancels them, some in each turn, and answers with them when all are over and the
- * store has it. */
-void watch_cancel(struct call *c, const uint64_t *ids, size_t n);
 /* {"jobs":[...]} as they are now, told when the store has what was changed. */
 void call_answer_jobs(struct call *c, const uint64_t *ids, size_t n);
 

@@ -138,7 +138,7 @@ method_cancel(struct call *c)
 
 	ids = jobs_to_touch(c, &n);
 	if (ids)
-		watch_cancel(c, ids, n);
+		await_cancel(c, ids, n);
 }
 
 /* All or none: false after the answer. */
@@ -174,11 +174,8 @@ method_pause(struct call *c)
 	size_t n;
 
 	ids = jobs_to_touch(c, &n);
-	if (!ids || !all_can(c, ids, n, false, "only a job that is not over can be paused"))
-		return;
-	for (size_t i = 0; i < n; i++)
-		(void)engine_pause(c->control->engine, ids[i]);
-	call_answer_jobs(c, ids, n);
+	if (ids && all_can(c, ids, n, false, "only a job that is not over can be paused"))
+		await_pause(c, ids, n);
 }
 
 static void

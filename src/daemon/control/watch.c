@@ -1,7 +1,6 @@
 /*
- * Waiting for jobs and watching them.  A job that somebody waits for or
- * watches by its id has a struct watched, so that an event costs those whom it
- * concerns.
+ * Watching jobs.  A job that somebody waits for (await.c) or watches by its id
+ * has a struct watched, so that an event costs those whom it concerns.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,37 +13,6 @@
 enum {
 	PROGRESS_JOBS_MAX = 200,
 	PROGRESS_LEAST_MS = 100,
-	CANCELS_PER_TURN = 100, /* a log line, an answer and events each: 20 us and more */
-};
-
-struct watched {
-	uint64_t id;
-	struct list links; /* struct watch */
-};
-
-/* One job of one wait or subscription. */
-struct watch {
-	struct list link; /* of struct watched */
-	struct watched *at;
-	size_t index;     /* its place in the request */
-	struct await *await; /* one of the two */
-	struct subscription *sub;
-};
-
-/* A call that is answered when all of its jobs are over. */
-struct await {
-	struct call *call;     /* NULL: gone, but the rest is to be cancelled */
-	struct control *control;
-	bool durably;     /* not before the store has it */
-	size_t n, left;
-	struct watch *watches; /* owned: n */
-	char **results;        /* owned: n, each a job as JSON; NULL: not over yet */
-	struct loop_timer timeout;
-	struct loop_deferred answer;
-	struct list link;      /* of control->cancellings, while it cancels */
-	uint64_t *cancel;      /* owned: n ids that it is to cancel; NULL: none, or no more */
-	size_t next_cancel;
-	struct loop_deferred step;
 };
 
 struct subscription {
@@ -70,20 +38,15 @@ watch_init(struct control *c)
 {
 	map_init(&c->watched, watched_has_id);
 	list_init(&c->everything);
-	list_init(&c->cancellings);
 }
-
-static void await_free(struct await *a);
 
 void
 watch_done(struct control *c)
 {
-	while (!list_empty(&c->cancellings))
-		await_free(LIST_FIRST(&c->cancellings, struct await, link));
 	map_done(&c->watched);
 }
 
-static void
+void
 watch_job(struct control *c, struct watch *w, uint64_t id)
 {
 	struct watched *at = map_find(&c->watched, hash_u64(id), &id);
@@ -98,7 +61,7 @@ watch_job(struct control *c, struct watch *w, uint64_t id)
 	list_append(&at->links, &w->link);
 }
 
-static void
+void
 unwatch_job(struct control *c, struct watch *w)
 {
 	struct watched *at = w->at;
@@ -109,180 +72,6 @@ unwatch_job(struct control *c, struct watch *w)
 		return;
 	(void)map_remove(&c->watched, hash_u64(at->id), &at->id);
 	free(at);
-}
-
-/* ---- Waiting -------------------------------------------------------------------- */
-
-static void
-await_free(struct await *a)
-{
-	for (size_t i = 0; i < a->n; i++) {
-		unwatch_job(a->control, &a->watches[i]);
-		free(a->results[i]);
-	}
-	loop_timer_done(&a->timeout);
-	loop_undefer(&a->answer);
-	loop_undefer(&a->step);
-	list_remove(&a->link);
-	free(a->cancel);
-	free(a->watches);
-	free(a->results);
-	free(a);
-}
-
-static void
-on_answer(void *arg)
-{
-	struct await *a = arg;
-	AUTO_BUF struct buf text = { 0 };
-
-	buf_append_str(&text, "{\"jobs\":[");
-	for (size_t i = 0; i < a->n; i++)
-		buf_printf(&text, "%s%s", i ? "," : "", a->results[i]);
-	buf_append_str(&text, "]}");
-	a->call->on_orphaned = NULL;
-	if (a->durably)
-		call_text_durably(a->call, xstrdup(buf_cstr(&text)));
-	else
-		call_text(a->call, buf_cstr(&text));
-	await_free(a);
-}
-
-static void
-on_timeout(void *arg)
-{
-	struct await *a = arg;
-	size_t left = a->left;
-
-	call_fail(a->call, RPC_TIMED_OUT, "%zu of the %zu jobs %s not over yet; they go on", left, a->n, left == 1 ? "is" : "are");
-	await_free(a);
-}
-
-static void
-on_orphaned(struct call *call, void *arg)
-{
-	struct await *a = arg;
-
-	if (a->cancel)
-		a->call = NULL; /* what was asked for is done */
-	else
-		await_free(a);
-	call_free(call);
-}
-
-static char *
-job_text(const struct control *c, uint64_t id)
-{
-	AUTO_BUF struct buf b = { 0 };
-	struct json w;
-
-	jsonw_init(&w, &b);
-	job_json_id(&w, c->engine, id);
-	return xstrdup(buf_cstr(&b));
-}
-
-/* The job is over: it is shown as it is now, for it may be forgotten soon. */
-static void
-await_tell(struct await *a, size_t index, uint64_t id)
-{
-	a->results[index] = job_text(a->control, id);
-	if (--a->left == 0 && !a->cancel)
-		loop_defer(a->control->loop, &a->answer);
-}
-
-static void
-on_step(void *arg)
-{
-	struct await *a = arg;
-	struct engine *e = a->control->engine;
-
-	for (unsigned i = 0; i < CANCELS_PER_TURN && a->next_cancel < a->n; i++) {
-		uint64_t id = a->cancel[a->next_cancel++];
-
-		if (engine_job(e, id))
-			(void)engine_cancel(e, id, "cancelled by a user");
-	}
-	if (a->next_cancel < a->n) {
-		loop_defer(a->control->loop, &a->step);
-		return;
-	}
-	free(TAKE_PTR(a->cancel));
-	list_remove(&a->link);
-	if (!a->call) {
-		await_free(a);
-		return;
-	}
-	if (a->call->client->paused)
-		client_resume(a->call->client);
-	if (!a->left)
-		loop_defer(a->control->loop, &a->answer);
-}
-
-static struct await *
-await_new(struct call *call, const uint64_t *ids, size_t n)
-{
-	struct await *a = NEW(struct await);
-
-	a->call = call;
-	a->control = call->control;
-	a->n = a->left = n;
-	a->watches = xcalloc(n, sizeof a->watches[0]);
-	a->results = xcalloc(n, sizeof a->results[0]);
-	call->on_orphaned = on_orphaned;
-	call->arg = a;
-	loop_timer_init(&a->timeout, a->control->loop, "wait", on_timeout, a);
-	loop_deferred_init(&a->answer, "wait", on_answer, a);
-	loop_deferred_init(&a->step, "cancel", on_step, a);
-	list_init(&a->link);
-	for (size_t i = 0; i < n; i++) {
-		const struct job *j = engine_job(a->control->engine, ids[i]);
-
-		a->watches[i] = (struct watch){ .index = i, .await = a };
-		list_init(&a->watches[i].link);
-		if (!j || job_is_over(j))
-			await_tell(a, i, ids[i]);
-		else
-			watch_job(a->control, &a->watches[i], ids[i]);
-	}
-	return a;
-}
-
-static void
-watch_until_over(struct call *call, const uint64_t *ids, size_t n, uint64_t timeout_ms)
-{
-	struct await *a = await_new(call, ids, n);
-
-	if (timeout_ms && a->left)
-		loop_timer_set(&a->timeout, timeout_ms);
-}
-
-/* First the wait: a job that never began ends while it is cancelled. */
-void
-watch_cancel(struct call *call, const uint64_t *ids, size_t n)
-{
-	struct await *a = await_new(call, ids, n);
-
-	loop_undefer(&a->answer); /* when they are over already */
-	a->durably = true;
-	a->cancel = xmemdup(ids, n * sizeof ids[0]);
-	list_append(&a->control->cancellings, &a->link);
-	if (n > CANCELS_PER_TURN)
-		client_pause(call->client); /* its next request comes after the last of these */
-	on_step(a);
-}
-
-void
-method_wait(struct call *c)
-{
-	AUTO_FREE uint64_t *ids = NULL;
-	uint64_t timeout;
-	size_t n;
-
-	if (!call_number(c, "timeout_ms", &timeout))
-		return;
-	ids = call_jobs(c, &n);
-	if (ids)
-		watch_until_over(c, ids, n, timeout);
 }
 
 /* ---- Watching -------------------------------------------------------------------- */
@@ -409,10 +198,33 @@ control_on_start(struct control *c, const struct job *j)
 	tell_all(c, "start", j, 0);
 }
 
+/* Those who waited for this have it; they may be answered. */
+static void
+tell_awaits(struct control *c, const struct job *j)
+{
+	struct watched *at = map_find(&c->watched, hash_u64(j->id), &j->id);
+	struct watch *w;
+
+	if (!at)
+		return;
+	LIST_FOREACH(w, &at->links, struct watch, link) {
+		if (!w->await || !await_is_for(w->await, j))
+			continue; /* subscriptions stay: the job may be retried */
+		list_remove(&w->link);
+		w->at = NULL;
+		await_tell(w->await, w->index, j->id);
+	}
+	if (list_empty(&at->links)) {
+		(void)map_remove(&c->watched, hash_u64(j->id), &j->id);
+		free(at);
+	}
+}
+
 void
 control_on_state(struct control *c, const struct job *j)
 {
 	tell_all(c, "state", j, 0);
+	tell_awaits(c, j);
 }
 
 void
@@ -424,23 +236,8 @@ control_on_retry(struct control *c, const struct job *j, uint64_t delay_ms)
 void
 control_on_end(struct control *c, const struct job *j)
 {
-	struct watched *at = map_find(&c->watched, hash_u64(j->id), &j->id);
-	struct watch *w;
-
 	tell_all(c, "end", j, 0);
-	if (!at)
-		return;
-	LIST_FOREACH(w, &at->links, struct watch, link) {
-		if (!w->await)
-			continue; /* it may be retried, and is watched until then */
-		list_remove(&w->link);
-		w->at = NULL;
-		await_tell(w->await, w->index, j->id);
-	}
-	if (list_empty(&at->links)) {
-		(void)map_remove(&c->watched, hash_u64(j->id), &j->id);
-		free(at);
-	}
+	tell_awaits(c, j);
 }
 
 /* ---- Progress ---------------------------------------------------------------------- */
