@@ -714,7 +714,7 @@ END_TEST
 
 START_TEST(a_child_that_does_not_greet_fails_all_that_wait)
 {
-	intake_set_silence(rig.intake, 200);
+	intake_set_silence(rig.intake, 1000);
 	write_script(2, _i ? "echo hello; cat > /dev/null" : "exit 1");
 	(void)ask_jobs(0, 1);
 	(void)ask_jobs(1, 1);
@@ -792,7 +792,7 @@ END_TEST
 
 START_TEST(a_child_that_does_not_answer_is_replaced)
 {
-	intake_set_silence(rig.intake, 200);
+	intake_set_silence(rig.intake, 1000);
 	await(ask_jobs(0, 1));
 	signal_child(SIGSTOP);
 	await(ask_jobs(1, 1));
@@ -803,9 +803,10 @@ END_TEST
 
 START_TEST(a_child_at_rest_may_be_silent)
 {
-	intake_set_silence(rig.intake, 20);
 	await(ask_jobs(0, 1));
+	intake_set_silence(rig.intake, 20);
 	loop_for(rig.loop, 200);
+	intake_set_silence(rig.intake, 10000); /* from here on it has work to do */
 	await(ask_jobs(1, 1));
 	ck_assert_uint_eq(starts(), 1);
 }
