@@ -46,13 +46,20 @@ def test_decoders_and_digests_go_on(h, server, keep, codec, tool):
 
 
 @pytest.mark.parametrize("how", ["etag", "size", "modified", "weak", "no-validator", "other-start", "no-range",
-                                 "ignores", "416", "coded", "banana"])
+                                 "ignores", "416", "coded", "banana", "lies"])
 def test_another_file_is_begun_anew(h, server, how):
     """Each kind of "it is not the rest of that" ends with the right bytes."""
     new = body(SIZE, "new")
     result = run(h, {"url": server.url("/changes/%s?key=%s" % (how, how)), "checksum": digest(new)})
     assert_done(result)
     h.expect({"j": new})
+
+
+def test_a_lie_is_given_one_chance_only(h, server):
+    """A digest that no answer has: once in several answers, once in one."""
+    result = run(h, {"url": server.url("/changes/lies?key=never"), "checksum": digest(body(10))})
+    assert result.word("j") == "checksum-mismatch" and len(server.requests("/changes/")) == 3
+    h.expect({})
 
 
 def test_without_a_digest_nothing_is_mixed(h, server):

@@ -374,7 +374,7 @@ on_checked(const struct intake_result *results, size_t n, void *arg)
 {
 	struct adding *a = arg;
 	struct client *client = a->call->client;
-	const char *first = NULL;
+	const char *first = NULL, *why;
 	size_t n_bad = 0;
 
 	for (size_t i = 0; i < n; i++) {
@@ -385,6 +385,8 @@ on_checked(const struct intake_result *results, size_t n, void *arg)
 		fail_errors(a->call, results, n, n_bad, first);
 	} else if (a->control->stopping) {
 		call_fail(a->call, RPC_DRAINING, "hauld takes no more jobs: it is %s", a->control->stopping);
+	} else if (store_is_failed(a->control->store, &why)) {
+		call_fail(a->call, RPC_FAILED, "nothing was added, for it cannot be kept: %s", why);
 	} else if (names_are_free(a->call, results, n)) {
 		keep(a, results, n);
 		return;

@@ -357,6 +357,11 @@ on_transfer_done(const struct transfer_report *end, void *arg)
 			attempt_failed(d, &end->result);
 		return;
 	}
+	/* Whatever was dropped on the way, a hole is never called whole. */
+	if (d->rest.start && part_front(d->part) != d->rest.total) {
+		fail(d, RESULT_INTERNAL, "not all of what came is in the part file");
+		return;
+	}
 	d->proof = end->proof;
 	d->result = end->result;
 	/* A proven end needs no further proof from a codec. */
@@ -382,6 +387,7 @@ work_copied(struct download *d, const struct result_msg *r)
 void
 work_failed(struct download *d, const struct result *r)
 {
+	d->again |= resume_is_suspect(d, r);
 	if (d->verdict != VERDICT_NONE)
 		clean_up(d);
 	else
@@ -491,7 +497,7 @@ conclude(struct download *d)
 		engine_paused(d);
 		return;
 	}
-	d->cleaning = d->again = false;
+	d->cleaning = d->again = d->continued = false;
 	d->whole = d->split = d->hash_ok = d->main_ready = false;
 	d->total = d->processed = d->unpacked = d->hash_told = 0;
 	if (again && !final) {

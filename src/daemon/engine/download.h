@@ -106,6 +106,7 @@ struct download {
 	char *etag;              /* owned: of the file that the part is of; NULL: none, or weak */
 	int64_t modified;        /* the same of Last-Modified; -1 */
 	uint64_t size;           /* of that file; 0: not known, or it cannot be continued */
+	bool continued;          /* the part has bytes of more than one answer */
 	bool held_disk, held;
 	bool cleaning, discarding; /* after a failure: see clean_up() */
 	bool resume; /* VERDICT_PAUSE: a user wants it to go on after all */
@@ -140,6 +141,9 @@ void resume_note(struct download *d, const struct response *r);
 /* The transfer broke, but what came can be continued: it waits for its next try
  * with its part and its workers.  false: it is to be cleaned up. */
 bool resume_later(struct download *d, const struct result *r);
+/* What came in several answers is not what it should be: perhaps a server sent
+ * another file under the same validator, and all of it in one answer is right. */
+bool resume_is_suspect(const struct download *d, const struct result *r);
 /* What the next request asks for. */
 void resume_fill(struct download *d, struct transfer_request *req);
 

@@ -18,7 +18,8 @@ resume_note(struct download *d, const struct response *r)
 {
 	bool sized = r->has_length && !r->chunked && !r->coded && !r->ranges_none && complete_is_strong(r);
 
-	if (d->rest.start)
+	d->continued = d->rest.start > 0;
+	if (d->continued)
 		return; /* it is the same file: that was looked at */
 	free(TAKE_PTR(d->etag));
 	if (r->etag && !r->etag_weak)
@@ -53,6 +54,8 @@ resume_later(struct download *d, const struct result *r)
 	if (!d->part || !d->size || (!is_broken_transfer(r->code) && !busy_server))
 		return false;
 	stage_flush(&d->engine->stage);
+	if (part_has_failed(d->part))
+		return false;
 	front = part_front(d->part);
 	/* Another source goes first when this one gave nothing new. */
 	if (front < WORTH_IT || front >= d->size ||
@@ -67,6 +70,13 @@ resume_later(struct download *d, const struct result *r)
 	d->hops = 0;
 	download_try_again(d, delay);
 	return true;
+}
+
+bool
+resume_is_suspect(const struct download *d, const struct result *r)
+{
+	return d->continued &&
+	    (r->code == RESULT_CHECKSUM_MISMATCH || r->code == RESULT_DECODE || r->code == RESULT_EXPANSION_LIMIT);
 }
 
 void

@@ -165,6 +165,12 @@ part_new(struct stage *s, struct dest_dir *dir, uint64_t job_id, unsigned genera
 	return true;
 }
 
+bool
+part_has_failed(const struct part *p)
+{
+	return p->failed;
+}
+
 void
 part_seal(struct part *p)
 {

@@ -56,6 +56,8 @@ void part_free(struct part *p);
 /* Appends n bytes behind the last ones. Callbacks may come from in here or
  * from stage_flush(). */
 void stage_write(struct part *p, const void *data, size_t n);
+/* A write failed: what comes now is dropped. */
+bool part_has_failed(const struct part *p);
 /* Writes what is gathered: the bytes of one turn leave in one pwrite. */
 void stage_flush(struct stage *s);
 /* Forgets what is gathered for this part. */
