@@ -233,3 +233,24 @@ jsonw_is_whole(const struct json *j)
 {
 	return j->depth == 0 && !j->has_key;
 }
+
+void
+jsonw_key_string(struct json *j, const char *name, const char *s)
+{
+	jsonw_key(j, name);
+	jsonw_string(j, s);
+}
+
+void
+jsonw_key_u64(struct json *j, const char *name, uint64_t v)
+{
+	jsonw_key(j, name);
+	jsonw_u64(j, v);
+}
+
+void
+jsonw_key_bool(struct json *j, const char *name, bool v)
+{
+	jsonw_key(j, name);
+	jsonw_bool(j, v);
+}

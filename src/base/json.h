@@ -37,5 +37,9 @@ void jsonw_i64(struct json *j, int64_t v);
 void jsonw_double(struct json *j, double v);
 void jsonw_bool(struct json *j, bool v);
 void jsonw_null(struct json *j);
+/* A member: its name and its value. */
+void jsonw_key_string(struct json *j, const char *name, const char *s);
+void jsonw_key_u64(struct json *j, const char *name, uint64_t v);
+void jsonw_key_bool(struct json *j, const char *name, bool v);
 /* True when everything that was begun is ended. */
 bool jsonw_is_whole(const struct json *j);

@@ -40,25 +40,11 @@ show_json_free(struct show_json *s)
 }
 
 static void
-key_string(struct json *j, const char *key, const char *value)
-{
-	jsonw_key(j, key);
-	jsonw_string(j, value);
-}
-
-static void
-key_u64(struct json *j, const char *key, uint64_t value)
-{
-	jsonw_key(j, key);
-	jsonw_u64(j, value);
-}
-
-static void
 begin(struct show_json *s, struct json *w, const char *event)
 {
 	jsonw_init(w, outlet_buf(&s->out));
 	jsonw_begin_object(w);
-	key_string(w, "event", event);
+	jsonw_key_string(w, "event", event);
 }
 
 static void
@@ -72,9 +58,9 @@ end(struct show_json *s, struct json *w)
 static void
 identify(struct json *w, const struct job *j)
 {
-	key_u64(w, "id", j->id);
-	key_string(w, "name", spec_string(j->spec, JOB_NAME));
-	key_string(w, "output", spec_string(j->spec, JOB_OUTPUT));
+	jsonw_key_u64(w, "id", j->id);
+	jsonw_key_string(w, "name", spec_string(j->spec, JOB_NAME));
+	jsonw_key_string(w, "output", spec_string(j->spec, JOB_OUTPUT));
 }
 
 void
@@ -86,8 +72,8 @@ show_json_start(struct show_json *s, const struct job *j)
 
 	begin(s, &w, "start");
 	identify(&w, j);
-	key_string(&w, "url", url);
-	key_u64(&w, "attempt", j->attempts);
+	jsonw_key_string(&w, "url", url);
+	jsonw_key_u64(&w, "attempt", j->attempts);
 	end(s, &w);
 }
 
@@ -98,37 +84,23 @@ show_json_retry(struct show_json *s, const struct job *j, uint64_t delay_ms)
 
 	begin(s, &w, "retry");
 	identify(&w, j);
-	key_string(&w, "code", result_word(&j->result));
-	key_string(&w, "reason", j->result.text);
-	key_u64(&w, "attempt", j->attempts);
-	key_u64(&w, "delay_ms", delay_ms);
+	jsonw_key_string(&w, "code", result_word(&j->result));
+	jsonw_key_string(&w, "reason", j->result.text);
+	jsonw_key_u64(&w, "attempt", j->attempts);
+	jsonw_key_u64(&w, "delay_ms", delay_ms);
 	end(s, &w);
-}
-
-static void
-put_digests(struct json *w, const char *key, const struct digest *d, unsigned n)
-{
-	char hex[2 * DIGEST_MAX_SIZE + 1];
-
-	jsonw_key(w, key);
-	jsonw_begin_object(w);
-	for (unsigned i = 0; i < n; i++) {
-		hex_encode(d[i].bytes, d[i].len, hex);
-		key_string(w, digest_algo_to_string(d[i].algo), hex);
-	}
-	jsonw_end_object(w);
 }
 
 static void
 put_outcome(struct json *w, const struct job *j)
 {
 	identify(w, j);
-	key_string(w, "state", job_state_to_string(j->state));
-	key_string(w, "code", result_word(&j->result));
-	key_string(w, "reason", j->state == JOB_DONE ? "" : j->result.text);
-	key_u64(w, "bytes", j->published);
-	key_u64(w, "received", j->received);
-	key_u64(w, "attempts", j->attempts);
+	jsonw_key_string(w, "state", job_state_to_string(j->state));
+	jsonw_key_string(w, "code", result_word(&j->result));
+	jsonw_key_string(w, "reason", j->state == JOB_DONE ? "" : j->result.text);
+	jsonw_key_u64(w, "bytes", j->published);
+	jsonw_key_u64(w, "received", j->received);
+	jsonw_key_u64(w, "attempts", j->attempts);
 	jsonw_key(w, "seconds");
 	jsonw_double(w, j->started_ms ? (double)(j->ended_ms - j->started_ms) / 1000 : 0);
 }
@@ -136,18 +108,18 @@ put_outcome(struct json *w, const struct job *j)
 static void
 put_receipt(struct json *w, const struct job_receipt *r)
 {
-	key_string(w, "proof", r->proof);
+	jsonw_key_string(w, "proof", r->proof);
 	jsonw_key(w, "unchanged");
 	jsonw_bool(w, r->unchanged);
-	put_digests(w, "digest", r->work ? r->work->in_digest : NULL, r->work ? r->work->n_in : 0);
-	put_digests(w, "digest_output", r->work ? r->work->out_digest : NULL, r->work ? r->work->n_out : 0);
-	key_string(w, "codec", r->work && r->work->codec > CODEC_AUTO ? codec_to_string(r->work->codec) : "off");
+	digests_to_json(w, "digest", r->work ? r->work->in_digest : NULL, r->work ? r->work->n_in : 0);
+	digests_to_json(w, "digest_output", r->work ? r->work->out_digest : NULL, r->work ? r->work->n_out : 0);
+	jsonw_key_string(w, "codec", r->work && r->work->codec > CODEC_AUTO ? codec_to_string(r->work->codec) : "off");
 	jsonw_key(w, "times_ms");
 	jsonw_begin_object(w);
-	key_u64(w, "dns", r->dns_ms);
-	key_u64(w, "connect", r->connect_ms);
-	key_u64(w, "tls", r->tls_ms);
-	key_u64(w, "first_byte", r->first_byte_ms);
+	jsonw_key_u64(w, "dns", r->dns_ms);
+	jsonw_key_u64(w, "connect", r->connect_ms);
+	jsonw_key_u64(w, "tls", r->tls_ms);
+	jsonw_key_u64(w, "first_byte", r->first_byte_ms);
 	jsonw_end_object(w);
 }
 
@@ -194,20 +166,20 @@ show_json_finish(struct show_json *s, const struct engine *e, uint64_t ms, const
 		outlet_finish(&s->out);
 	}
 	begin(s, &w, "summary");
-	key_u64(&w, "done", s->counts[JOB_DONE]);
-	key_u64(&w, "failed", s->counts[JOB_FAILED]);
-	key_u64(&w, "cancelled", s->counts[JOB_CANCELLED]);
-	key_u64(&w, "bytes", s->bytes);
+	jsonw_key_u64(&w, "done", s->counts[JOB_DONE]);
+	jsonw_key_u64(&w, "failed", s->counts[JOB_FAILED]);
+	jsonw_key_u64(&w, "cancelled", s->counts[JOB_CANCELLED]);
+	jsonw_key_u64(&w, "bytes", s->bytes);
 	jsonw_key(&w, "seconds");
 	jsonw_double(&w, (double)ms / 1000);
 	jsonw_key(&w, "loop");
 	jsonw_begin_object(&w);
-	key_u64(&w, "callbacks", stats->callbacks);
-	key_u64(&w, "late", stats->late_wall);
-	key_u64(&w, "late_cpu", stats->late_cpu);
-	key_u64(&w, "max_us", stats->max_wall_ns / 1000);
-	key_u64(&w, "max_cpu_us", stats->max_cpu_ns / 1000);
-	key_string(&w, "max_name", stats->max_name);
+	jsonw_key_u64(&w, "callbacks", stats->callbacks);
+	jsonw_key_u64(&w, "late", stats->late_wall);
+	jsonw_key_u64(&w, "late_cpu", stats->late_cpu);
+	jsonw_key_u64(&w, "max_us", stats->max_wall_ns / 1000);
+	jsonw_key_u64(&w, "max_cpu_us", stats->max_cpu_ns / 1000);
+	jsonw_key_string(&w, "max_name", stats->max_name);
 	jsonw_end_object(&w);
 	end(s, &w);
 	outlet_finish(&s->out);

@@ -156,3 +156,17 @@ codec_strip_name(const char *name)
 	}
 	return NULL;
 }
+
+void
+digests_to_json(struct json *w, const char *key, const struct digest *d, unsigned n)
+{
+	char hex[2 * DIGEST_MAX_SIZE + 1];
+
+	jsonw_key(w, key);
+	jsonw_begin_object(w);
+	for (unsigned i = 0; i < n; i++) {
+		hex_encode(d[i].bytes, d[i].len, hex);
+		jsonw_key_string(w, digest_algo_to_string(d[i].algo), hex);
+	}
+	jsonw_end_object(w);
+}

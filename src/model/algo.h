@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 
 enum { DIGEST_MAX_SIZE = 64 };
 
@@ -60,6 +61,9 @@ int digest_parse(const char *s, struct digest *ret, const char **ret_why) MUST_C
 /* "algo:hex" into out, which holds DIGEST_TEXT_MAX bytes; returns out. */
 enum { DIGEST_TEXT_MAX = 2 * DIGEST_MAX_SIZE + 16 };
 char *digest_format(const struct digest *d, char *out);
+
+/* A member of an object: {"sha256":"hex", ...}. */
+void digests_to_json(struct json *w, const char *key, const struct digest *d, unsigned n);
 
 const char *codec_to_string(enum codec c); /* "gzip" */
 /* By the end of a file's name (".gz", ".zst", ...); CODEC_OFF when none fits. */

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -255,23 +254,15 @@ start_child(struct intake *i)
 {
 	static char intake[] = "--intake";
 	char *argv[] = { i->conf_path, intake, NULL };
-	AUTO_CLOSE int down_r = -1, down_w = -1, up_r = -1, up_w = -1;
 	struct intake_child *c = &i->child;
-	int down[2], up[2], r;
+	int in, out, r;
 
-	if (pipe2(down, O_CLOEXEC) < 0)
-		return -errno;
-	down_r = down[0];
-	down_w = down[1];
-	if (pipe2(up, O_CLOEXEC) < 0)
-		return -errno;
-	up_r = up[0];
-	up_w = up[1];
-	r = spawn(&(struct spawn){ .path = i->conf_path, .argv = argv, .fds = { down_r, up_w, -1, -1 }, .own_group = true }, &c->pid);
+	r = spawn_piped(&(struct spawn){ .path = i->conf_path, .argv = argv, .fds = { -1, -1, -1, -1 }, .own_group = true },
+	    &c->pid, &in, &out);
 	if (r < 0)
 		return r;
 	c->runs = true;
-	c->chan = chan_new(i->loop, TAKE_FD(up_r), TAKE_FD(down_w), "intake", on_message, on_closed, i);
+	c->chan = chan_new(i->loop, in, out, "intake", on_message, on_closed, i);
 	children_watch(i->children, c->pid, on_exit_status, i);
 	conf_put_text(chan_out(c->chan), 0, CONF_HELLO, build_id);
 	log_debug("hauld-conf --intake started pid=%d", (int)c->pid);

@@ -131,21 +131,3 @@ void job_json_full(struct json *w, const struct engine *e, const struct engine_v
 /* All of a spec's own settings, and those of its defaults when all is set. */
 void spec_json(struct json *w, const struct spec *s, enum setting_scope scope, bool all);
 void counts_json(struct json *w, const uint64_t *counts);
-static inline void
-jsonw_key_string(struct json *w, const char *key, const char *value)
-{
-	jsonw_key(w, key);
-	jsonw_string(w, value);
-}
-static inline void
-jsonw_key_u64(struct json *w, const char *key, uint64_t value)
-{
-	jsonw_key(w, key);
-	jsonw_u64(w, value);
-}
-static inline void
-jsonw_key_bool(struct json *w, const char *key, bool value)
-{
-	jsonw_key(w, key);
-	jsonw_bool(w, value);
-}

@@ -87,20 +87,6 @@ job_json_id(struct json *w, const struct engine *e, uint64_t id)
 }
 
 static void
-put_digests(struct json *w, const char *key, const struct digest *d, unsigned n)
-{
-	char hex[2 * DIGEST_MAX_SIZE + 1];
-
-	jsonw_key(w, key);
-	jsonw_begin_object(w);
-	for (unsigned i = 0; i < n; i++) {
-		hex_encode(d[i].bytes, d[i].len, hex);
-		jsonw_key_string(w, digest_algo_to_string(d[i].algo), hex);
-	}
-	jsonw_end_object(w);
-}
-
-static void
 put_receipt(struct json *w, const struct receipt *r)
 {
 	jsonw_key(w, "receipt");
@@ -112,8 +98,8 @@ put_receipt(struct json *w, const struct receipt *r)
 	jsonw_key_string(w, "proof", r->proof);
 	jsonw_key_string(w, "codec", r->codec > CODEC_AUTO ? codec_to_string(r->codec) : "off");
 	jsonw_key_bool(w, "unchanged", r->unchanged);
-	put_digests(w, "digest", r->digests, r->n_in);
-	put_digests(w, "digest_output", r->digests + r->n_in, r->n_out);
+	digests_to_json(w, "digest", r->digests, r->n_in);
+	digests_to_json(w, "digest_output", r->digests + r->n_in, r->n_out);
 	jsonw_key(w, "times_ms");
 	jsonw_begin_object(w);
 	jsonw_key_u64(w, "dns", r->dns_ms);

@@ -90,6 +90,31 @@ spawn(const struct spawn *s, pid_t *ret_pid)
 	return -r;
 }
 
+int
+spawn_piped(const struct spawn *s, pid_t *ret_pid, int *ret_in, int *ret_out)
+{
+	AUTO_CLOSE int down_r = -1, down_w = -1, up_r = -1, up_w = -1;
+	struct spawn piped = *s;
+	int down[2], up[2], r;
+
+	if (pipe2(down, O_CLOEXEC) < 0)
+		return -errno;
+	down_r = down[0];
+	down_w = down[1];
+	if (pipe2(up, O_CLOEXEC) < 0)
+		return -errno;
+	up_r = up[0];
+	up_w = up[1];
+	piped.fds[0] = down_r;
+	piped.fds[1] = up_w;
+	r = spawn(&piped, ret_pid);
+	if (r < 0)
+		return r;
+	*ret_in = TAKE_FD(up_r);
+	*ret_out = TAKE_FD(down_w);
+	return 0;
+}
+
 struct child {
 	struct list link;
 	pid_t pid;

@@ -23,6 +23,11 @@ struct spawn {
  * signal handlers, an empty mask and no other descriptor. */
 int spawn(const struct spawn *s, pid_t *ret_pid) MUST_CHECK;
 
+/* The same with a pipe in the place of its descriptors 0 and 1: *ret_in is where
+ * it writes to, *ret_out where it reads from; both the caller's.  fds[0] and
+ * fds[1] of s do not count. */
+int spawn_piped(const struct spawn *s, pid_t *ret_pid, int *ret_in, int *ret_out) MUST_CHECK;
+
 struct children;
 
 /* status is that of waitpid(2); the pid is not valid any more. */

@@ -81,25 +81,18 @@ int
 worker_proc_start(struct loop *l, struct children *c, const char *path, unsigned number,
     const struct worker_proc_ops *ops, void *pool, struct worker_proc **ret)
 {
-	AUTO_CLOSE int down_r = -1, down_w = -1, up_r = -1, up_w = -1, page_fd = -1;
+	AUTO_CLOSE int page_fd = -1;
 	char *argv[] = { (char *)(uintptr_t)path, NULL };
 	struct work_page *page = NULL;
-	int down[2], up[2], r;
+	int in, out, r;
 	struct proc *p;
 	pid_t pid;
 
-	if (pipe2(down, O_CLOEXEC) < 0)
-		return -errno;
-	down_r = down[0];
-	down_w = down[1];
-	if (pipe2(up, O_CLOEXEC) < 0)
-		return -errno;
-	up_r = up[0];
-	up_w = up[1];
 	r = make_page(&page, &page_fd);
 	if (r < 0)
 		return r;
-	r = spawn(&(struct spawn){ .path = path, .argv = argv, .fds = { down_r, up_w, -1, page_fd }, .own_group = true }, &pid);
+	r = spawn_piped(&(struct spawn){ .path = path, .argv = argv, .fds = { -1, -1, -1, page_fd }, .own_group = true },
+	    &pid, &in, &out);
 	if (r < 0) {
 		(void)munmap(page, sizeof *page);
 		return r;
@@ -113,7 +106,7 @@ worker_proc_start(struct loop *l, struct children *c, const char *path, unsigned
 	p->pub.started_ms = clock_now_ms();
 	p->pub.page = page;
 	list_init(&p->pub.tasks);
-	p->pub.chan = chan_new(l, TAKE_FD(up_r), TAKE_FD(down_w), "worker", on_message, on_closed, p);
+	p->pub.chan = chan_new(l, in, out, "worker", on_message, on_closed, p);
 	children_watch(c, pid, on_exit_status, p);
 	work_put_hello(chan_out(p->pub.chan));
 	*ret = &p->pub;

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -414,25 +413,16 @@ on_closed(int why, void *arg)
 static int
 start_child(struct store *s)
 {
-	AUTO_CLOSE int down_r = -1, down_w = -1, up_r = -1, up_w = -1;
 	char *argv[] = { s->path, s->dir, NULL };
-	int down[2], up[2], r;
+	int in, out, r;
 	pid_t pid;
 
-	if (pipe2(down, O_CLOEXEC) < 0)
-		return -errno;
-	down_r = down[0];
-	down_w = down[1];
-	if (pipe2(up, O_CLOEXEC) < 0)
-		return -errno;
-	up_r = up[0];
-	up_w = up[1];
-	r = spawn(&(struct spawn){ .path = s->path, .argv = argv, .fds = { down_r, up_w, -1, -1 }, .own_group = true },
-	    &pid);
+	r = spawn_piped(&(struct spawn){ .path = s->path, .argv = argv, .fds = { -1, -1, -1, -1 }, .own_group = true },
+	    &pid, &in, &out);
 	if (r < 0)
 		return r;
 	s->pid = pid;
-	s->chan = chan_new(s->loop, TAKE_FD(up_r), TAKE_FD(down_w), "store", on_message, on_closed, s);
+	s->chan = chan_new(s->loop, in, out, "store", on_message, on_closed, s);
 	children_watch(s->children, pid, on_exit_status, s);
 	return 0;
 }
