@@ -1,7 +1,12 @@
 /* The one place that reads clocks; see clock.h. */
 #include "base/clock.h"
 
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
 #include <time.h>
+
+#include "base/fd.h"
 
 static uint64_t
 read_ns(clockid_t id)
@@ -37,4 +42,21 @@ clock_wall_s(void)
 
 	(void)clock_gettime(CLOCK_REALTIME, &ts);
 	return ts.tv_sec;
+}
+
+const char *
+clock_boot_id(void)
+{
+	static char id[40];
+	static bool known;
+	AUTO_CLOSE int fd = -1;
+	ssize_t n;
+
+	if (known)
+		return id;
+	known = true;
+	fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : fd_pread_full(fd, id, sizeof id - 1, 0);
+	id[n > 0 ? strcspn(id, "\n") : 0] = '\0';
+	return id;
 }

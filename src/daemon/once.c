@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "daemon/conf/conf_load.h"
 #include "daemon/engine/engine.h"
+#include "daemon/once_state.h"
 #include "daemon/show.h"
 
 enum {
@@ -33,7 +34,8 @@ struct once {
 	struct engine *engine;
 	struct show *show;
 	struct loop_signal sigterm, sigint, sighup;
-	struct loop_deferred add;
+	struct loop_deferred add, note;
+	struct once_state state;
 	struct loop_timer farewell;
 	size_t n_added;
 	bool interrupted;
@@ -43,6 +45,20 @@ struct once {
 
 /* ---- The jobs come in ---------------------------------------------------------- */
 
+static void
+add_job(struct once *o)
+{
+	struct spec *spec = o->conf->jobs.items[o->n_added++];
+	const char *output = spec_string(spec, JOB_OUTPUT);
+	uint64_t in, out;
+
+	if (o->state.goes_on && once_state_was_done(&o->state, o->n_added, output, &in, &out))
+		engine_note_published(o->engine, in, out);
+	else if (o->state.goes_on)
+		engine_sweep(o->engine, output);
+	(void)engine_add(o->engine, spec, JOB_NO_UID, true);
+}
+
 /* Some in each turn, so that 200,000 of them do not hold the loop. */
 static void
 add_jobs(void *arg)
@@ -50,9 +66,17 @@ add_jobs(void *arg)
 	struct once *o = arg;
 
 	for (unsigned n = 0; n < ADDS_PER_TURN && o->n_added < o->conf->jobs.len && !o->interrupted; n++)
-		(void)engine_add(o->engine, o->conf->jobs.items[o->n_added++], JOB_NO_UID, true);
-	if (o->n_added < o->conf->jobs.len && !o->interrupted)
+		add_job(o);
+	if (o->n_added == o->conf->jobs.len)
+		engine_restored(o->engine);
+	else if (!o->interrupted)
 		loop_defer(o->loop, &o->add);
+}
+
+static void
+on_note(void *arg)
+{
+	once_state_flush(&((struct once *)arg)->state);
 }
 
 static void
@@ -70,7 +94,13 @@ on_retry(const struct job *j, uint64_t delay_ms, void *arg)
 static void
 on_end(const struct job *j, const struct job_receipt *r, void *arg)
 {
-	show_end(((struct once *)arg)->show, j, r);
+	struct once *o = arg;
+
+	show_end(o->show, j, r);
+	if (j->state != JOB_DONE || !r->work || !r->work->inode || !o->state.dir)
+		return;
+	once_state_note(&o->state, j->id, r->work->inode, r->work->in, j->published);
+	loop_defer(o->loop, &o->note);
 }
 
 static void
@@ -89,6 +119,8 @@ on_idle(void *arg)
 	if (o->n_added < o->conf->jobs.len && !o->interrupted)
 		return;
 	show_finish(o->show, loop_get_stats(o->loop));
+	if (o->interrupted && o->state.dir)
+		log_info("the same command goes on where this one stopped");
 	if (o->interrupted)
 		o->status = EXIT_INTERRUPTED;
 	else if (show_count(o->show, JOB_DONE) < engine_count(o->engine))
@@ -114,6 +146,9 @@ run_jobs(struct once *o)
 
 	log_set_level(o->options->debug ? LOG_LEVEL_DEBUG :
 	    (enum log_level)(LOG_LEVEL_ERR + spec_number(o->conf->daemon, DAEMON_LOG_LEVEL)));
+	once_state_open(&o->state, o->options->user_state_dir, o->conf);
+	if (o->state.dir)
+		eo.instance = o->state.instance;
 	o->engine = engine_new(o->loop, o->children, o->conf, &eo, &engine_ops, o, &why);
 	if (!o->engine) {
 		log_err("%s", why.text);
@@ -203,13 +238,14 @@ start(struct once *o)
 int
 once_run(const struct options *options)
 {
-	struct once o = { .options = options };
+	struct once o = { .options = options, .state = { .lock_fd = -1, .done_fd = -1 } };
 
 	o.loop = loop_new();
 	if (options->debug)
 		loop_set_slow_ms(o.loop, 100);
 	o.children = children_new(o.loop);
 	loop_deferred_init(&o.add, "add jobs", add_jobs, &o);
+	loop_deferred_init(&o.note, "note done jobs", on_note, &o);
 	loop_timer_init(&o.farewell, o.loop, "farewell", leave, &o);
 	loop_signal_init(&o.sigterm, o.loop, SIGTERM, on_signal, &o);
 	loop_signal_init(&o.sigint, o.loop, SIGINT, on_signal, &o);
@@ -217,6 +253,8 @@ once_run(const struct options *options)
 	if (start(&o))
 		loop_run(o.loop);
 	loop_undefer(&o.add);
+	loop_undefer(&o.note);
+	once_state_close(&o.state, !o.interrupted);
 	loop_timer_done(&o.farewell);
 	show_free(o.show);
 	engine_free(o.engine);

@@ -224,7 +224,6 @@ use_user_dirs(struct options *o)
 	AUTO_FREE char *conf_dir = xdg_dir("XDG_CONFIG_HOME", ".config");
 	const char *home = getenv("HOME"), *runtime = getenv("XDG_RUNTIME_DIR");
 
-	o->user_state_dir = xdg_dir("XDG_STATE_HOME", ".local/state");
 	if (!conf_dir || !home || !runtime || runtime[0] != '/') {
 		(void)fprintf(stderr, "hauld: --user-instance needs HOME and XDG_RUNTIME_DIR in the environment\n");
 		return -EINVAL;
@@ -247,6 +246,7 @@ use_user_dirs(struct options *o)
 static int
 check_mode(struct options *o, int n_urls)
 {
+	o->user_state_dir = xdg_dir("XDG_STATE_HOME", ".local/state");
 	if (o->mode != MODE_SERVICE)
 		return 0;
 	if (n_urls || o->has_list) {

@@ -21,7 +21,8 @@ struct options {
 	bool has_config, has_root, has_list, has_urls; /* -c, --root, -i, a url was given */
 	bool user;              /* --user: a user's own service */
 	char *conf_file;        /* owned: what is read again at a reload; NULL: none */
-	char *runtime_dir, *user_state_dir; /* owned: with --user */
+	char *runtime_dir;    /* owned: with --user-instance */
+	char *user_state_dir; /* owned: $XDG_STATE_HOME; NULL: there is none */
 	char *worker_path;      /* owned */
 	char *conf_path;        /* owned: of hauld-conf */
 	char *store_path;       /* owned: of hauld-store */

@@ -186,6 +186,7 @@ on_forget(const struct job *j, void *arg)
 }
 
 static const struct engine_ops engine_ops = {
+	.when_kept = service_when_kept,
 	.on_start = on_start,
 	.on_state = on_state,
 	.on_retry = on_retry,
@@ -417,6 +418,7 @@ on_loaded(uint64_t last_id, void *arg)
 	if (s->state != STARTING)
 		return;
 	engine_set_last_id(s->engine, last_id);
+	engine_restored(s->engine);
 	s->state = RUNNING;
 	s->reload = reload_start(s->loop, s->engine, s->store, s->conf, on_first_jobs, s);
 }
@@ -506,6 +508,7 @@ init(struct service *s)
 	if (s->options->debug)
 		loop_set_slow_ms(s->loop, 100);
 	s->children = children_new(s->loop);
+	list_init(&s->kept_waits);
 	loop_timer_init(&s->watchdog, s->loop, "watchdog", on_watchdog, s);
 	loop_timer_init(&s->status, s->loop, "status", tell_status, s);
 	loop_timer_init(&s->park, s->loop, "park", on_park_timeout, s);
@@ -552,6 +555,7 @@ done(struct service *s)
 	free_calls(s);
 	control_free(s->control);
 	engine_free(s->engine);
+	service_free_waits(s);
 	store_free(s->store);
 	conf_free(s->conf);
 	buf_done(&s->reload_reading.errors);

@@ -33,6 +33,7 @@ struct service {
 	struct engine *engine;
 	struct control *control;
 	struct store *store;   /* owned */
+	struct list kept_waits; /* struct kept_wait, owned: for the store */
 	uint64_t n_restored;
 	struct conf *conf;     /* owned: the one in use */
 	struct reload *reload; /* owned; NULL: none runs */
@@ -50,6 +51,10 @@ struct service {
 	uint64_t started_ms, signal_ms;
 	int exit_status;
 };
+
+/* service_kept.c: as in struct engine_ops. */
+void service_when_kept(void (*cb)(bool kept, void *cb_arg), void *cb_arg, void *service);
+void service_free_waits(struct service *s);
 
 /* service_conf.c */
 void service_set_log_level(struct service *s);

@@ -98,11 +98,14 @@ work_put_task(struct buf *b, uint64_t id, const struct task_msg *t)
 	put_u8(b, t->publish);
 	put_u8(b, t->no_clobber);
 	put_u8(b, t->remove_dir);
+	put_u8(b, t->saves);
+	put_u8(b, t->drops_map);
 	put_u8(b, t->fsync);
 	put_u32(b, t->mode);
 	put_u64(b, (uint64_t)t->mtime);
 	put_u64(b, t->size);
 	put_u64(b, t->inode);
+	put_u64(b, t->resumed);
 	put_u64(b, t->max_output);
 	put_u64(b, t->max_expansion);
 	put_u64(b, t->decoder_memory);
@@ -110,6 +113,7 @@ work_put_task(struct buf *b, uint64_t id, const struct task_msg *t)
 	put_place(b, &t->target);
 	put_span(b, t->part);
 	put_span(b, t->out);
+	put_span(b, t->map);
 	put_place(b, &t->keep);
 	put_span(b, t->source);
 	put_span(b, t->url_name);
@@ -132,11 +136,14 @@ work_get_task(const struct message *m, struct task_msg *t)
 	t->publish = get_bool(&c);
 	t->no_clobber = get_bool(&c);
 	t->remove_dir = get_bool(&c);
+	t->saves = get_bool(&c);
+	t->drops_map = get_bool(&c);
 	t->fsync = (uint8_t)get_below(&c, get_u8(&c), 3);
 	t->mode = (uint32_t)get_below(&c, get_u32(&c), 010000);
 	t->mtime = (int64_t)get_u64(&c);
 	t->size = get_below(&c, get_u64(&c), (uint64_t)INT64_MAX + 1);
 	t->inode = get_u64(&c);
+	t->resumed = get_below(&c, get_u64(&c), (uint64_t)INT64_MAX + 1);
 	t->max_output = get_u64(&c);
 	t->max_expansion = get_u64(&c);
 	t->decoder_memory = get_u64(&c);
@@ -144,6 +151,7 @@ work_get_task(const struct message *m, struct task_msg *t)
 	t->target = get_place(&c);
 	t->part = get_text(&c);
 	t->out = get_text(&c);
+	t->map = get_text(&c);
 	t->keep = get_place(&c);
 	t->source = get_text(&c);
 	t->url_name = get_text(&c);
@@ -250,4 +258,50 @@ work_get_result(const struct message *m, struct result_msg *ret)
 	if (text.len)
 		result_set(&ret->result, ret->result.code, "%.*s", (int)MIN(text.len, (size_t)1000), text.at);
 	return 0;
+}
+
+void
+work_put_found(struct buf *b, uint64_t id, const struct found_msg *t)
+{
+	size_t f = frame_begin(b, WORK_FOUND, WORK_PROTO, id);
+
+	put_u64(b, t->job);
+	put_u32(b, t->generation);
+	put_span(b, t->base);
+	put_blob(b, t->url.at, t->url.len);
+	put_blob(b, t->etag.at, t->etag.len);
+	put_u64(b, (uint64_t)t->modified);
+	put_u64(b, t->size);
+	put_u64(b, t->inode);
+	put_u64(b, t->front);
+	put_u8(b, t->published);
+	put_u64(b, t->in);
+	put_u64(b, t->out);
+	put_u8(b, t->codec);
+	frame_end(b, f);
+}
+
+int
+work_get_found(const struct message *m, struct found_msg *ret)
+{
+	const uint64_t limit = (uint64_t)INT64_MAX + 1;
+	struct cursor c;
+
+	cursor_init(&c, m->payload, m->len);
+	ret->job = get_u64(&c);
+	ret->generation = get_u32(&c);
+	ret->base = get_text(&c);
+	ret->url = get_blob(&c);
+	ret->etag = get_blob(&c);
+	ret->modified = (int64_t)get_u64(&c);
+	ret->size = get_below(&c, get_u64(&c), limit);
+	ret->inode = get_u64(&c);
+	ret->front = get_below(&c, get_u64(&c), limit);
+	ret->published = get_bool(&c);
+	ret->in = get_below(&c, get_u64(&c), limit);
+	ret->out = get_below(&c, get_u64(&c), limit);
+	ret->codec = (uint8_t)get_below(&c, get_u8(&c), _CODEC_MAX);
+	if (ret->front > ret->size)
+		cursor_fail(&c);
+	return cursor_finish(&c);
 }

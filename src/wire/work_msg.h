@@ -3,10 +3,11 @@
  *
  * Down: WORK_HELLO first; TASK starts a task under the message's id; FRONT
  * tells a following task how far its input has come; PUBLISH lets a task that
- * answered READY go on; CANCEL stops one (it still answers RESULT); PING asks
- * for a PONG.
+ * answered READY go on; CANCEL stops one (it still answers RESULT); PARK does
+ * the same after what a later life needs was saved; PING asks for a PONG.
  * Up: WORK_HELLO first; PROGRESS now and then; READY once from a task that was
- * told to wait before publishing; RESULT exactly once, the task's last word.
+ * told to wait before publishing; FOUND from a sweep, before its RESULT; RESULT
+ * exactly once, the task's last word.
  *
  * A worker also owns a page shared with hauld (struct work_page), in which it
  * says what it is at, so that the daemon can name the task that killed it.
@@ -42,17 +43,21 @@ enum work_msg_type {
 	WORK_PUBLISH = 102,  /* down: empty */
 	WORK_CANCEL = 103,   /* down: empty */
 	WORK_PING = 104,     /* down: empty, id 0: does the worker's loop turn? */
+	WORK_PARK = 105,     /* down: empty */
 	WORK_PROGRESS = 110, /* up: struct progress_msg */
 	WORK_READY = 111,    /* up: struct result_msg, code 0 */
 	WORK_RESULT = 112,   /* up: struct result_msg */
 	WORK_PONG = 113,     /* up: empty, id 0 */
+	WORK_FOUND = 114,    /* up: struct found_msg */
 };
 
 enum task_kind {
 	TASK_PROCESS = 1, /* hash, decode, hash, publish: what the fields say */
 	TASK_COPY = 2,    /* copy the file `source` into a new part file */
 	TASK_CHECK = 3,   /* hash the file that stands at the destination */
-	TASK_DISCARD = 4, /* unlink part and out; errors are not told */
+	TASK_DISCARD = 4, /* unlink part, out and map; errors are not told */
+	TASK_SWEEP = 5,   /* what earlier lives left beside the target: FOUND or gone;
+			   * part is a name of this life */
 	_TASK_KIND_MAX
 };
 
@@ -72,13 +77,15 @@ struct task_msg {
 	bool wait;      /* answer READY when verified, publish after PUBLISH */
 	bool publish;   /* the task ends with a file under its name; else with its digests */
 	bool no_clobber;
-	bool remove_dir; /* after all: try to remove the .haul directory; TASK_DISCARD:
-			  * and before that what earlier lives left in it */
+	bool remove_dir; /* after all: try to remove the .haul directory */
+	bool saves;     /* this task keeps the slots of the map */
+	bool drops_map; /* the map goes with the publishing; else it tells of it */
 	uint8_t fsync;  /* enum fsync_mode */
 	uint32_t mode;
 	int64_t mtime;  /* seconds since 1970; INT64_MIN: leave it */
 	uint64_t size;  /* of the input when !follow */
 	uint64_t inode; /* of the part file; 0: not checked */
+	uint64_t resumed; /* bytes of the part that an earlier life left */
 	uint64_t max_output;     /* bytes; 0: no bound */
 	uint64_t max_expansion;  /* output bytes per input byte */
 	uint64_t decoder_memory; /* bytes */
@@ -86,6 +93,7 @@ struct task_msg {
 	struct place target;     /* the final name; its dir holds .haul/ */
 	struct text part;        /* name in .haul/: the download */
 	struct text out;         /* name in .haul/: the decoded file */
+	struct text map;         /* name in .haul/: what a later life needs; "": none */
 	struct place keep;       /* where the packed file is kept; name "": nowhere */
 	struct text source;      /* TASK_COPY: absolute path */
 	struct text url_name;    /* last part of the url, for codec auto */
@@ -115,6 +123,20 @@ struct result_msg {
 	struct digest in_digest[TASK_DIGESTS_MAX], out_digest[TASK_DIGESTS_MAX];
 };
 
+/* A download that an earlier life did not end. */
+struct found_msg {
+	uint64_t job;
+	uint32_t generation;
+	struct text base;    /* name in .haul/, up to its last dot: .part, .map */
+	struct text url, etag; /* as in struct part_map_head */
+	int64_t modified;
+	uint64_t size, inode;
+	uint64_t front;      /* bytes of the part that can be relied upon */
+	bool published;      /* nothing is left to do: it stands under its name */
+	uint64_t in, out;    /* of a published one: bytes of the download, of the file */
+	uint8_t codec;
+};
+
 /* Each put makes one whole message; each get returns 0 or -EPROTO.  Texts of a
  * decoded message are borrowed from the frame reader. */
 void work_put_hello(struct buf *out);
@@ -128,4 +150,6 @@ void work_put_empty(struct buf *out, uint64_t id, enum work_msg_type type);
 void work_put_progress(struct buf *out, uint64_t id, const struct progress_msg *p);
 int work_get_progress(const struct message *m, struct progress_msg *ret) MUST_CHECK;
 void work_put_result(struct buf *out, uint64_t id, enum work_msg_type type, const struct result_msg *r);
+void work_put_found(struct buf *out, uint64_t id, const struct found_msg *f);
+int work_get_found(const struct message *m, struct found_msg *ret) MUST_CHECK;
 int work_get_result(const struct message *m, struct result_msg *ret) MUST_CHECK;

@@ -49,6 +49,44 @@ digest_set_update(struct digest_set *s, const void *data, size_t n)
 		digest_update(s->ctx[i], data, n);
 }
 
+bool
+digest_set_save(const struct digest_set *s, struct buf *out)
+{
+	for (unsigned i = 0; i < s->n; i++) {
+		AUTO_BUF struct buf one = { 0 };
+
+		if (digest_save(s->ctx[i], &one) < 0)
+			return false;
+		put_blob(out, buf_bytes(&one), buf_len(&one));
+	}
+	return true;
+}
+
+bool
+digest_set_load(struct digest_set *s, struct text states)
+{
+	struct digest_ctx *loaded[DIGEST_SET_MAX];
+	struct cursor c;
+	unsigned n = 0;
+	bool good = true;
+
+	cursor_init(&c, states.at, states.len);
+	while (good && n < s->n) {
+		struct text one = get_blob(&c);
+
+		good = digest_load(one.at, one.len, &loaded[n]) == 0;
+		n += good;
+		good = good && digest_get_algo(loaded[n - 1]) == digest_get_algo(s->ctx[n - 1]);
+	}
+	good = good && cursor_finish(&c) == 0;
+	for (unsigned i = 0; i < n; i++) {
+		digest_free(good ? s->ctx[i] : loaded[i]);
+		if (good)
+			s->ctx[i] = loaded[i];
+	}
+	return good;
+}
+
 void
 digest_set_finish(struct digest_set *s)
 {

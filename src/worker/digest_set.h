@@ -23,6 +23,11 @@ void digest_set_done(struct digest_set *s);
 int digest_set_add(struct digest_set *s, const struct digest *want, unsigned n,
     enum digest_algo *ret_algo) MUST_CHECK;
 void digest_set_update(struct digest_set *s, const void *data, size_t n);
+/* Appends the states of all; false when one has none that can be saved. */
+bool digest_set_save(const struct digest_set *s, struct buf *out);
+/* Takes on states that were saved of the same algorithms; false: nothing was
+ * changed, and all is to be computed anew. */
+bool digest_set_load(struct digest_set *s, struct text states);
 void digest_set_finish(struct digest_set *s);
 /* What was computed for each of want; 0 before digest_set_finish() and when one
  * of them was never added, else n. */

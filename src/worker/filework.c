@@ -146,7 +146,7 @@ on_copy_piece(struct lane_job *job)
 		result_set(&t->result, RESULT_CANCELLED, "cancelled");
 	t->inode = c->inode;
 	if (t->result.code != RESULT_OK && c->to >= 0)
-		discard_submit(t, TAKE_FD(c->to), t->names.part, "");
+		discard_submit(t, TAKE_FD(c->to), t->names.part, "", "");
 	task_end(t);
 	t->env->changed(t->env, t);
 }
@@ -196,11 +196,11 @@ run_discard(struct lane_job *job)
 {
 	struct discard_job *d = CONTAINER_OF(job, struct discard_job, job);
 
-	for (unsigned i = 0; i < ARRAY_SIZE(d->names); i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(d->names) && !d->sweep; i++)
 		if (d->names[i][0]) /* what is not there need not go */
 			(void)unlinkat(d->haul_fd, d->names[i], 0);
 	if (d->sweep)
-		sweep_dir(d->haul_fd, d->names[0]);
+		sweep_dir(d->haul_fd, d->dir_fd, d->names[0], job->id, &d->found);
 	fd_close(&d->fd);
 }
 
@@ -209,6 +209,7 @@ on_discarded(struct lane_job *job)
 {
 	struct task *t = job->owner;
 
+	buf_append(&t->env->frames, buf_bytes(&t->discard.found), buf_len(&t->discard.found));
 	if (t->phase < PHASE_ENDING) /* TASK_DISCARD; else it was part of the end */
 		task_end(t);
 	task_returned(t);
@@ -216,14 +217,15 @@ on_discarded(struct lane_job *job)
 }
 
 void
-discard_submit(struct task *t, int fd, const char *name, const char *second)
+discard_submit(struct task *t, int fd, const char *name, const char *second, const char *third)
 {
 	t->discard = (struct discard_job){
 		.job = { .id = t->id, .run = run_discard, .done = on_discarded, .owner = t },
 		.haul_fd = t->dir->haul_fd,
 		.fd = fd,
-		.sweep = t->msg.kind == TASK_DISCARD && t->msg.remove_dir,
-		.names = { name, second },
+		.dir_fd = t->dir->fd,
+		.sweep = t->msg.kind == TASK_SWEEP,
+		.names = { name, second, third },
 	};
 	task_submit(t, t->env->lane, &t->discard.job);
 }
@@ -236,5 +238,5 @@ discard_slice(struct task *t)
 		return;
 	}
 	t->phase = PHASE_LANE;
-	discard_submit(t, -1, t->names.part, t->names.out);
+	discard_submit(t, -1, t->names.part, t->names.out, t->names.map);
 }

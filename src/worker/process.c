@@ -65,6 +65,7 @@ open_task(struct task *t)
 		return false;
 	writeback_init(&t->part_wb, t->part_fd, t->id, on_writeback, t);
 	t->part_wb.want_clean = want;
+	checkpoint_open(t);
 	t->phase = PHASE_INPUT;
 	return true;
 }
@@ -104,8 +105,10 @@ begin_input(struct task *t)
 	out = t->codec == CODEC_OFF ? &t->in_digests : &t->out_digests;
 	if (!add_digests(t, out, t->msg.out_digest, t->msg.n_out))
 		return false;
-	if (t->codec == CODEC_OFF)
+	if (t->codec == CODEC_OFF) {
+		checkpoint_load(t);
 		return true;
+	}
 	t->decoder = decoder_new(t->codec, t->msg.decoder_memory);
 	if (!t->decoder) {
 		task_fail(t, RESULT_INTERNAL, "there is no memory for the %s decoder",
@@ -260,7 +263,7 @@ is_held(const struct task *t)
 bool
 process_is_runnable(const struct task *t)
 {
-	if (is_held(t) || !can_sniff(t) || !output_has_room(t))
+	if (is_held(t) || !can_sniff(t) || !output_has_room(t) || t->checkpoint.parking)
 		return false;
 	return has_input(t) || (t->last && t->pieces_out == 0);
 }
@@ -343,6 +346,11 @@ fill_publish(struct task *t)
 	p->mtime = t->msg.mtime;
 	p->fsync = t->msg.fsync;
 	p->no_clobber = t->msg.no_clobber;
+	p->map_fd = t->checkpoint.map_fd;
+	p->map_name = p->map_fd >= 0 ? t->names.map : NULL;
+	p->drops_map = t->msg.drops_map;
+	p->in = t->consumed;
+	p->codec = t->decoder ? t->codec : CODEC_OFF;
 	p->n_files = 0;
 	p->unlink_fd = -1;
 	/* The packed file first: when the target is there, the kept one is. */
@@ -476,6 +484,7 @@ process_slice(struct task *t)
 	if (t->phase != PHASE_INPUT)
 		return;
 	process_writeback(t);
+	checkpoint_kick(t);
 	if (is_whole(t) && (!t->decoder || output_flush(t)))
 		verify(t);
 }

@@ -5,12 +5,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "model/settings.h"
+#include "wire/part_map.h"
 
 char *
 publish_path(const struct dir *dir, const char *name)
@@ -207,6 +210,29 @@ rename_failed(struct publish *p, const struct publish_file *f, int err)
 	}
 }
 
+/* Who finds the file under its name in another life knows whose it is.  Where
+ * that cannot be written the job is done again, that is all. */
+static void
+tell_map(const struct publish *p)
+{
+	const struct publish_sync *s = &p->sync[p->n_files - 1];
+	const char *boot = clock_boot_id(), *name = p->files[p->n_files - 1].to_name;
+	struct part_map_end end = {
+		.boot = { boot, strlen(boot) },
+		.synced = p->fsync != FSYNC_OFF,
+		.name = { name, strlen(name) },
+		.inode = s->inode,
+		.size = s->size,
+		.in = p->in,
+		.codec = p->codec,
+	};
+	AUTO_BUF struct buf b = { 0 };
+
+	if (p->map_name && !p->drops_map && part_map_put_end(&b, &end) &&
+	    fd_pwrite_full(p->map_fd, buf_bytes(&b), buf_len(&b), PART_MAP_END) < 0)
+		return; /* a torn record counts as none */
+}
+
 static void
 rename_files(struct publish *p)
 {
@@ -214,6 +240,7 @@ rename_files(struct publish *p)
 		result_set(&p->result, RESULT_CANCELLED, "cancelled before it was published");
 		return;
 	}
+	tell_map(p);
 	for (unsigned i = 0; i < p->n_files; i++) {
 		const struct publish_file *f = &p->files[i];
 		int r = check_inode(f, &p->sync[i]);
@@ -292,9 +319,15 @@ sync_dirs(struct lane *lane, struct publish **all, unsigned n)
 static void
 unlink_packed(struct publish *p)
 {
-	if (has_failed(p) || !p->unlink_name)
+	int haul_fd = p->files[p->n_files - 1].haul_fd;
+
+	if (has_failed(p))
 		return;
-	(void)unlinkat(p->files[p->n_files - 1].haul_fd, p->unlink_name, 0); /* else swept later */
+	if (p->map_name && p->drops_map)
+		(void)unlinkat(haul_fd, p->map_name, 0); /* else swept later, like the next */
+	if (!p->unlink_name)
+		return;
+	(void)unlinkat(haul_fd, p->unlink_name, 0);
 	fd_close(&p->unlink_fd);
 }
 

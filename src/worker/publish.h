@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "model/algo.h"
 #include "model/result.h"
 #include "worker/dirs.h"
 #include "worker/lane.h"
@@ -42,6 +43,11 @@ struct publish {
 	int64_t mtime;           /* INT64_MIN: leave it */
 	uint8_t fsync;           /* enum fsync_mode */
 	bool no_clobber;
+	const char *map_name;    /* in .haul of the last file: the map; NULL: none */
+	int map_fd;              /* of the map; borrowed */
+	bool drops_map;          /* it goes after all; else it is told before the renames */
+	uint64_t in;             /* bytes of the download, for the map */
+	enum codec codec;
 	_Atomic bool cancel;     /* counts until the first rename */
 
 	bool renamed;            /* the last file stands under its name */

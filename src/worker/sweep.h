@@ -1,10 +1,17 @@
 /*
- * Parts that an earlier life of the same service left behind, because it was
- * killed or the power went.  The names of parts say whose they are: those of
- * other instances are not touched, nor are those of `hauld --once`, which has
- * one life.  Caller: filework, in the sync lane.
+ * What an earlier life of the same service left behind, because it was stopped or
+ * killed or the power went.  The names say whose the files are: those of other
+ * instances are not touched.  A part whose map shows that it can be gone on with
+ * is told of and stays; everything else goes.  Caller: filework, in the sync lane.
  */
 #pragma once
 
-/* haul_fd: an open .haul; part: the name of a part of this life. */
-void sweep_dir(int haul_fd, const char *part);
+#include <stdint.h>
+
+#include "base/buf.h"
+
+enum { SWEEP_FOUND_MAX = 4096 }; /* downloads that are told of; more go */
+
+/* haul_fd: an open .haul; dir_fd: the directory that it is in; part: the name of
+ * a part of this life.  FOUND messages of this task are appended to found. */
+void sweep_dir(int haul_fd, int dir_fd, const char *part, uint64_t task_id, struct buf *found);

@@ -35,7 +35,7 @@ copy_names(struct task_names *n, const struct task_msg *m)
 {
 	const struct { struct text from; const char **to; } all[] = {
 		{ m->target.root, &n->root }, { m->target.dir, &n->dir },
-		{ m->target.name, &n->name }, { m->part, &n->part }, { m->out, &n->out },
+		{ m->target.name, &n->name }, { m->part, &n->part }, { m->out, &n->out }, { m->map, &n->map },
 		{ m->keep.root, &n->keep_root }, { m->keep.dir, &n->keep_dir },
 		{ m->keep.name, &n->keep_name }, { m->source, &n->source },
 		{ m->url_name, &n->url_name },
@@ -67,14 +67,16 @@ names_are_safe(const struct task *t)
 	switch ((enum task_kind)t->msg.kind) {
 	case TASK_PROCESS:
 		return name_is_safe(n->part) && (!t->msg.publish || name_is_safe(n->name)) &&
-		    (t->msg.codec == CODEC_OFF || name_is_safe(n->out)) &&
+		    (t->msg.codec == CODEC_OFF || name_is_safe(n->out)) && is_safe_or_none(n->map) &&
 		    is_safe_or_none(n->keep_name);
 	case TASK_COPY:
 		return name_is_safe(n->part) && n->source[0] == '/';
 	case TASK_CHECK:
 		return name_is_safe(n->name);
 	case TASK_DISCARD:
-		return is_safe_or_none(n->part) && is_safe_or_none(n->out);
+		return is_safe_or_none(n->part) && is_safe_or_none(n->out) && is_safe_or_none(n->map);
+	case TASK_SWEEP:
+		return name_is_safe(n->part);
 	case _TASK_KIND_MAX:
 		break;
 	}
@@ -94,6 +96,7 @@ task_new(struct task_env *env, uint64_t id, const struct task_msg *m)
 	t->start_ns = t->told_ns = clock_now_ns();
 	t->part_fd = t->out_fd = t->copy.from = t->copy.to = t->discard.fd = t->publish.unlink_fd = -1;
 	t->codec = m->codec;
+	checkpoint_init(&t->checkpoint);
 	if (!m->follow) {
 		t->front = m->size;
 		t->last = true;
@@ -114,6 +117,8 @@ task_free(struct task *t)
 	digest_set_done(&t->in_digests);
 	digest_set_done(&t->out_digests);
 	output_done(t);
+	checkpoint_done(&t->checkpoint);
+	buf_done(&t->discard.found);
 	fd_close(&t->part_fd);
 	fd_close(&t->out_fd);
 	fd_close(&t->copy.from);
@@ -161,6 +166,7 @@ task_slice(struct task *t)
 		check_slice(t);
 		break;
 	case TASK_DISCARD:
+	case TASK_SWEEP:
 		discard_slice(t);
 		break;
 	case _TASK_KIND_MAX:
@@ -195,7 +201,7 @@ task_on_cancel(struct task *t)
 {
 	switch (t->phase) {
 	case PHASE_NEW:
-		if (t->msg.kind == TASK_DISCARD)
+		if (t->msg.kind == TASK_DISCARD || t->msg.kind == TASK_SWEEP)
 			return; /* is itself the end of something */
 		break;
 	case PHASE_INPUT:
@@ -214,6 +220,15 @@ task_on_cancel(struct task *t)
 		return;
 	}
 	task_fail(t, RESULT_CANCELLED, "cancelled");
+}
+
+void
+task_on_park(struct task *t)
+{
+	if (t->msg.kind == TASK_PROCESS && (t->phase == PHASE_INPUT || t->phase == PHASE_READY))
+		checkpoint_park(t);
+	else
+		task_on_cancel(t);
 }
 
 static struct progress_msg
@@ -397,7 +412,7 @@ drop_out(struct task *t)
 		return;
 	t->out_exists = false;
 	if (t->out_written > SMALL_FILE || t->lane_jobs)
-		discard_submit(t, TAKE_FD(t->out_fd), t->names.out, "");
+		discard_submit(t, TAKE_FD(t->out_fd), t->names.out, "", "");
 	else
 		(void)unlinkat(t->dir->haul_fd, t->names.out, 0); /* else it is swept later */
 }

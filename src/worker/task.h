@@ -13,6 +13,7 @@
 
 #include "base/list.h"
 #include "wire/work_msg.h"
+#include "worker/checkpoint.h"
 #include "worker/codec.h"
 #include "worker/digest_set.h"
 #include "worker/dirs.h"
@@ -60,7 +61,7 @@ enum task_phase {
 
 struct task_names { /* all in one allocation, `block` */
 	char *block;
-	const char *root, *dir, *name, *part, *out;
+	const char *root, *dir, *name, *part, *out, *map;
 	const char *keep_root, *keep_dir, *keep_name;
 	const char *source, *url_name;
 };
@@ -81,8 +82,10 @@ struct discard_job {
 	struct lane_job job;
 	int haul_fd;
 	int fd;             /* owned: closing it may free a large file; -1 */
-	bool sweep;         /* parts of earlier lives go, names[0] is one of this */
-	const char *names[2];
+	int dir_fd;         /* of the directory that it is in */
+	bool sweep;         /* names[0] is a part of this life; those of others go */
+	const char *names[3];
+	struct buf found;   /* owned: what the sweep tells of */
 };
 
 struct out_piece { /* of decoded output; the writer's while its job is out */
@@ -127,6 +130,7 @@ struct task {
 	unsigned pieces_out;      /* with the writer */
 
 	struct writeback part_wb, out_wb;
+	struct checkpoint checkpoint;
 	struct publish publish;
 	bool publish_out;         /* the publish job is in the lane */
 	struct copy_job copy;
@@ -150,6 +154,7 @@ void task_slice(struct task *t);
 void task_on_front(struct task *t, const struct front_msg *f);
 void task_on_publish(struct task *t);
 void task_on_cancel(struct task *t);
+void task_on_park(struct task *t);
 /* Sends PROGRESS when something moved and the last one is long enough ago;
  * true when something moved that was not told. */
 bool task_tell_progress(struct task *t, uint64_t now_ns);
@@ -201,4 +206,4 @@ void check_slice(struct task *t);
 void copy_slice(struct task *t);
 void discard_slice(struct task *t);
 /* Unlinks names in .haul through the lane and closes fd there. */
-void discard_submit(struct task *t, int fd, const char *name, const char *second);
+void discard_submit(struct task *t, int fd, const char *name, const char *second, const char *third);

@@ -118,6 +118,8 @@ on_order(struct worker *w, const struct message *m)
 		return 0;
 	if (m->type == WORK_PUBLISH)
 		task_on_publish(t);
+	else if (m->type == WORK_PARK)
+		task_on_park(t);
 	else
 		task_on_cancel(t);
 	settle(w, t);
@@ -142,6 +144,7 @@ on_message(struct worker *w, const struct message *m)
 		return on_front(w, m);
 	case WORK_PUBLISH:
 	case WORK_CANCEL:
+	case WORK_PARK:
 		return on_order(w, m);
 	case WORK_PING:
 		work_put_empty(&w->env.frames, 0, WORK_PONG);

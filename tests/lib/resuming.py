@@ -122,3 +122,36 @@ async def changes(c, r):
         return
     await c.head(206, **rest)
     await c.send(new[start:])
+
+
+async def held_data(c, r, data, upto, times):
+    """Up to a byte and then silence, times times; afterwards all that is asked for."""
+    n, heads = turn(c, r), heads_of(r)
+    strong = [v for v in (heads.get("ETag", heads["Last_Modified"]),) if not v.startswith("W/")]
+    start = asked_start(r, strong) if "deaf" not in r.query else 0
+    if "plain" in r.query and r.header("If-Range"):
+        start = 0 # knows ranges, but not under a condition
+    elif "plain" in r.query and r.header("Range"):
+        start = int(r.header("Range")[6:-1])
+    if n > times:
+        await send(c, data, start, len(data), **heads)
+        return
+    status = {"Content_Range": "bytes %d-%d/%d" % (start, len(data) - 1, len(data))} if start else {}
+    await c.head(206 if start else 200, Content_Length=len(data) - start, **status, **heads)
+    await c.send(data[start:upto])
+    await c.forever()
+
+
+@route("held")
+async def held(c, r):
+    """/held/SIZE/UPTO/N?key=K[&etag=E][&deaf=1][&plain=1]: the first N answers go silent at
+    byte UPTO; ranges are honoured under If-Range.  deaf: not at all; plain: only without it"""
+    size = parse_size(r.parts[1])
+    await held_data(c, r, b"".join(body_range(size, r.seed, 0, size)), parse_size(r.parts[2]), int(r.parts[3]))
+
+
+@route("held-file")
+async def held_file(c, r):
+    """/held-file/NAME/UPTO/N?key=K: the same with a file beneath --root"""
+    with open(os.path.join(c.server.options.root, os.path.basename(r.parts[1])), "rb") as f:
+        await held_data(c, r, f.read(), parse_size(r.parts[2]), int(r.parts[3]))

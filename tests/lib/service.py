@@ -360,7 +360,7 @@ class Service:
         assert self.process.poll() is None, "hauld ended by itself, status %r:\n%s" % (self.process.poll(), self.log)
         self.signal(signal.SIGTERM)
         assert self.wait_exit(timeout) == 0, self.log
-        assert self.leftovers() == [] and not os.path.exists(self.socket), self.log
+        assert self.strays() == [] and not os.path.exists(self.socket), self.log
 
     def close(self):
         for client in self._clients:
@@ -407,6 +407,16 @@ class Service:
     def published(self):
         """The names of the files in the root."""
         return sorted(n for n in os.listdir(self.root) if n != ".haul")
+
+    def strays(self):
+        """Files of hauld's own that no later life could use, and empty directories of it."""
+        found = []
+        for directory, _names, files in os.walk(self.root):
+            if os.path.basename(directory) == ".haul":
+                pairs = [f for f in files if f.endswith(".part") and f[:-4] + "map" in files]
+                kept = {*pairs, *(f[:-4] + "map" for f in pairs)}
+                found += sorted(set(files) - kept) or ([] if kept else [directory])
+        return found
 
     def leftovers(self):
         return [directory for directory, names, _files in os.walk(self.root) if ".haul" in names]

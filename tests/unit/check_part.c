@@ -527,6 +527,153 @@ START_TEST(the_worker_is_asked_to_write_back_up_to_the_front)
 }
 END_TEST
 
+/* ---- The map ---- */
+
+static const struct part_map_head a_head = {
+	.job = 1, .generation = 1, .size = 4 * MIB, .url = { "http://a/", 9 }, .etag = { "\"e\"", 3 }, .modified = -1,
+};
+
+static void
+setup_lives(void)
+{
+	setup();
+	stage_done(&rig.stage);
+	stage_init(&rig.stage, rig.roots, rig.dirty, "0123456789abcdef");
+}
+
+static char *
+in_haul(const char *name)
+{
+	return xasprintf("%s/pub/.haul/%s", rig.root, name);
+}
+
+/* What the map says can be relied upon; it is a file of its own. */
+static uint64_t
+map_front(const struct part *p, struct part_map_head *ret)
+{
+	AUTO_FREE char *path = in_haul(part_map_name(p));
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	static uint8_t bytes[PART_MAP_MAX];
+	ssize_t n = fd_pread_full(fd, bytes, sizeof bytes, 0);
+
+	ck_assert_int_gt(n, 0);
+	ck_assert_int_eq(part_map_get_head(bytes, (size_t)n, ret), 0);
+	return part_map_front(bytes, (size_t)n, clock_boot_id());
+}
+
+START_TEST(the_map_follows_the_writes)
+{
+	struct part_map_head h;
+
+	open_part(&rig.a, 1, 1);
+	stage_write(rig.a.part, rig.data, 300 * KIB);
+	stage_flush(&rig.stage);
+	ck_assert_str_eq(part_map_name(rig.a.part), "");
+	part_begin_map(rig.a.part, &a_head);
+	ck_assert(part_map_is_true(rig.a.part));
+	ck_assert_uint_eq(map_front(rig.a.part, &h), 300 * KIB);
+	ck_assert(h.inode == part_inode(rig.a.part) && h.size == 4 * MIB && h.job == 1);
+	stage_write(rig.a.part, rig.data + 300 * KIB, MIB);
+	stage_flush(&rig.stage);
+	ck_assert_uint_eq(map_front(rig.a.part, &h), 300 * KIB + MIB);
+	part_begin_map(rig.a.part, &a_head); /* a second time is nothing */
+	part_seal(rig.a.part);
+	ck_assert(part_map_is_true(rig.a.part));
+}
+END_TEST
+
+START_TEST(without_another_life_there_is_no_map)
+{
+	struct stage *s = &rig.stage;
+
+	stage_done(s);
+	stage_init(s, rig.roots, rig.dirty, NULL);
+	open_part(&rig.a, 1, 1);
+	part_begin_map(rig.a.part, &a_head);
+	ck_assert_str_eq(part_map_name(rig.a.part), "");
+	ck_assert(!part_map_is_true(rig.a.part));
+}
+END_TEST
+
+START_TEST(a_map_that_cannot_be_written_is_not_true)
+{
+	open_part(&rig.a, 1, 1);
+	part_begin_map(rig.a.part, &a_head);
+	ck_assert(part_map_is_true(rig.a.part));
+	writes.fail_with = ENOSPC;
+	stage_write(rig.a.part, rig.data, KIB);
+	stage_flush(&rig.stage);
+	ck_assert(part_has_failed(rig.a.part));
+	writes.fail_with = 0;
+}
+END_TEST
+
+static struct part *
+adopt(const char *part, const char *map, uint64_t inode, uint64_t front)
+{
+	struct part_kept k = { .part_name = part, .map_name = map, .inode = inode, .front = front };
+
+	return part_adopt(&rig.stage, rig.dir, 1, 2, &k, &ops, &rig.b);
+}
+
+START_TEST(a_part_is_gone_on_with)
+{
+	AUTO_FREE char *part = NULL, *map = NULL, *path = NULL;
+	struct part_map_head h;
+	uint64_t inode;
+
+	open_part(&rig.a, 1, 1);
+	stage_write(rig.a.part, rig.data, MIB);
+	stage_flush(&rig.stage);
+	part_begin_map(rig.a.part, &a_head);
+	part = xstrdup(part_name(rig.a.part));
+	map = xstrdup(part_map_name(rig.a.part));
+	inode = part_inode(rig.a.part);
+	close_part(&rig.a);
+	rig.b.part = adopt(part, map, inode, MIB);
+	ck_assert(!part_has_failed(rig.b.part));
+	ck_assert_uint_eq(part_front(rig.b.part), MIB);
+	ck_assert_str_ne(part_name(rig.b.part), part); /* under the name of its own generation */
+	path = in_haul(part_name(rig.b.part));
+	rig.b.fd = open(path, O_RDONLY | O_CLOEXEC);
+	rig.b.front = MIB;
+	stage_write(rig.b.part, rig.data + MIB, MIB);
+	stage_flush(&rig.stage);
+	assert_content(&rig.b, 2 * MIB);
+	ck_assert_uint_eq(map_front(rig.b.part, &h), 2 * MIB);
+	ck_assert_uint_eq(unflushed(), MIB); /* the first one is an earlier life's */
+}
+END_TEST
+
+START_TEST(what_is_not_that_part_is_not_gone_on_with)
+{
+	AUTO_FREE char *part = NULL, *map = NULL, *path = NULL, *link = NULL;
+	uint64_t inode;
+
+	open_part(&rig.a, 1, 1);
+	stage_write(rig.a.part, rig.data, MIB);
+	stage_flush(&rig.stage);
+	part_begin_map(rig.a.part, &a_head);
+	part = xstrdup(part_name(rig.a.part));
+	map = xstrdup(part_map_name(rig.a.part));
+	inode = part_inode(rig.a.part);
+	path = in_haul(part);
+	link = in_haul("link");
+	if (_i == 1)
+		part_seal(rig.a.part); /* else it is locked by who has it */
+	if (_i >= 2)
+		close_part(&rig.a);
+	if (_i == 3)
+		ck_assert_int_eq(unlink(path), 0);
+	if (_i == 4)
+		ck_assert_int_eq(linkat(AT_FDCWD, path, AT_FDCWD, link, 0), 0);
+	rig.b.part = adopt(part, map, inode + (_i == 1), _i == 2 ? MIB + 1 : MIB);
+	ck_assert(part_has_failed(rig.b.part));
+	ck_assert_uint_eq(part_front(rig.b.part), 0);
+	ck_assert_str_ne(part_map_name(rig.b.part), ""); /* so that it can be thrown away */
+}
+END_TEST
+
 int
 main(void)
 {
@@ -556,6 +703,12 @@ main(void)
 	tcase_add_test(t, sealing_lets_go_of_the_file_and_keeps_the_part);
 	tcase_add_test(t, the_file_stays_when_the_part_goes);
 	tcase_add_test(t, a_plan_makes_no_file);
+	t = add_case(s, "map", setup_lives, teardown, 0);
+	tcase_add_test(t, the_map_follows_the_writes);
+	tcase_add_test(t, without_another_life_there_is_no_map);
+	tcase_add_test(t, a_map_that_cannot_be_written_is_not_true);
+	tcase_add_test(t, a_part_is_gone_on_with);
+	tcase_add_loop_test(t, what_is_not_that_part_is_not_gone_on_with, 0, 5);
 	t = add_case(s, "unflushed", setup, teardown, 0);
 	tcase_add_test(t, what_is_written_counts_as_unflushed_until_a_worker_says_so);
 	tcase_add_test(t, the_worker_is_asked_to_write_back_up_to_the_front);

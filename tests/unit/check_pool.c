@@ -72,7 +72,7 @@ on_result(const struct result_msg *r, void *arg)
 	j->result = *r;
 }
 
-static const struct pool_task_ops ops = { NULL, on_ready, on_result };
+static const struct pool_task_ops ops = { .on_ready = on_ready, .on_result = on_result };
 
 static void
 on_stopped(void *arg)

@@ -65,11 +65,14 @@ full_task(void)
 		.publish = true,
 		.no_clobber = true,
 		.remove_dir = true,
+		.saves = true,
+		.drops_map = true,
 		.fsync = 2,
 		.mode = 07777,
 		.mtime = INT64_MIN,
 		.size = INT64_MAX,
 		.inode = UINT64_MAX,
+		.resumed = INT64_MAX,
 		.max_output = 1,
 		.max_expansion = 2,
 		.decoder_memory = 3,
@@ -77,6 +80,7 @@ full_task(void)
 		.target = { text_of("/srv/haul"), text_of("a/b"), text_of("name") },
 		.part = text_of("i.1.1.part"),
 		.out = text_of("i.1.1.out"),
+		.map = text_of("i.1.1.map"),
 		.keep = { text_of("/srv/haul"), text_of(""), text_of("packed.zst") },
 		.source = text_of("/a/source"),
 		.url_name = text_of("x.zst"),
@@ -127,19 +131,20 @@ START_TEST(a_full_task_comes_through)
 	ck_assert_int_eq(work_get_task(&m, &g), 0);
 	ck_assert_uint_eq(g.kind, t.kind);
 	ck_assert_uint_eq(g.codec, t.codec);
-	ck_assert(g.follow && g.wait && g.publish && g.no_clobber && g.remove_dir);
+	ck_assert(g.follow && g.wait && g.publish && g.no_clobber && g.remove_dir && g.saves && g.drops_map);
 	ck_assert_uint_eq(g.fsync, t.fsync);
 	ck_assert_uint_eq(g.mode, t.mode);
 	ck_assert_int_eq(g.mtime, t.mtime);
 	ck_assert_uint_eq(g.size, t.size);
 	ck_assert_uint_eq(g.inode, t.inode);
+	ck_assert_uint_eq(g.resumed, INT64_MAX);
 	ck_assert_uint_eq(g.max_output, 1);
 	ck_assert_uint_eq(g.max_expansion, 2);
 	ck_assert_uint_eq(g.decoder_memory, 3);
 	ck_assert_uint_eq(g.out_dirty_max, 4);
 	ck_assert(text_is(g.target.root, "/srv/haul") && text_is(g.target.dir, "a/b") &&
 	    text_is(g.target.name, "name"));
-	ck_assert(text_is(g.part, "i.1.1.part") && text_is(g.out, "i.1.1.out"));
+	ck_assert(text_is(g.part, "i.1.1.part") && text_is(g.out, "i.1.1.out") && text_is(g.map, "i.1.1.map"));
 	ck_assert(text_is(g.keep.root, "/srv/haul") && text_is(g.keep.dir, "") &&
 	    text_is(g.keep.name, "packed.zst"));
 	ck_assert(text_is(g.source, "/a/source") && text_is(g.url_name, "x.zst"));
@@ -153,17 +158,17 @@ END_TEST
 /* Each flag alone, so that no two of them share a place. */
 START_TEST(every_flag_has_its_own_place)
 {
-	for (unsigned bit = 0; bit < 5; bit++) {
+	for (unsigned bit = 0; bit < 7; bit++) {
 		struct task_msg t = { .kind = TASK_CHECK, .mtime = 5 }, g;
-		bool *flags[] = { &t.follow, &t.wait, &t.publish, &t.no_clobber, &t.remove_dir };
-		bool *got[] = { &g.follow, &g.wait, &g.publish, &g.no_clobber, &g.remove_dir };
+		bool *flags[] = { &t.follow, &t.wait, &t.publish, &t.no_clobber, &t.remove_dir, &t.saves, &t.drops_map };
+		bool *got[] = { &g.follow, &g.wait, &g.publish, &g.no_clobber, &g.remove_dir, &g.saves, &g.drops_map };
 		struct message m;
 
 		*flags[bit] = true;
 		work_put_task(&reader.in, bit, &t);
 		m = only_message();
 		ck_assert_int_eq(work_get_task(&m, &g), 0);
-		for (unsigned k = 0; k < 5; k++)
+		for (unsigned k = 0; k < 7; k++)
 			ck_assert_int_eq(*got[k], k == bit);
 	}
 }
@@ -177,7 +182,7 @@ START_TEST(the_longest_task_is_still_a_message)
 
 	memset(big, 'x', 65535);
 	t.target = t.keep = (struct place){ text_of(big), text_of(big), text_of(big) };
-	t.part = t.out = t.source = t.url_name = text_of(big);
+	t.part = t.out = t.map = t.source = t.url_name = text_of(big);
 	work_put_task(&reader.in, 1, &t);
 	m = only_message();
 	ck_assert_int_eq(work_get_task(&m, &g), 0);
@@ -194,7 +199,7 @@ START_TEST(bad_values_in_a_task_fail)
 		uint8_t value;
 	} rows[] = {
 		{ 0, 0 }, { 0, _TASK_KIND_MAX }, { 1, _CODEC_MAX }, { 2, 2 }, { 3, 2 }, { 4, 255 },
-		{ 5, 2 }, { 6, 2 }, { 7, 3 }, { 9, 0x10 }, { 11, 1 }, { 27, 0x80 },
+		{ 5, 2 }, { 6, 2 }, { 7, 2 }, { 8, 2 }, { 9, 3 }, { 11, 0x10 }, { 13, 1 }, { 29, 0x80 }, { 45, 0x80 },
 	};
 	struct task_msg t = full_task(), g;
 	struct message m;
@@ -292,6 +297,29 @@ START_TEST(a_full_result_comes_through)
 	ck_assert_uint_eq(g.n_out, TASK_DIGESTS_MAX);
 	ck_assert_mem_eq(g.in_digest, r.in_digest, 2 * sizeof r.in_digest[0]);
 	ck_assert_mem_eq(g.out_digest, r.out_digest, sizeof r.out_digest);
+}
+END_TEST
+
+START_TEST(what_a_sweep_found_comes_through)
+{
+	struct found_msg f = {
+		.job = UINT64_MAX, .generation = 3, .base = text_of("i-l.1.3."), .url = text_of("http://a/b"),
+		.etag = text_of("\"x\""), .modified = -1, .size = INT64_MAX, .inode = 9, .front = INT64_MAX,
+		.published = true, .in = 4, .out = 5, .codec = CODEC_XZ,
+	}, g;
+	struct message m;
+
+	work_put_found(&reader.in, 5, &f);
+	m = only_message();
+	ck_assert(m.type == WORK_FOUND && m.id == 5);
+	ck_assert_int_eq(work_get_found(&m, &g), 0);
+	ck_assert(g.job == UINT64_MAX && g.generation == 3 && g.modified == -1 && g.size == INT64_MAX);
+	ck_assert(g.inode == 9 && g.front == INT64_MAX && g.published && g.in == 4 && g.out == 5 && g.codec == CODEC_XZ);
+	ck_assert(text_is(g.base, "i-l.1.3.") && text_is(g.url, "http://a/b") && text_is(g.etag, "\"x\""));
+	f.size--; /* less than the front */
+	work_put_found(&reader.in, 5, &f);
+	m = only_message();
+	ck_assert_int_eq(work_get_found(&m, &g), -EPROTO);
 }
 END_TEST
 
@@ -458,6 +486,7 @@ main(void)
 	tcase_add_test(bad, bad_values_in_a_task_fail);
 	tcase_add_test(bad, bad_digests_fail);
 	tcase_add_test(bad, bad_codes_in_a_result_fail);
+	tcase_add_test(bad, what_a_sweep_found_comes_through);
 	tcase_add_test(bad, the_text_of_a_result_is_made_safe);
 	tcase_add_test(bad, cut_at_every_byte_they_fail);
 	tcase_add_test(bad, random_changes_never_crash);

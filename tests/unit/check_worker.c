@@ -26,6 +26,7 @@
 #include "base/str.h"
 #include "model/settings.h"
 #include "wire/build_id.h"
+#include "wire/part_map.h"
 #include "worker/digest.h"
 #include "worker/dirs.h"
 
@@ -903,6 +904,255 @@ START_TEST(a_cancel_that_meets_the_publishing_is_told_the_truth)
 }
 END_TEST
 
+/* Checkpoints and sweeps. */
+
+static const struct part_map_head a_head = {
+	.job = 9, .generation = 1, .size = 3000000, .url = { "http://a/", 9 }, .etag = { "\"e\"", 3 }, .modified = -1,
+};
+
+/* A map as hauld writes it. */
+static void
+write_map(const char *name, const struct part_map_head *head, const char *part, const char *boot, uint64_t front)
+{
+	struct part_map_cell c = { .boot = text_of(boot), .front = front };
+	struct part_map_head h = *head;
+	AUTO_BUF struct buf b = { 0 }, cell = { 0 };
+	AUTO_FREE char *path = path_of(name);
+	AUTO_CLOSE int fd = -1;
+
+	h.inode = stat_of(part).st_ino;
+	ck_assert(part_map_put_head(&b, &h));
+	part_map_put_cell(&cell, &c);
+	write_file(name, buf_bytes(&b), buf_len(&b));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(fd_pwrite_full(fd, buf_bytes(&cell), buf_len(&cell), PART_MAP_CELL), 0);
+}
+
+static void
+read_slot(const char *name, struct part_map_slot *ret)
+{
+	static uint8_t bytes[PART_MAP_MAX];
+	AUTO_FREE char *path = path_of(name);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd_pread_full(fd, bytes, sizeof bytes, 0);
+
+	ck_assert_int_gt(n, 0);
+	part_map_get_slot(bytes, (size_t)n, ret);
+}
+
+static struct task_msg
+a_mapped_task(const char *data, uint8_t fsync_mode)
+{
+	struct task_msg t = a_task("file", "1.part", 0);
+
+	t.follow = t.saves = true;
+	t.fsync = fsync_mode;
+	t.map = text_of("1.map");
+	t.n_in = 2;
+	t.in[0] = digest_of(DIGEST_SHA256, data, 3000000);
+	t.in[1] = digest_of(DIGEST_SHA3_512, data, 3000000);
+	return t;
+}
+
+START_TEST(a_parked_task_is_gone_on_with_where_it_was)
+{
+	AUTO_FREE char *data = make_data(3000000), *path = path_of(".haul/1.part");
+	uint8_t fsync_mode = (uint8_t)(_i ? FSYNC_FULL : FSYNC_OFF);
+	struct task_msg t = a_mapped_task(data, fsync_mode);
+	struct part_map_slot slot;
+	struct result_msg r;
+
+	write_file(".haul/1.part", data, 2000000);
+	write_map(".haul/1.map", &a_head, ".haul/1.part", "boot", 2000000);
+	send_task(1, &t);
+	send_front(1, 2000000, 0, false);
+	send_order(1, WORK_PARK);
+	expect(1, RESULT_CANCELLED, &r);
+	read_slot(".haul/1.map", &slot);
+	ck_assert_uint_eq(slot.sequence, 1);
+	ck_assert_uint_eq(slot.durable, _i ? 2000000 : 0);
+	ck_assert_uint_le(slot.hashed, 2000000);
+	/* What was hashed is not read again: it may even be something else now. */
+	if (slot.hashed) {
+		AUTO_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
+
+		ck_assert_int_eq(fd_pwrite_full(fd, "?", 1, 0), 0);
+	}
+	append_file(".haul/1.part", data + 2000000, 1000000);
+	t.resumed = 2000000;
+	send_task(2, &t);
+	send_front(2, 3000000, 0, true);
+	expect(2, RESULT_OK, &r);
+	ck_assert(exists("file") && exists(".haul/1.map"));
+}
+END_TEST
+
+START_TEST(a_state_of_more_than_is_there_is_not_used)
+{
+	AUTO_FREE char *data = make_data(3000000), *path = path_of(".haul/1.map");
+	struct task_msg t = a_mapped_task(data, FSYNC_OFF);
+	struct part_map_slot slot = { .sequence = 5, .hashed = 2000001, .states = text_of("nonsense") };
+	AUTO_BUF struct buf b = { 0 };
+	AUTO_CLOSE int fd = -1;
+	struct result_msg r;
+
+	write_file(".haul/1.part", data, 3000000);
+	write_map(".haul/1.map", &a_head, ".haul/1.part", "boot", 2000000);
+	slot.hashed -= (uint64_t)_i; /* the second time it is the states that are bad */
+	ck_assert(part_map_put_slot(&b, &slot));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(fd_pwrite_full(fd, buf_bytes(&b), buf_len(&b), (off_t)part_map_slot_place(5)), 0);
+	t.resumed = 2000000;
+	send_task(1, &t);
+	send_front(1, 3000000, 0, true);
+	expect(1, RESULT_OK, &r);
+}
+END_TEST
+
+START_TEST(parking_without_a_map_is_cancelling)
+{
+	struct task_msg t = a_task("file", "1.part", 0);
+	struct result_msg r;
+
+	write_file(".haul/1.part", "hello", 5);
+	t.follow = true;
+	t.saves = _i;
+	send_task(1, &t);
+	send_front(1, 5, 0, false);
+	send_order(1, WORK_PARK);
+	expect(1, RESULT_CANCELLED, &r);
+	ck_assert(exists(".haul/1.part"));
+}
+END_TEST
+
+START_TEST(publishing_tells_the_map_or_drops_it)
+{
+	AUTO_FREE char *data = make_data(3000000), *path = path_of(".haul/1.map");
+	struct task_msg t = a_mapped_task(data, FSYNC_DATA);
+	static uint8_t bytes[PART_MAP_MAX];
+	struct part_map_end e;
+	struct result_msg r;
+
+	write_file(".haul/1.part", data, 3000000);
+	write_map(".haul/1.map", &a_head, ".haul/1.part", "boot", 3000000);
+	t.drops_map = _i;
+	send_task(1, &t);
+	send_front(1, 3000000, 0, true);
+	expect(1, RESULT_OK, &r);
+	ck_assert(exists(".haul/1.map") == !_i);
+	if (!_i) {
+		AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+		ssize_t n = fd_pread_full(fd, bytes, sizeof bytes, 0);
+
+		ck_assert_int_eq(part_map_get_end(bytes, (size_t)n, &e), 0);
+		ck_assert(e.inode == r.inode && e.size == 3000000 && e.in == 3000000 && e.synced && e.codec == CODEC_OFF);
+	}
+}
+END_TEST
+
+/* The next answer is what a sweep found. */
+static void
+found(uint64_t id, struct found_msg *ret)
+{
+	struct message m;
+
+	ck_assert(receive(&m));
+	ck_assert(m.type == WORK_FOUND && m.id == id);
+	ck_assert_int_eq(work_get_found(&m, ret), 0);
+}
+
+static void
+send_sweep(uint64_t id)
+{
+	struct task_msg t = a_task("", "i-new.0.0.part", 0);
+
+	t.kind = TASK_SWEEP;
+	t.remove_dir = true;
+	send_task(id, &t);
+}
+
+START_TEST(a_sweep_tells_of_what_can_be_gone_on_with_and_removes_the_rest)
+{
+	static const char *const gone[] = {
+		"i-old.1.1.part", "i-old.1.1.out", "i-old.2.1.map", "i-old.9.1.out", "i-old.3.1.part", "i-old.3.1.map", "i-old.x",
+	}, *const stay[] = { "i-new.1.1.part", "j-old.1.1.part", "other", "i.1.1.part", "i-old.9.1.part", "i-old.9.1.map" };
+	struct found_msg f;
+	struct result_msg r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(gone); i++) {
+		AUTO_FREE char *name = xasprintf(".haul/%s", gone[i]);
+
+		write_file(name, "x", 1);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(stay); i++) {
+		AUTO_FREE char *name = xasprintf(".haul/%s", stay[i]);
+
+		write_file(name, "hello", 5);
+	}
+	write_map(".haul/i-old.9.1.map", &a_head, ".haul/i-old.9.1.part", clock_boot_id(), 5);
+	write_map(".haul/i-old.3.1.map", &a_head, ".haul/i-old.3.1.part", clock_boot_id(), 5); /* it has 1 */
+	send_sweep(4);
+	found(4, &f);
+	ck_assert(f.job == 9 && f.front == 5 && f.size == 3000000 && !f.published && f.base.len == strlen("i-old.9.1."));
+	expect(4, RESULT_OK, &r);
+	for (size_t i = 0; i < ARRAY_SIZE(gone); i++) {
+		AUTO_FREE char *name = xasprintf(".haul/%s", gone[i]);
+
+		ck_assert_msg(!exists(name), "%s", name);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(stay); i++) {
+		AUTO_FREE char *name = xasprintf(".haul/%s", stay[i]);
+
+		ck_assert_msg(exists(name), "%s", name);
+	}
+}
+END_TEST
+
+START_TEST(a_sweep_knows_what_was_published)
+{
+	static const struct {
+		const char *boot;
+		bool synced, right;
+	} rows[] = { { "", true, true }, { "other", true, true }, { "other", false, false }, { NULL, false, true } };
+	const char *boot = rows[_i].boot ? rows[_i].boot : clock_boot_id();
+	struct part_map_end e = { .boot = text_of(boot), .synced = rows[_i].synced, .name = text_of("file"),
+		.size = 5, .in = 3, .codec = CODEC_GZIP };
+	AUTO_FREE char *path = path_of(".haul/i-old.9.1.map");
+	AUTO_BUF struct buf b = { 0 };
+	AUTO_CLOSE int fd = -1;
+	struct found_msg f;
+	struct result_msg r;
+
+	write_file(".haul/i-old.9.1.part", "abc", 3);
+	write_file("file", "hello", 5);
+	write_map(".haul/i-old.9.1.map", &a_head, ".haul/i-old.9.1.part", "other", 3);
+	e.inode = stat_of("file").st_ino;
+	ck_assert(part_map_put_end(&b, &e));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(fd_pwrite_full(fd, buf_bytes(&b), buf_len(&b), PART_MAP_END), 0);
+	send_sweep(1);
+	if (rows[_i].right) {
+		found(1, &f);
+		ck_assert(f.published && f.in == 3 && f.out == 5 && f.codec == CODEC_GZIP);
+	}
+	expect(1, RESULT_OK, &r);
+	ck_assert(!exists(".haul/i-old.9.1.part"));
+	ck_assert(exists(".haul/i-old.9.1.map") == rows[_i].right);
+}
+END_TEST
+
+START_TEST(a_sweep_of_nothing_is_fine)
+{
+	struct result_msg r;
+
+	send_sweep(1);
+	expect(1, RESULT_OK, &r);
+	ck_assert(!exists(HAUL_DIR));
+	send_sweep(2);
+	expect(2, RESULT_OK, &r);
+}
+END_TEST
+
 /* Other kinds. */
 
 START_TEST(discard_removes_both_files_and_never_fails)
@@ -1473,6 +1723,22 @@ case_of_others(void)
 }
 
 static TCase *
+case_of_maps(void)
+{
+	TCase *tc = tcase_create("maps");
+	const TTest *tests[] = { a_sweep_tells_of_what_can_be_gone_on_with_and_removes_the_rest,
+		a_sweep_of_nothing_is_fine };
+
+	add_tests(tc, tests, ARRAY_SIZE(tests));
+	tcase_add_loop_test(tc, a_parked_task_is_gone_on_with_where_it_was, 0, 2);
+	tcase_add_loop_test(tc, a_state_of_more_than_is_there_is_not_used, 0, 2);
+	tcase_add_loop_test(tc, parking_without_a_map_is_cancelling, 0, 2);
+	tcase_add_loop_test(tc, publishing_tells_the_map_or_drops_it, 0, 2);
+	tcase_add_loop_test(tc, a_sweep_knows_what_was_published, 0, 4);
+	return tc;
+}
+
+static TCase *
 case_of_many(void)
 {
 	TCase *tc = tcase_create("many tasks");
@@ -1530,6 +1796,7 @@ main(void)
 
 	suite_add_tcase(s, case_of_process());
 	suite_add_tcase(s, case_of_others());
+	suite_add_tcase(s, case_of_maps());
 	suite_add_tcase(s, case_of_many());
 	suite_add_tcase(s, case_of_paths());
 	suite_add_tcase(s, case_of_pipes());

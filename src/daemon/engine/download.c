@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/url.h"
+#include "daemon/engine/errand.h"
 #include "daemon/engine/work.h"
 #include "daemon/xfer/hop.h"
 #include "model/backoff.h"
@@ -65,6 +66,7 @@ download_free(struct download *d)
 	free(d->url);
 	free(d->host_name);
 	free(d->etag);
+	free(d->over);
 	spec_unref(d->host);
 	free(d);
 }
@@ -102,6 +104,8 @@ prepare_destination(struct download *d)
 		attempt_failed(d, &why);
 		return false;
 	}
+	if (resume_was_published(d))
+		return false;
 	if (!spec_bool(d->job->spec, JOB_NO_CLOBBER) && (d->checked || !work_can_check(d)))
 		return true;
 	there = destination_exists(d);
@@ -125,13 +129,13 @@ download_run(struct entry *en)
 {
 	struct download *d = en->download ? en->download : download_new(en);
 
-	if (!d->locked && !engine_lock(d->engine, d)) {
+	if (!d->locked && (errand_wait_for_sweep(d) || !engine_lock(d->engine, d))) {
 		scheduler_withdraw(d->engine->scheduler, &en->ticket);
 		return;
 	}
 	engine_set_state(en, JOB_ACTIVE);
 	d->job->phase = PHASE_CONNECT;
-	if (prepare_destination(d))
+	if (prepare_destination(d) && !resume_adopt(d))
 		fetch(d);
 }
 
@@ -165,7 +169,7 @@ work_checked(struct download *d, const struct result_msg *r)
 
 static void on_front(uint64_t front, void *arg);
 static void on_write_error(const struct result *why, void *arg);
-static const struct part_ops part_ops = { on_front, on_write_error };
+const struct part_ops download_part_ops = { on_front, on_write_error };
 
 /* The answer is the file: it gets a part. */
 static bool
@@ -173,7 +177,7 @@ make_part(struct download *d, struct result *why)
 {
 	if (d->part)
 		return true;
-	return part_new(&d->engine->stage, d->dir, d->job->id, ++d->generation, &part_ops, d, &d->part, why);
+	return part_new(&d->engine->stage, d->dir, d->job->id, ++d->generation, &download_part_ops, d, &d->part, why);
 }
 
 void
@@ -229,6 +233,7 @@ on_front(uint64_t front, void *arg)
 	d->job->received = front;
 	if (d->whole || d->cleaning)
 		return;
+	resume_map(d);
 	if (!work_is_started(d)) {
 		if (!work_wants_to_follow(d, front))
 			return;
@@ -352,6 +357,8 @@ on_transfer_done(const struct transfer_report *end, void *arg)
 	}
 	if (end->result.code != RESULT_OK) {
 		/* It is another file now, or cannot be continued: from its first byte. */
+		if (resume_without_condition(d, end))
+			return;
 		d->again = d->rest.start && end->result.code == RESULT_RANGE_CHANGED;
 		if (!resume_later(d, &end->result))
 			attempt_failed(d, &end->result);
@@ -388,6 +395,8 @@ void
 work_failed(struct download *d, const struct result *r)
 {
 	d->again |= resume_is_suspect(d, r);
+	/* A sync that failed, say: then nothing of it is worth keeping. */
+	d->parking &= r->code == RESULT_CANCELLED;
 	if (d->verdict != VERDICT_NONE)
 		clean_up(d);
 	else
@@ -497,7 +506,8 @@ conclude(struct download *d)
 		engine_paused(d);
 		return;
 	}
-	d->cleaning = d->again = d->continued = false;
+	d->cleaning = d->again = d->continued = d->plain = d->parking = false;
+	d->adopted = 0;
 	d->whole = d->split = d->hash_ok = d->main_ready = false;
 	d->total = d->processed = d->unpacked = d->hash_told = 0;
 	if (again && !final) {
@@ -523,12 +533,12 @@ static void
 clean_up(struct download *d)
 {
 	d->cleaning = true;
-	if (pool_task_is_busy(&d->main) && !d->discarding)
-		pool_cancel(&d->main);
-	if (pool_task_is_busy(&d->hash))
-		pool_cancel(&d->hash);
+	if (!d->discarding)
+		work_let_go(d);
 	if (pool_task_is_busy(&d->main) || pool_task_is_busy(&d->hash))
 		return;
+	if (d->parking)
+		resume_keep(d);
 	d->discarding = d->part != NULL;
 	if (d->discarding)
 		work_discard(d);
@@ -559,6 +569,7 @@ download_stop(struct download *d, const struct result *r)
 		return;
 	stop_transfer(d);
 	list_remove(&d->waiting);
+	d->parking = r->code == RESULT_INTERRUPTED && (d->cleaning ? d->parking : resume_can_wait(d));
 	if (!d->cleaning) {
 		attempt_failed(d, r);
 		return;
@@ -578,6 +589,7 @@ download_pause(struct download *d)
 	d->verdict = VERDICT_PAUSE;
 	if (d->cleaning)
 		return;
+	d->parking = resume_can_wait(d);
 	scheduler_withdraw(d->engine->scheduler, &d->entry->ticket);
 	clean_up(d);
 }

@@ -46,9 +46,11 @@ struct engine {
 	struct list ended;   /* struct entry: those added by clients, oldest first */
 	struct list gone;    /* struct entry: to be forgotten at the end of the turn */
 	size_t n_ended;
-	struct list sweeps;  /* struct sweeping: with workers */
+	struct list errands; /* struct errand: with workers, or waiting for the store */
 	unsigned n_sweeps;   /* that were begun */
 	uint64_t *swept;     /* owned; NULL until needed: hashes of directories */
+	struct map kept;     /* struct kept, owned: downloads that stand still */
+	bool restored;       /* all jobs of the earlier life are there */
 	uint64_t last_interrupted; /* id */
 	uint64_t received, counted, speed; /* bytes of all transfers; as in struct download */
 	uint64_t tick_ms;    /* when the tick was */
@@ -107,6 +109,10 @@ struct download {
 	int64_t modified;        /* the same of Last-Modified; -1 */
 	uint64_t size;           /* of that file; 0: not known, or it cannot be continued */
 	bool continued;          /* the part has bytes of more than one answer */
+	bool plain;              /* the next one is asked for without If-Range */
+	uint64_t adopted;        /* bytes of the part that came from an earlier download */
+	char *over;              /* owned: a map that an earlier life left of it; NULL */
+	bool parking;            /* what there is of it stays when its workers let go */
 	bool held_disk, held;
 	bool cleaning, discarding; /* after a failure: see clean_up() */
 	bool resume; /* VERDICT_PAUSE: a user wants it to go on after all */
@@ -133,6 +139,7 @@ bool download_is_due(const struct download *d, uint64_t now_ms);
 /* Goes on; may end this download and others. */
 void download_release(struct download *d);
 void download_free(struct download *d);
+extern const struct part_ops download_part_ops;
 /* Names the part of this attempt; a worker will make the file. */
 void download_plan_part(struct download *d);
 
@@ -144,8 +151,24 @@ bool resume_later(struct download *d, const struct result *r);
 /* What came in several answers is not what it should be: perhaps a server sent
  * another file under the same validator, and all of it in one answer is right. */
 bool resume_is_suspect(const struct download *d, const struct result *r);
+/* The same file came whole although its rest was asked for: perhaps it is only
+ * the condition that the server does not understand. */
+bool resume_without_condition(struct download *d, const struct transfer_report *end);
 /* What the next request asks for. */
 void resume_fill(struct download *d, struct transfer_request *req);
+/* Bytes came into the part: a later life will want to know. */
+void resume_map(struct download *d);
+/* An earlier life published it and could not say so: true, and it has ended. */
+bool resume_was_published(struct download *d);
+/* Before the first request: what an earlier life left of it.  true: nothing is
+ * left to fetch, and this has seen to the rest. */
+bool resume_adopt(struct download *d);
+/* What came can wait for another time, in this life or the next. */
+bool resume_can_wait(struct download *d);
+/* It does: its workers have let go. */
+void resume_keep(struct download *d);
+/* It is published: its map goes when the end is in the store. */
+void resume_over(struct download *d);
 
 /* engine.c */
 void engine_finish(struct download *d, const struct result *r, const struct job_receipt *receipt);

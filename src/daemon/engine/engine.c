@@ -14,6 +14,8 @@
 #include "base/str.h"
 #include "base/url.h"
 #include "daemon/engine/download.h"
+#include "daemon/engine/errand.h"
+#include "daemon/engine/kept.h"
 #include "model/algo.h"
 
 enum {
@@ -32,7 +34,7 @@ n_over(const struct engine *e)
 static bool
 is_idle(const struct engine *e)
 {
-	if (!list_empty(&e->sweeps))
+	if (!list_empty(&e->errands))
 		return false;
 	return n_over(e) == e->jobs.n ||
 	    (e->draining && !e->jobs.counts[JOB_ACTIVE] && !scheduler_begun(e->scheduler));
@@ -163,6 +165,8 @@ end_job(struct engine *e, struct entry *en, const struct result *r, const struct
 		engine_keep_receipt(en, receipt);
 	log_end(j);
 	e->ops->on_end(j, receipt, e->arg);
+	if (r->code != RESULT_INTERRUPTED) /* else it goes on in another life */
+		kept_discard(e, j->id);
 	engine_retain(en);
 	engine_check_idle(e);
 }
@@ -186,6 +190,7 @@ engine_finish(struct download *d, const struct result *r, const struct job_recei
 	/* A job that was asked to stop may be done already; only then is it not. */
 	if (job_state_can(d->job->state, JOB_DONE) || result_class(r) != CLASS_OK)
 		end_job(e, en, &final, receipt ? receipt : &none);
+	resume_over(d);
 	unlock(e, d);
 	en->download = NULL;
 	download_free(d);
@@ -199,7 +204,8 @@ engine_paused(struct download *d)
 	bool resume = d->resume;
 
 	scheduler_withdraw(e->scheduler, &en->ticket);
-	en->job.received = 0; /* its part was thrown away */
+	if (!kept_find(e, en->job.id))
+		en->job.received = 0; /* its part was thrown away */
 	engine_set_state(en, JOB_PAUSED);
 	unlock(e, d);
 	en->download = NULL;
@@ -392,7 +398,8 @@ engine_new(struct loop *l, struct children *c, const struct conf *conf, const st
 	list_init(&e->touched);
 	list_init(&e->ended);
 	list_init(&e->gone);
-	list_init(&e->sweeps);
+	list_init(&e->errands);
+	kept_init(e);
 	registry_init(&e->jobs);
 	map_init(&e->locks, download_has_output);
 	loop_timer_init(&e->tick, l, "tick", on_tick, e);
@@ -415,6 +422,8 @@ engine_free(struct engine *e)
 			engine_free_entry(e->jobs.slots[i].entry);
 	registry_done(&e->jobs);
 	free(e->swept);
+	kept_done(e);
+	errand_done(e);
 	engine_free_gone(e);
 	loop_undefer(&e->forgetting);
 	loop_timer_done(&e->tick);

@@ -56,6 +56,9 @@ struct engine_ops {
 	void (*on_end)(const struct job *j, const struct job_receipt *receipt, void *arg);
 	/* The ended job is forgotten.  May be NULL. */
 	void (*on_forget)(const struct job *j, void *arg);
+	/* cb once, from the loop: what was told so far is in the store, or (false) the
+	 * store cannot write.  NULL: there is no store. */
+	void (*when_kept)(void (*cb)(bool kept, void *cb_arg), void *cb_arg, void *arg);
 	/* The last job has ended, or the last running one of a drained engine. */
 	void (*on_idle)(void *arg);
 };
@@ -79,8 +82,15 @@ void engine_add_reserved(struct engine *e, uint64_t id, struct spec *spec, uint3
  * added_s, state, attempts, received, published, result and the spec of from
  * count.  What was on its way begins anew.  Takes receipt (may be NULL). */
 void engine_restore(struct engine *e, const struct job *from, uint64_t run_ms, struct receipt *receipt);
-/* What an earlier life may have left beside this destination goes. */
+/* What an earlier life may have left beside this destination is looked at: jobs
+ * go on with what they can use of it, the rest goes. */
 void engine_sweep(struct engine *e, const char *output);
+/* What the next job that is added asks for was published in an earlier life, and
+ * the caller has seen that it stands there: nothing is fetched.  Bytes of the
+ * download and of the file. */
+void engine_note_published(struct engine *e, uint64_t in, uint64_t out);
+/* All jobs of the earlier life are there: what is of others goes. */
+void engine_restored(struct engine *e);
 /* Ids up to this one were given before. */
 void engine_set_last_id(struct engine *e, uint64_t id);
 

@@ -1,17 +1,22 @@
 /*
- * Going on where a transfer broke (DESIGN 2.8, within one life of the daemon): the
+ * Going on where a transfer broke (DESIGN 2.8).  Within one life of the daemon the
  * part stays, and so do the workers that follow it; the next request asks for
- * the rest, on condition that the file is still the same one.
+ * the rest, on condition that the file is still the same one.  A job that is
+ * paused, or goes on in another life, is found by its map.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "daemon/engine/download.h"
+#include "daemon/engine/errand.h"
+#include "daemon/engine/kept.h"
+#include "daemon/engine/work.h"
 
 /* Less than that is fetched again as quickly. */
-enum { WORTH_IT = 64 << 10 };
+enum { WORTH_IT = 64 << 10, MAP_FROM = 256 << 10 };
 
 void
 resume_note(struct download *d, const struct response *r)
@@ -72,6 +77,27 @@ resume_later(struct download *d, const struct result *r)
 	return true;
 }
 
+/* A size or validator that is another one was told as such. */
+static bool
+is_same_file(const struct download *d, const struct response *r)
+{
+	return r->status == 200 && r->has_length && !r->chunked && !r->coded && r->length == d->size &&
+	    complete_is_strong(r) && (d->etag ? r->etag && text_equal(r->etag, d->etag) : r->last_modified == d->modified);
+}
+
+bool
+resume_without_condition(struct download *d, const struct transfer_report *end)
+{
+	if (!d->rest.start || d->plain || end->result.code != RESULT_RANGE_CHANGED || !is_same_file(d, end->response))
+		return false;
+	d->plain = true;
+	d->result = end->result;
+	log_debug("the server sent all of the same file: asking for the rest without If-Range job=%s id=%llu",
+	    log_safe(job_label(d->job)), (unsigned long long)d->job->id);
+	engine_go_on(d->entry, d->url);
+	return true;
+}
+
 bool
 resume_is_suspect(const struct download *d, const struct result *r)
 {
@@ -84,6 +110,165 @@ resume_fill(struct download *d, struct transfer_request *req)
 {
 	d->rest = (struct complete_rest){ 0 };
 	if (d->part && part_front(d->part) > 0)
-		d->rest = (struct complete_rest){ part_front(d->part), d->size, d->etag, d->modified };
+		d->rest = (struct complete_rest){ part_front(d->part), d->size, d->etag, d->modified, d->plain };
 	req->rest = d->rest;
+}
+
+/* ---- Over restarts and pauses: the map ------------------------------------------- */
+
+static struct text
+text_of(const char *s)
+{
+	return (struct text){ s ? s : "", s ? strlen(s) : 0 };
+}
+
+/* Small bodies need none: they are fetched again as quickly. */
+void
+resume_map(struct download *d)
+{
+	const struct part_map_head h = {
+		.job = d->job->id,
+		.generation = d->generation,
+		.size = d->size,
+		.url = text_of(spec_list(d->job->spec, JOB_URL, d->source)),
+		.etag = text_of(d->etag),
+		.modified = d->modified,
+	};
+
+	if (d->size && part_front(d->part) > MAP_FROM && !part_map_name(d->part)[0])
+		part_begin_map(d->part, &h);
+}
+
+bool
+resume_can_wait(struct download *d)
+{
+	if (!d->part || !d->size || d->discarding)
+		return false;
+	stage_flush(&d->engine->stage);
+	return part_map_is_true(d->part);
+}
+
+void
+resume_keep(struct download *d)
+{
+	struct kept *k = NEW(struct kept);
+
+	d->parking = false;
+	k->id = d->job->id;
+	k->generation = d->generation;
+	k->root = xstrdup(d->dir->root);
+	k->dir = xstrdup(d->dir->rel);
+	k->base = xasprintf("%.*s", (int)(strlen(part_name(d->part)) - strlen("part")), part_name(d->part));
+	k->url = xstrdup(spec_list(d->job->spec, JOB_URL, d->source));
+	k->etag = TAKE_PTR(d->etag);
+	k->modified = d->modified;
+	k->size = d->size;
+	k->inode = part_inode(d->part);
+	k->front = part_front(d->part);
+	part_free(TAKE_PTR(d->part));
+	kept_put(d->engine, k);
+}
+
+/* The source that the part is of: -1 when the job has it no more. */
+static int
+source_of(const struct download *d, const char *url)
+{
+	for (unsigned i = 0; i < spec_list_len(d->job->spec, JOB_URL); i++)
+		if (text_equal(spec_list(d->job->spec, JOB_URL, i), url))
+			return (int)i;
+	return -1;
+}
+
+/* What was verified and published then is what the job asks for. */
+static void
+finish_published(struct download *d, struct kept *k)
+{
+	struct result_msg work = { .in = k->in, .out = k->out, .codec = (uint8_t)k->codec };
+	struct job_receipt receipt = { .work = &work, .proof = "" };
+
+	result_set(&work.result, RESULT_OK, "published before hauld was started anew");
+	work_wanted_digests(d, &work);
+	d->job->received = k->in;
+	d->job->published = k->out;
+	d->total = k->in;
+	d->over = k->base[0] ? xasprintf("%smap", k->base) : NULL;
+	kept_free(k);
+	engine_finish(d, &work.result, &receipt);
+}
+
+bool
+resume_was_published(struct download *d)
+{
+	struct kept *k = kept_find(d->engine, d->job->id);
+
+	if (!k || !k->published)
+		return false;
+	finish_published(d, kept_take(d->engine, k->id));
+	return true;
+}
+
+static struct part *
+adopt_part(struct download *d, const struct kept *k)
+{
+	AUTO_FREE char *part = xasprintf("%spart", k->base), *map = xasprintf("%smap", k->base);
+	struct part_kept from = { .part_name = part, .map_name = map, .inode = k->inode, .front = k->front };
+
+	d->generation = MAX(d->generation, k->generation) + 1;
+	return part_adopt(&d->engine->stage, d->dir, d->job->id, d->generation, &from, &download_part_ops, d);
+}
+
+/* All of it came then; only what the workers do is missing. */
+static void
+verify_adopted(struct download *d)
+{
+	d->job->attempts++;
+	d->engine->ops->on_start(d->job, d->engine->arg);
+	d->total = d->size;
+	d->last_modified = d->modified;
+	d->proof = PROOF_LENGTH;
+	work_input_is_whole(d);
+}
+
+bool
+resume_adopt(struct download *d)
+{
+	struct kept *k = d->part ? NULL : kept_take(d->engine, d->job->id);
+	int source;
+
+	if (!k)
+		return false;
+	source = source_of(d, k->url);
+	d->part = adopt_part(d, k);
+	if (source < 0 || part_has_failed(d->part)) {
+		errand_discard(d->engine, k->root, k->dir, part_name(d->part), "", part_map_name(d->part));
+		part_free(TAKE_PTR(d->part));
+		kept_free(k);
+		return false;
+	}
+	d->source = (unsigned)source;
+	free(d->url);
+	d->url = TAKE_PTR(k->url);
+	free(d->etag);
+	d->etag = TAKE_PTR(k->etag);
+	d->modified = k->modified;
+	d->size = k->size;
+	d->adopted = d->job->received = k->front;
+	d->continued = true;
+	kept_free(k);
+	log_debug("going on at byte %llu of %llu job=%s id=%llu", (unsigned long long)d->adopted,
+	    (unsigned long long)d->size, log_safe(job_label(d->job)), (unsigned long long)d->job->id);
+	if (d->adopted < d->size)
+		return false;
+	verify_adopted(d);
+	return true;
+}
+
+void
+resume_over(struct download *d)
+{
+	const char *map = d->over ? d->over : d->part ? part_map_name(d->part) : "";
+
+	/* Without a store a worker has dropped it already; what failed was thrown away. */
+	if (map[0] && d->engine->ops->when_kept)
+		errand_drop_map(d->engine, d->dir->root, d->dir->rel, map);
 }

@@ -38,6 +38,13 @@ digests_of(const struct spec *s, enum setting_id id, struct digest *out)
 	return n;
 }
 
+void
+work_wanted_digests(const struct download *d, struct result_msg *r)
+{
+	r->n_in = digests_of(d->job->spec, JOB_CHECKSUM, r->in_digest);
+	r->n_out = digests_of(d->job->spec, JOB_CHECKSUM_OUTPUT, r->out_digest);
+}
+
 static enum codec
 codec_of(const struct download *d)
 {
@@ -156,6 +163,7 @@ work_discard(struct download *d)
 
 	m.part = text_of(part_name(d->part));
 	m.out = text_of(part_out_name(d->part));
+	m.map = text_of(part_map_name(d->part));
 	part_seal(d->part);
 	pool_submit(d->engine->pool, &d->main, &m, false, &discard_ops, d);
 }
@@ -264,8 +272,10 @@ on_hash_result(const struct result_msg *r, void *arg)
 	maybe_publish(d);
 }
 
-static const struct pool_task_ops main_ops = { on_progress, on_ready, on_main_result };
-static const struct pool_task_ops hash_ops = { on_hash_progress, NULL, on_hash_result };
+static const struct pool_task_ops main_ops = {
+	.on_progress = on_progress, .on_ready = on_ready, .on_result = on_main_result,
+};
+static const struct pool_task_ops hash_ops = { .on_progress = on_hash_progress, .on_result = on_hash_result };
 
 bool
 work_wants_to_follow(const struct download *d, uint64_t front)
@@ -276,6 +286,23 @@ work_wants_to_follow(const struct download *d, uint64_t front)
 		return true;
 	/* Nothing to compute: only what must be written back. */
 	return part_flush_to(d->part, is_durable(d)) > 0;
+}
+
+void
+work_let_go(struct download *d)
+{
+	struct pool_task *saver = d->split ? &d->hash : &d->main;
+
+	if (d->parking && pool_task_is_busy(saver)) {
+		struct front_msg f = { part_front(d->part), 0, d->whole };
+
+		pool_front(saver, &f);
+		pool_park(saver);
+	}
+	if (pool_task_is_busy(&d->main) && !(d->parking && saver == &d->main))
+		pool_cancel(&d->main);
+	if (pool_task_is_busy(&d->hash) && !(d->parking && saver == &d->hash))
+		pool_cancel(&d->hash);
 }
 
 bool
@@ -300,6 +327,7 @@ fill_task(struct download *d, struct task_msg *m, bool follow)
 		.mtime = spec_bool(s, JOB_REMOTE_TIME) && d->last_modified >= 0 ? d->last_modified : INT64_MIN,
 		.size = follow ? 0 : d->job->received,
 		.inode = part_inode(d->part),
+		.resumed = d->adopted,
 		.max_output = spec_number(s, JOB_MAX_UNCOMPRESSED),
 		.max_expansion = spec_number(s, JOB_MAX_EXPANSION),
 		.decoder_memory = MAX(d->entry->ticket.decoder_memory, DECODER_LEAST),
@@ -307,6 +335,9 @@ fill_task(struct download *d, struct task_msg *m, bool follow)
 		.target = place_of(d->dir, d->name),
 		.part = text_of(part_name(d->part)),
 		.out = text_of(part_out_name(d->part)),
+		.map = text_of(part_map_name(d->part)),
+		.saves = true,
+		.drops_map = !d->engine->ops->when_kept,
 		.keep = { text_of(""), text_of(""), text_of("") },
 		.source = text_of(""),
 		.url_name = text_of(""),
@@ -345,6 +376,7 @@ work_start(struct download *d, bool follow)
 		h.keep = (struct place){ text_of(""), text_of(""), text_of("") };
 		pool_submit(d->engine->pool, &d->hash, &h, true, &hash_ops, d);
 		m.n_in = 0;
+		m.saves = false;
 	}
 	pool_submit(d->engine->pool, &d->main, &m, heavy, &main_ops, d);
 }

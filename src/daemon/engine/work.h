@@ -14,6 +14,11 @@ void work_check(struct download *d);   /* answers by work_checked() */
 void work_copy(struct download *d);    /* answers by work_copied() */
 void work_discard(struct download *d); /* answers by work_discarded(); the part is gone */
 
+/* Cancels them; when it is parking, what a later life needs is saved first. */
+void work_let_go(struct download *d);
+/* The digests that were asked for, as those that were computed. */
+void work_wanted_digests(const struct download *d, struct result_msg *r);
+
 /* Is there something to do behind the front already? */
 bool work_wants_to_follow(const struct download *d, uint64_t front);
 bool work_is_started(const struct download *d);

@@ -111,7 +111,7 @@ give(struct worker_proc *w, struct pool_task *t)
 	if (t->publish)
 		work_put_empty(out, t->id, WORK_PUBLISH);
 	if (t->cancelled)
-		work_put_empty(out, t->id, WORK_CANCEL);
+		work_put_empty(out, t->id, t->parked ? WORK_PARK : WORK_CANCEL);
 }
 
 static int on_message(const struct message *m, void *worker);
@@ -242,10 +242,22 @@ pool_publish(struct pool_task *t)
 void
 pool_cancel(struct pool_task *t)
 {
-	if (t->cancelled)
+	if (t->cancelled && !t->parked)
 		return;
 	t->cancelled = true;
+	t->parked = false;
 	tell(t, WORK_CANCEL);
+}
+
+void
+pool_park(struct pool_task *t)
+{
+	if (t->cancelled)
+		return;
+	t->cancelled = t->parked = true;
+	if (list_linked(&t->front_link))
+		send_front(t);
+	tell(t, WORK_PARK);
 }
 
 static int
@@ -253,6 +265,7 @@ on_answer(struct pool_task *t, const struct message *m)
 {
 	struct progress_msg progress;
 	struct result_msg result;
+	struct found_msg found;
 
 	switch (m->type) {
 	case WORK_PROGRESS:
@@ -266,6 +279,11 @@ on_answer(struct pool_task *t, const struct message *m)
 			return -EPROTO;
 		if (t->ops->on_ready && !t->publish)
 			t->ops->on_ready(&result, t->arg);
+		return 0;
+	case WORK_FOUND:
+		if (work_get_found(m, &found) < 0 || !t->ops->on_found)
+			return -EPROTO;
+		t->ops->on_found(&found, t->arg);
 		return 0;
 	case WORK_RESULT:
 		if (work_get_result(m, &result) < 0)

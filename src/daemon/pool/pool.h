@@ -35,6 +35,8 @@ struct pool_task_ops {
 	void (*on_progress)(const struct progress_msg *p, void *arg);
 	/* Verified; waits for pool_publish(). May come again after a worker died. */
 	void (*on_ready)(const struct result_msg *r, void *arg);
+	/* A sweep found something; texts are borrowed. */
+	void (*on_found)(const struct found_msg *f, void *arg);
 	/* Once; the task is the caller's again.  From the loop. */
 	void (*on_result)(const struct result_msg *r, void *arg);
 };
@@ -52,7 +54,7 @@ struct pool_task {
 	unsigned strikes; /* workers it killed */
 	unsigned deaths;  /* of workers around it, with no one named */
 	bool heavy;            /* more than a small file: counts for the balance */
-	bool follow, publish, cancelled, alone;
+	bool follow, publish, cancelled, parked, alone;
 	const struct pool_task_ops *ops;
 	void *arg;
 };
@@ -73,6 +75,8 @@ void pool_front(struct pool_task *t, const struct front_msg *front);
 void pool_publish(struct pool_task *t);
 /* on_result still comes, when the worker has let go. */
 void pool_cancel(struct pool_task *t);
+/* The same, after the worker saved what a later life needs. */
+void pool_park(struct pool_task *t);
 static inline bool
 pool_task_is_busy(const struct pool_task *t)
 {

@@ -22,10 +22,10 @@ struct part {
 	struct dest_dir *dir; /* ref */
 	const struct part_ops *ops;
 	void *arg;
-	int fd; /* owned */
-	bool failed;
+	int fd, map_fd; /* owned; map_fd -1: there is no map */
+	bool failed, mapped, map_is_true; /* mapped: the file is there */
 	uint64_t front, flushed, inode;
-	char name[80], out_name[80];
+	char name[80], out_name[80], map_name[80];
 };
 
 void
@@ -40,6 +40,7 @@ stage_init(struct stage *s, struct roots *roots, struct dirty *dirty, const char
 		(void)snprintf(s->instance, sizeof s->instance, "%.16s-%08" PRIx32, instance, (uint32_t)id);
 	else
 		(void)snprintf(s->instance, sizeof s->instance, "%016" PRIx64, id);
+	s->has_lives = instance != NULL;
 }
 
 void
@@ -47,6 +48,23 @@ stage_done(struct stage *s)
 {
 	free(s->buffer);
 	s->buffer = NULL;
+}
+
+/* Behind the data, never before it: a map tells less than there is, not more. */
+static void
+write_cell(struct part *p)
+{
+	const char *boot = clock_boot_id();
+	struct part_map_cell c = { .boot = { boot, strlen(boot) }, .front = p->front };
+	AUTO_BUF struct buf b = { 0 };
+
+	if (p->map_fd < 0)
+		return;
+	part_map_put_cell(&b, &c);
+	/* One that cannot be written tells of less: the rest is fetched again. */
+	p->map_is_true = fd_pwrite_full(p->map_fd, buf_bytes(&b), buf_len(&b), PART_MAP_CELL) == 0;
+	if (!p->map_is_true)
+		fd_close(&p->map_fd);
 }
 
 /* Writing is now a pwrite on the loop: the page cache takes it at once as long
@@ -63,6 +81,7 @@ write_now(struct part *p, const void *data, size_t n)
 	if (r == 0) {
 		p->front += n;
 		dirty_add(p->stage->dirty, p->dir->dev, n);
+		write_cell(p);
 		p->ops->on_front(p->front, p->arg);
 		return;
 	}
@@ -121,9 +140,10 @@ part_plan(struct stage *s, struct dest_dir *dir, uint64_t job_id, unsigned gener
 {
 	struct part *p = NEW(struct part);
 
-	*p = (struct part){ .stage = s, .fd = -1 };
+	*p = (struct part){ .stage = s, .fd = -1, .map_fd = -1 };
 	(void)snprintf(p->name, sizeof p->name, "%s.%" PRIu64 ".%u.part", s->instance, job_id, generation);
 	(void)snprintf(p->out_name, sizeof p->out_name, "%s.%" PRIu64 ".%u.out", s->instance, job_id, generation);
+	(void)snprintf(p->map_name, sizeof p->map_name, "%s.%" PRIu64 ".%u.map", s->instance, job_id, generation);
 	p->dir = dest_dir_ref(dir);
 	return p;
 }
@@ -165,6 +185,74 @@ part_new(struct stage *s, struct dest_dir *dir, uint64_t job_id, unsigned genera
 	return true;
 }
 
+/* The descriptor and the names are of one file, and of the one that is meant. */
+static bool
+is_kept_part(const struct part *p, const struct part_kept *k)
+{
+	struct stat st;
+
+	return flock(p->fd, LOCK_EX | LOCK_NB) == 0 && fstat(p->fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    st.st_ino == k->inode && st.st_nlink == 1 && (uint64_t)st.st_size >= k->front;
+}
+
+struct part *
+part_adopt(struct stage *s, struct dest_dir *dir, uint64_t job_id, unsigned generation, const struct part_kept *k,
+    const struct part_ops *ops, void *arg)
+{
+	struct part *p = part_plan(s, dir, job_id, generation);
+	int h = dir->haul_fd;
+
+	p->ops = ops;
+	p->arg = arg;
+	/* The names of this life: those of others are the sweep's. */
+	if (renameat(h, k->part_name, h, p->name) < 0 || renameat(h, k->map_name, h, p->map_name) < 0)
+		goto fail;
+	p->fd = openat(h, p->name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	p->map_fd = openat(h, p->map_name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (p->fd < 0 || p->map_fd < 0 || !is_kept_part(p, k))
+		goto fail;
+	p->mapped = true;
+	p->inode = k->inode;
+	p->front = p->flushed = k->front;
+	write_cell(p);
+	return p;
+fail:
+	p->mapped = true; /* what there is of it shall go */
+	p->failed = true;
+	return p;
+}
+
+void
+part_begin_map(struct part *p, const struct part_map_head *h)
+{
+	AUTO_BUF struct buf b = { 0 };
+	struct part_map_head head = *h;
+
+	head.inode = p->inode;
+	if (p->mapped || p->fd < 0 || !p->stage->has_lives || !part_map_put_head(&b, &head))
+		return;
+	p->map_fd = openat(p->dir->haul_fd, p->map_name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (p->map_fd < 0)
+		return; /* it can be done without */
+	p->mapped = true;
+	if (fd_pwrite_full(p->map_fd, buf_bytes(&b), buf_len(&b), PART_MAP_HEAD) < 0)
+		fd_close(&p->map_fd);
+	else
+		write_cell(p);
+}
+
+const char *
+part_map_name(const struct part *p)
+{
+	return p->mapped ? p->map_name : "";
+}
+
+bool
+part_map_is_true(const struct part *p)
+{
+	return p->map_is_true;
+}
+
 bool
 part_has_failed(const struct part *p)
 {
@@ -176,6 +264,7 @@ part_seal(struct part *p)
 {
 	part_stop(p);
 	fd_close(&p->fd);
+	fd_close(&p->map_fd);
 }
 
 void
@@ -186,6 +275,7 @@ part_free(struct part *p)
 	part_stop(p);
 	dirty_sub(p->stage->dirty, p->dir->dev, p->front - p->flushed, 0);
 	fd_close(&p->fd);
+	fd_close(&p->map_fd);
 	dest_dir_unref(p->dir);
 	free(p);
 }

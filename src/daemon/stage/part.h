@@ -13,6 +13,7 @@
 
 #include "daemon/stage/dirty.h"
 #include "daemon/stage/roots.h"
+#include "wire/part_map.h"
 
 enum { PART_WRITE_MAX = 256 * 1024 };
 
@@ -30,6 +31,7 @@ struct stage {
 	struct roots *roots;  /* borrowed */
 	struct dirty *dirty;  /* borrowed */
 	char instance[32];    /* of the names: hexadecimal, "-" and the life */
+	bool has_lives;       /* a later one may go on with the parts of this one */
 	struct part *gathering; /* whose bytes are in the buffer */
 	uint8_t *buffer;      /* owned: PART_WRITE_MAX bytes */
 	size_t gathered;
@@ -44,6 +46,23 @@ void stage_done(struct stage *s);
  * *why. */
 bool part_new(struct stage *s, struct dest_dir *dir, uint64_t job_id, unsigned generation,
     const struct part_ops *ops, void *arg, struct part **ret, struct result *why);
+/* A part of an earlier life, and its map. */
+struct part_kept {
+	const char *part_name, *map_name; /* in .haul/ */
+	uint64_t inode, front;
+};
+/* It becomes the part of this job and generation.  part_has_failed() when it
+ * cannot be gone on with: then it is to be thrown away like any other. */
+struct part *part_adopt(struct stage *s, struct dest_dir *dir, uint64_t job_id, unsigned generation,
+    const struct part_kept *k, const struct part_ops *ops, void *arg);
+/* From now on what a later life needs is kept beside it; the head's inode is
+ * filled in here.  Nothing when there will be no later life.  It may fail, which
+ * costs that life a download. */
+void part_begin_map(struct part *p, const struct part_map_head *h);
+/* In .haul/; "" when none was made. */
+const char *part_map_name(const struct part *p);
+/* It tells of all that was written. */
+bool part_map_is_true(const struct part *p);
 /* The name of a part that a worker will make (TASK_COPY): nothing is written
  * through it, part_set_inode() tells what was made. */
 struct part *part_plan(struct stage *s, struct dest_dir *dir, uint64_t job_id, unsigned generation);

@@ -43,6 +43,7 @@ struct complete_rest {
 	uint64_t start, total;   /* the first byte that is asked for; the size of the file */
 	const char *etag;        /* strong, quotes included; NULL: modified counts */
 	int64_t modified;        /* its Last-Modified, seconds since 1970 */
+	bool plain;              /* asked for without If-Range: the answer's validator tells */
 };
 
 struct complete_input {

@@ -96,7 +96,8 @@ http_date(int64_t seconds)
 	    months + 3 * tm.tm_mon, tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
-/* The rest, if it is still the same file: else all of it comes (RFC 9110 13.1.5). */
+/* The rest, if it is still the same file: else all of it comes (RFC 9110 13.1.5).
+ * Some servers know the range and not the condition. */
 static int
 append_range(struct curl_slist **list, const struct complete_rest *rest)
 {
@@ -105,7 +106,7 @@ append_range(struct curl_slist **list, const struct complete_rest *rest)
 	AUTO_FREE char *condition = xasprintf("If-Range: %s", rest->etag ? rest->etag : date);
 	int r = append(list, range);
 
-	return r < 0 ? r : append(list, condition);
+	return r < 0 || rest->plain ? r : append(list, condition);
 }
 
 /* Headers and credentials of the job go to its own origin and nowhere else;
