@@ -44,7 +44,10 @@ put_outcome(struct json *w, const struct job *j)
 	jsonw_key_string(w, "code", told ? result_word(j->result) : "");
 	jsonw_key_string(w, "reason", told && j->state != JOB_DONE ? j->result->text : "");
 	jsonw_key(w, "seconds");
-	jsonw_double(w, j->started_ms ? (double)(end - j->started_ms) / 1000 : 0);
+	if (j->started_ms)
+		jsonw_double(w, (double)(end - j->started_ms) / 1000);
+	else
+		jsonw_u64(w, 0);
 }
 
 static void
