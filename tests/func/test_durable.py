@@ -149,9 +149,10 @@ def test_names_are_still_taken(s, server):
 def test_the_oldest_are_forgotten_for_good(tmp, server):
     with Service(tmp, max_download_result=3) as s:
         with s.client() as c:
-            ids = [c.add(good(server, "j%d" % i))[0] for i in range(6)]
-            for i in ids[3:]:
-                c.wait_job(i)
+            ids = []
+            for i in range(6): # one after the other: those that ended first go
+                ids += c.add(good(server, "j%d" % i))
+                c.wait_job(ids[-1])
             wait_until(lambda: [j["id"] for j in c.list_all()] == ids[3:], 10, lambda: c.list_all())
         kill(s)
         s.start()
