@@ -6,6 +6,8 @@
 
 #include "base/mem.h"
 
+enum { SIZE_LEAST = 4 }; /* many heaps have few: one for each host of a scheduler */
+
 void
 heap_init(struct heap *h, heap_before_cb before)
 {
@@ -23,7 +25,7 @@ static void
 put(struct heap *h, size_t i, struct heap_node *n)
 {
 	h->nodes[i] = n;
-	n->place = i + 1;
+	n->place = (uint32_t)(i + 1);
 }
 
 static void
@@ -61,9 +63,9 @@ sift_down(struct heap *h, size_t i)
 void
 heap_add(struct heap *h, struct heap_node *n)
 {
-	assert(!heap_contains(n));
+	assert(!heap_contains(n) && h->len < UINT32_MAX);
 	if (h->len == h->size) {
-		h->size = h->size ? h->size * 2 : 16;
+		h->size = h->size ? h->size * 2 : SIZE_LEAST;
 		h->nodes = xrealloc(h->nodes, h->size * sizeof(h->nodes[0]));
 	}
 	put(h, h->len, n);

@@ -1,14 +1,16 @@
 /*
  * A binary heap of borrowed pointers.  An element carries its own place
- * (struct heap_node), so that any of them can be moved or removed.
+ * (struct heap_node), so that any of them can be moved or removed.  Less than
+ * 2^32 of them: a node is small because there may be one for each job.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct heap_node {
-	size_t place; /* 1-based; 0: in no heap */
+	uint32_t place; /* 1-based; 0: in no heap */
 };
 
 /* True when a must come out before b. */

@@ -1,6 +1,7 @@
 /*
  * A hash table of borrowed items: open addressing, linear probing.  The item
- * holds its own key; the map is told how to compare.
+ * holds its own key; the map is told how to compare.  It grows a little at a
+ * time, so that no single call is slow, however many items there are.
  */
 #pragma once
 
@@ -11,12 +12,17 @@
 /* True when the item has this key. */
 typedef bool (*map_eq_cb)(const void *item, const void *key);
 
+struct map_slot {
+	uint64_t hash;
+	void *item; /* borrowed; NULL: free */
+};
+
 struct map {
-	struct map_slot {
-		uint64_t hash;
-		void *item; /* borrowed; NULL: free */
-	} *slots;           /* owned */
-	size_t len, size;   /* size is 0 or a power of two */
+	struct map_slot *slots; /* owned */
+	size_t len, size;       /* size is 0 or a power of two */
+	/* The table before it grew: its slots from `moved` on are still in use. */
+	struct map_slot *old;   /* owned; NULL: none */
+	size_t old_size, moved;
 	map_eq_cb eq;
 };
 

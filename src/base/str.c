@@ -253,6 +253,8 @@ is_hostile(const unsigned char *s, unsigned len)
 	};
 	uint32_t c = len == 1 ? s[0] : s[0] & (0x7fU >> len);
 
+	if (c >= 0x20 && c < 0x7f)
+		return c == '\\'; /* nearly all of it is that */
 	for (unsigned i = 1; i < len; i++)
 		c = c << 6 | (s[i] & 0x3f);
 	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)

@@ -154,7 +154,7 @@ on_retry(const struct job *j, uint64_t delay_ms, void *arg)
 {
 	struct service *s = arg;
 
-	log_notice("job will be tried again: %s: %s job=%s id=%llu try=%u in_ms=%llu", result_word(&j->result), j->result.text,
+	log_notice("job will be tried again: %s: %s job=%s id=%llu try=%u in_ms=%llu", result_word(j->result), j->result->text,
 	    log_safe(job_label(j)), (unsigned long long)j->id, j->attempts, (unsigned long long)delay_ms);
 	control_on_retry(s->control, j, delay_ms);
 }
@@ -168,11 +168,11 @@ on_end(const struct job *j, const struct job_receipt *r UNUSED, void *arg)
 		log_info("job done job=%s id=%llu bytes=%llu ms=%llu try=%u", log_safe(job_label(j)), (unsigned long long)j->id,
 		    (unsigned long long)j->published, (unsigned long long)(j->started_ms ? j->ended_ms - j->started_ms : 0), j->attempts);
 	else if (s->state < STOPPING)
-		log_warning("job %s: %s: %s job=%s id=%llu try=%u", job_state_to_string(j->state), result_word(&j->result),
-		    j->result.text, log_safe(job_label(j)), (unsigned long long)j->id, j->attempts);
+		log_warning("job %s: %s: %s job=%s id=%llu try=%u", job_state_to_string(j->state), result_word(j->result),
+		    j->result->text, log_safe(job_label(j)), (unsigned long long)j->id, j->attempts);
 	status_changed(s);
 	/* What ended because we stop goes on in the next life. */
-	if (j->result.code != RESULT_INTERRUPTED)
+	if (j->result->code != RESULT_INTERRUPTED)
 		keep_update(s->store, s->engine, j);
 	control_on_end(s->control, j);
 }

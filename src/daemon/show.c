@@ -208,8 +208,8 @@ show_retry(struct show *s, const struct job *j, uint64_t delay_ms)
 		return;
 	}
 	(void)format_duration(wait, sizeof wait, delay_ms);
-	(void)snprintf(text, sizeof text, "%s: %s: %s; again in %s", log_safe(job_label(j)), result_word(&j->result),
-	    j->result.text, wait);
+	(void)snprintf(text, sizeof text, "%s: %s: %s; again in %s", log_safe(job_label(j)), result_word(j->result),
+	    j->result->text, wait);
 	if (s->tty_fd >= 0) {
 		char line[sizeof text + 1];
 
@@ -283,7 +283,7 @@ fill_row(const struct show *s, const struct job *j, struct summary_row *r)
 		.path = spec_string(j->spec, JOB_OUTPUT),
 		.bytes = j->published,
 		.ms = j->started_ms ? j->ended_ms - j->started_ms : 0,
-		.reason = j->result.text,
+		.reason = j->result->text,
 		.note = j->id <= s->size_notes ? s->notes[j->id - 1] : NULL,
 	};
 }
@@ -301,7 +301,7 @@ print_summary(struct show *s)
 	for (uint64_t i = 0; i < n; i++) {
 		j = engine_next(s->engine, j ? j->id : 0);
 		fill_row(s, j, &rows[i]);
-		(void)snprintf(words[i], sizeof words[i], "%s", result_word(&j->result));
+		(void)snprintf(words[i], sizeof words[i], "%s", result_word(j->result));
 		rows[i].word = words[i];
 		total.bytes += j->published;
 	}

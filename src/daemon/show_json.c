@@ -84,8 +84,8 @@ show_json_retry(struct show_json *s, const struct job *j, uint64_t delay_ms)
 
 	begin(s, &w, "retry");
 	identify(&w, j);
-	jsonw_key_string(&w, "code", result_word(&j->result));
-	jsonw_key_string(&w, "reason", j->result.text);
+	jsonw_key_string(&w, "code", result_word(j->result));
+	jsonw_key_string(&w, "reason", j->result->text);
 	jsonw_key_u64(&w, "attempt", j->attempts);
 	jsonw_key_u64(&w, "delay_ms", delay_ms);
 	end(s, &w);
@@ -96,8 +96,8 @@ put_outcome(struct json *w, const struct job *j)
 {
 	identify(w, j);
 	jsonw_key_string(w, "state", job_state_to_string(j->state));
-	jsonw_key_string(w, "code", result_word(&j->result));
-	jsonw_key_string(w, "reason", j->state == JOB_DONE ? "" : j->result.text);
+	jsonw_key_string(w, "code", result_word(j->result));
+	jsonw_key_string(w, "reason", j->state == JOB_DONE ? "" : j->result->text);
 	jsonw_key_u64(w, "bytes", j->published);
 	jsonw_key_u64(w, "received", j->received);
 	jsonw_key_u64(w, "attempts", j->attempts);

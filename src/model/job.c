@@ -2,9 +2,11 @@
 #include "model/job.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 
 #define BIT(s) (1U << (s))
 #define ENDS (BIT(JOB_DONE) | BIT(JOB_FAILED) | BIT(JOB_CANCELLED))
@@ -22,17 +24,40 @@ static const struct {
 	[JOB_CANCELLED] = { "cancelled", BIT(JOB_QUEUED) },
 };
 
+/* Of all jobs that have not tried yet, and of those that are done. */
+static const struct result no_result;
+
 void
 job_init(struct job *j, uint64_t id, struct spec *spec)
 {
-	*j = (struct job){ .id = id, .spec = spec_ref(spec), .state = JOB_QUEUED, .uid = JOB_NO_UID };
+	*j = (struct job){ .id = id, .spec = spec_ref(spec), .result = &no_result, .state = JOB_QUEUED, .uid = JOB_NO_UID };
 }
 
 void
 job_done(struct job *j)
 {
+	job_share_result(j, &no_result);
 	spec_unref(j->spec);
 	j->spec = NULL;
+}
+
+void
+job_share_result(struct job *j, const struct result *r)
+{
+	if (j->owns_result)
+		free((void *)(uintptr_t)j->result);
+	j->result = r;
+	j->owns_result = false;
+}
+
+void
+job_set_result(struct job *j, const struct result *r)
+{
+	bool empty = r->code == RESULT_OK && !r->http_status && !r->os_error && !*r->text;
+	const struct result *own = empty ? &no_result : xmemdup(r, sizeof *r);
+
+	job_share_result(j, own);
+	j->owns_result = !empty;
 }
 
 void
@@ -41,7 +66,7 @@ job_restart(struct job *j)
 	j->attempts = 0;
 	j->received = j->published = 0;
 	j->started_ms = j->ended_ms = 0;
-	j->result = (struct result){ 0 };
+	job_share_result(j, &no_result);
 }
 
 bool

@@ -1,6 +1,7 @@
 /*
  * A job: its spec, where it is, and how it ended.  One function moves it from
- * state to state, checked against a table (DESIGN I2).  The engine owns jobs.
+ * state to state, checked against a table (DESIGN I2).  The engine owns jobs, a
+ * million of them at a time: what only some have is not in the struct itself.
  */
 #pragma once
 
@@ -36,22 +37,27 @@ enum job_phase {
 struct job {
 	uint64_t id;
 	struct spec *spec; /* ref */
-	enum job_state state;
-	enum job_phase phase; /* of JOB_ACTIVE */
-	unsigned attempts;    /* that were begun */
+	const struct result *result; /* of the last attempt; how it ended; never NULL; see job_set_result() */
 	uint64_t started_ms, ended_ms; /* monotonic; 0: not yet */
 	uint64_t received;    /* bytes of the attempt that counted */
 	uint64_t published;   /* size of the file under its name */
-	struct result result; /* of the last attempt; how it ended */
-	uint32_t uid;         /* of the client that added it; JOB_NO_UID: nobody's */
-	bool from_config;     /* desired state: reload decides on it */
 	int64_t added_s;      /* Unix time */
+	uint32_t uid;         /* of the client that added it; JOB_NO_UID: nobody's */
+	unsigned attempts;    /* that were begun */
+	enum job_state state : 8;
+	enum job_phase phase : 8; /* of JOB_ACTIVE */
+	bool from_config;     /* desired state: reload decides on it */
+	bool owns_result;     /* else it is one that outlives the job */
 };
 
 void job_init(struct job *j, uint64_t id, struct spec *spec);
 void job_done(struct job *j);
 /* An ended job that failed or was cancelled begins anew. */
 void job_restart(struct job *j);
+/* A copy of it; of an empty one none is made. */
+void job_set_result(struct job *j, const struct result *r);
+/* The same for one that many jobs have and that outlives them: it is borrowed. */
+void job_share_result(struct job *j, const struct result *r);
 /* The one mover.  A change that the table does not allow is a broken
  * invariant of ours. */
 void job_set_state(struct job *j, enum job_state to);

@@ -149,15 +149,32 @@ def test_names_are_still_taken(s, server):
 def test_the_oldest_are_forgotten_for_good(tmp, server):
     with Service(tmp, max_download_result=3) as s:
         with s.client() as c:
-            ids = [c.add(good(server, "j%d" % i))[0] for i in range(6)]
-            for i in ids[3:]:
-                c.wait_job(i)
+            ids = []
+            for i in range(6): # one after the other: those that ended first go
+                ids += c.add(good(server, "j%d" % i))
+                c.wait_job(ids[-1])
             wait_until(lambda: [j["id"] for j in c.list_all()] == ids[3:], 10, lambda: c.list_all())
         kill(s)
         s.start()
         with s.client() as c:
             assert set(j["id"] for j in c.list_all()) <= set(ids)
             assert len(c.list_all()) == 3
+
+
+def test_a_stop_forgets_none_of_those_that_wait(tmp, server):
+    """They end as interrupted, but they are not over: the bound on ended jobs is not theirs."""
+    with Service(tmp, max_download_result=3, max_concurrent_downloads=1) as s:
+        with s.client() as c:
+            ids = c.add(stalled(server, "held"), *[good(server, "j%d" % i) for i in range(20)])
+            c.wait_state(ids[0], "active", "download")
+        s.stop()
+        s.start()
+        with s.client() as c:
+            assert [j["id"] for j in c.list_all()] == ids
+            c.call("cancel", jobs=ids[:1])
+            for i in ids[-3:]:
+                assert c.wait_job(i)["state"] == "done"
+    assert len(s.published()) == 20
 
 
 def test_parts_of_a_killed_life_are_swept(s, server):

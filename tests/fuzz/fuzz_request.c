@@ -51,6 +51,15 @@ job_spec(const char *name)
 }
 
 static void
+end_with(struct job *j, enum result_code code, const char *text)
+{
+	struct result r = { 0 };
+
+	result_set(&r, code, "%s", text);
+	job_set_result(j, &r);
+}
+
+static void
 paper_begin(void)
 {
 	static const enum job_state states[PAPER_JOBS] = { JOB_QUEUED, JOB_ACTIVE, JOB_QUEUED };
@@ -64,7 +73,7 @@ paper_begin(void)
 			job_set_state(&paper.jobs[i], states[i]);
 	}
 	job_set_state(&paper.jobs[2], JOB_ACTIVE);
-	result_set(&paper.jobs[2].result, RESULT_TIMEOUT, "%s", "it took \"too long\"\n");
+	end_with(&paper.jobs[2], RESULT_TIMEOUT, "it took \"too long\"\n");
 	job_set_state(&paper.jobs[2], JOB_FAILED);
 }
 
@@ -126,7 +135,7 @@ enum engine_answer
 engine_cancel(struct engine *e, uint64_t id, const char *text)
 {
 	if (!job_is_over(changeable(e, id)))
-		result_set(&changeable(e, id)->result, RESULT_CANCELLED, "%s", text);
+		end_with(changeable(e, id), RESULT_CANCELLED, text);
 	return paper_set(e, id, JOB_CANCELLED);
 }
 

@@ -238,11 +238,90 @@ START_TEST(the_label_is_the_name_else_the_file)
 }
 END_TEST
 
+/* ---- Results ---- */
+
+START_TEST(a_job_that_has_not_tried_has_the_empty_result)
+{
+	struct job j = job_of("a", NULL), k = job_of("b", NULL);
+	struct result none = { 0 };
+
+	ck_assert_int_eq(j.result->code, RESULT_OK);
+	ck_assert_str_eq(j.result->text, "");
+	job_set_result(&j, &none); /* nor has one that is done */
+	ck_assert_ptr_eq(j.result, k.result);
+	job_done(&j);
+	job_done(&k);
+}
+END_TEST
+
+START_TEST(a_result_is_copied)
+{
+	struct job j = job_of("a", NULL);
+	struct result r = { .http_status = 503 };
+
+	result_set(&r, RESULT_HTTP, "busy");
+	job_set_result(&j, &r);
+	result_set(&r, RESULT_DNS, "gone");
+	ck_assert_int_eq(j.result->code, RESULT_HTTP);
+	ck_assert_int_eq(j.result->http_status, 503);
+	ck_assert_str_eq(j.result->text, "busy");
+	job_set_result(&j, &r);
+	ck_assert_str_eq(j.result->text, "gone");
+	job_set_result(&j, j.result); /* its own is as good as any */
+	ck_assert_str_eq(j.result->text, "gone");
+	job_restart(&j);
+	ck_assert_int_eq(j.result->code, RESULT_OK);
+	job_done(&j);
+}
+END_TEST
+
+/* An os error or a status alone is something to be told. */
+START_TEST(only_an_empty_result_is_left_out)
+{
+	static const struct result rows[] = {
+		{ .code = RESULT_DNS }, { .http_status = 200 }, { .os_error = 5 }, { .text = "x" },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct job j = job_of("a", NULL);
+
+		job_set_result(&j, &rows[i]);
+		ck_assert_mem_eq(j.result, &rows[i], sizeof rows[i]);
+		job_done(&j);
+	}
+}
+END_TEST
+
+START_TEST(a_shared_result_is_borrowed)
+{
+	static const struct result shared = { .code = RESULT_INTERRUPTED, .text = "the end" };
+	struct job j = job_of("a", NULL), k = job_of("b", NULL);
+	struct result own = { .code = RESULT_DNS };
+
+	job_set_result(&j, &own);
+	job_share_result(&j, &shared);
+	job_share_result(&k, &shared);
+	ck_assert_ptr_eq(j.result, &shared);
+	job_set_result(&k, &own);
+	ck_assert_int_eq(k.result->code, RESULT_DNS);
+	job_done(&j);
+	job_done(&k);
+}
+END_TEST
+
+/* A million of them are in memory. */
+START_TEST(a_job_is_small)
+{
+	ck_assert_uint_le(sizeof(struct job), 80);
+}
+END_TEST
+
 int
 main(void)
 {
 	Suite *s = suite_create("job");
 	TCase *states = tcase_create("states"), *stamps = tcase_create("stamps"), *words = tcase_create("words");
+	TCase *results = tcase_create("results");
 
 	tcase_add_test(states, a_new_job_is_queued_and_has_no_times);
 	tcase_add_test(states, the_job_holds_its_spec);
@@ -261,5 +340,11 @@ main(void)
 	tcase_add_test(words, the_words_are_those_users_see);
 	tcase_add_test(words, the_label_is_the_name_else_the_file);
 	suite_add_tcase(s, words);
+	tcase_add_test(results, a_job_that_has_not_tried_has_the_empty_result);
+	tcase_add_test(results, a_result_is_copied);
+	tcase_add_test(results, only_an_empty_result_is_left_out);
+	tcase_add_test(results, a_shared_result_is_borrowed);
+	tcase_add_test(results, a_job_is_small);
+	suite_add_tcase(s, results);
 	return run_suite(s);
 }

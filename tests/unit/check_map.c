@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/map.h"
+#include "base/mem.h"
 #include "run_suite.h"
 
 struct item {
@@ -100,6 +101,43 @@ START_TEST(random_use_when_all_collide)
 }
 END_TEST
 
+/* However large it is, an item that is added moves a few others at most. */
+START_TEST(it_grows_a_little_at_a_time)
+{
+	enum { N = 200000 };
+	struct item *items = xcalloc(N, sizeof items[0]);
+	size_t growths = 0, moved = 0, cursor = 0, stepped = 0;
+	struct map m;
+
+	map_init(&m, has_key);
+	for (size_t i = 0; i < N; i++) {
+		size_t size = m.size;
+
+		items[i] = (struct item){ .key = i, .in = true };
+		map_add(&m, hash_u64(i), &items[i]);
+		growths += m.size != size;
+		if (m.size != size)
+			moved = 0;
+		if (m.old) {
+			ck_assert_uint_le(m.moved - moved, 8);
+			moved = m.moved;
+		}
+		/* Those that have moved are found, and those that have not. */
+		for (size_t k = 0; k < 3; k++) {
+			uint64_t key = (uint64_t)random() % (i + 2);
+
+			ck_assert_ptr_eq(map_find(&m, hash_u64(key), &key), key <= i ? &items[key] : NULL);
+		}
+	}
+	ck_assert_uint_eq(growths, 16); /* from none to 2^4, and then to 2^19 slots */
+	while (map_next(&m, &cursor))
+		stepped++;
+	ck_assert_uint_eq(stepped, N);
+	map_done(&m);
+	free(items);
+}
+END_TEST
+
 START_TEST(an_empty_map_finds_nothing)
 {
 	uint64_t key = 1;
@@ -146,6 +184,7 @@ main(void)
 	tcase_add_test(tc, random_use_with_a_good_hash);
 	tcase_add_test(tc, random_use_with_clustered_hashes);
 	tcase_add_test(tc, random_use_when_all_collide);
+	tcase_add_test(tc, it_grows_a_little_at_a_time);
 	tcase_add_test(tc, an_empty_map_finds_nothing);
 	tcase_add_test(tc, hashes_of_bytes);
 	suite_add_tcase(s, tc);

@@ -925,6 +925,17 @@ teardown_loop(void)
 	loop_free(rig.loop);
 }
 
+/* Not one bit more: each job has one, and a million jobs may wait. */
+START_TEST(a_ticket_is_small)
+{
+	struct ticket t = { .decoder_memory = TICKET_MEMORY_MAX, .state = TICKET_ASIDE };
+
+	ck_assert_uint_le(sizeof t, 40);
+	ck_assert_uint_eq(t.decoder_memory, TICKET_MEMORY_MAX);
+	ck_assert_int_eq(t.state, TICKET_ASIDE);
+}
+END_TEST
+
 static void
 add_tests(Suite *s)
 {
@@ -959,6 +970,9 @@ add_tests(Suite *s)
 	tcase_add_test(t, one_may_end_inside_its_start);
 	tcase_add_test(t, holding_starts_nothing_until_it_is_over);
 	tcase_add_test(t, what_has_begun_goes_first_and_is_not_held);
+	t = tcase_create("size");
+	tcase_add_test(t, a_ticket_is_small);
+	suite_add_tcase(s, t);
 }
 
 static void

@@ -39,12 +39,15 @@ put_outcome(struct json *w, const struct job *j)
 {
 	uint64_t end = job_is_over(j) ? j->ended_ms : clock_now_ms();
 	/* While it waits for its next try, why the last one failed. */
-	bool told = job_is_over(j) || (j->state == JOB_BLOCKED && j->result.code != RESULT_OK);
+	bool told = job_is_over(j) || (j->state == JOB_BLOCKED && j->result->code != RESULT_OK);
 
-	jsonw_key_string(w, "code", told ? result_word(&j->result) : "");
-	jsonw_key_string(w, "reason", told && j->state != JOB_DONE ? j->result.text : "");
+	jsonw_key_string(w, "code", told ? result_word(j->result) : "");
+	jsonw_key_string(w, "reason", told && j->state != JOB_DONE ? j->result->text : "");
 	jsonw_key(w, "seconds");
-	jsonw_double(w, j->started_ms ? (double)(end - j->started_ms) / 1000 : 0);
+	if (j->started_ms)
+		jsonw_double(w, (double)(end - j->started_ms) / 1000);
+	else
+		jsonw_u64(w, 0);
 }
 
 static void
@@ -118,10 +121,10 @@ job_json_full(struct json *w, const struct engine *e, const struct engine_view *
 	jsonw_begin_object(w);
 	put_members(w, v);
 	jsonw_key(w, "last");
-	if (!job_is_over(j) && j->result.code != RESULT_OK) {
+	if (!job_is_over(j) && j->result->code != RESULT_OK) {
 		jsonw_begin_object(w);
-		jsonw_key_string(w, "code", result_word(&j->result));
-		jsonw_key_string(w, "reason", j->result.text);
+		jsonw_key_string(w, "code", result_word(j->result));
+		jsonw_key_string(w, "reason", j->result->text);
 		jsonw_end_object(w);
 	} else {
 		jsonw_null(w);

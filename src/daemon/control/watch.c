@@ -168,8 +168,8 @@ tell(struct subscription *s, const char *event, const struct job *j, uint64_t de
 	w = event_begin(s, event);
 	if (text_equal(event, "retry")) { /* the job itself is between two states */
 		jsonw_key_u64(&w, "delay_ms", delay_ms);
-		jsonw_key_string(&w, "code", result_word(&j->result));
-		jsonw_key_string(&w, "reason", j->result.text);
+		jsonw_key_string(&w, "code", result_word(j->result));
+		jsonw_key_string(&w, "reason", j->result->text);
 	}
 	jsonw_key(&w, "job");
 	job_json_id(&w, s->client->control->engine, j->id);

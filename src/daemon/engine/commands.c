@@ -164,7 +164,7 @@ fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
 	v->processed = d->processed;
 	v->unpacked = d->unpacked;
 	v->rate = d->transfer ? d->speed : 0;
-	v->last = en->job.state == JOB_BLOCKED && en->job.attempts ? &en->job.result : NULL;
+	v->last = en->job.state == JOB_BLOCKED && en->job.attempts ? en->job.result : NULL;
 	v->wait_ms = d->retry_at_ms > now ? d->retry_at_ms - now : 0;
 	if (list_linked(&d->waiting))
 		v->blocked = "destination-busy";

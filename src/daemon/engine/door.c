@@ -51,8 +51,8 @@ new_entry(struct engine *e, uint64_t id, struct spec *spec)
 
 	en->engine = e;
 	list_init(&en->ended);
-	en->ticket.priority = (int64_t)spec_number(spec, JOB_PRIORITY);
-	en->ticket.decoder_memory = decoder_memory(spec);
+	en->ticket.priority = (int32_t)spec_number(spec, JOB_PRIORITY);
+	en->ticket.decoder_memory = MIN(decoder_memory(spec), TICKET_MEMORY_MAX);
 	registry_add(&e->jobs, en, id, spec);
 	return en;
 }
@@ -129,7 +129,7 @@ engine_restore(struct engine *e, const struct job *from, uint64_t run_ms, struct
 	j->attempts = from->attempts;
 	j->received = from->received;
 	j->published = from->published;
-	j->result = from->result;
+	job_set_result(j, from->result);
 	engine_retain(en);
 }
 

@@ -472,7 +472,7 @@ void
 download_try_again(struct download *d, uint64_t delay)
 {
 	d->verdict = VERDICT_NONE;
-	d->job->result = d->result;
+	job_set_result(d->job, &d->result);
 	d->retry_at_ms = clock_now_ms() + delay;
 	d->engine->ops->on_retry(d->job, delay, d->engine->arg);
 	if (delay)

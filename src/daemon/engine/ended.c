@@ -53,7 +53,8 @@ engine_unforget(struct entry *en)
 }
 
 /* Jobs of clients are kept for those who ask later, the last ones; what the
- * configuration wants is kept as long as it wants it. */
+ * configuration wants is kept as long as it wants it.  What ends because we stop
+ * is not over: all of it goes on in the next life. */
 void
 engine_retain(struct entry *en)
 {
@@ -64,7 +65,7 @@ engine_retain(struct entry *en)
 		engine_forget(en);
 		return;
 	}
-	if (en->job.from_config)
+	if (en->job.from_config || e->interrupted)
 		return;
 	list_append(&e->ended, &en->ended);
 	e->n_ended++;

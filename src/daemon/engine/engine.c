@@ -139,6 +139,11 @@ unlock(struct engine *e, struct download *d)
 
 /* ---- The one finisher -------------------------------------------------------- */
 
+/* Of all jobs that wait when the end comes: they may be very many. */
+static const struct result interruption = {
+	.code = RESULT_INTERRUPTED, .text = "hauld was told to stop before the job ended",
+};
+
 static void
 log_end(const struct job *j)
 {
@@ -148,7 +153,7 @@ log_end(const struct job *j)
 		log_debug("job done job=%s id=%llu bytes=%llu", log_safe(job_label(j)), (unsigned long long)j->id,
 		    (unsigned long long)j->published);
 	else
-		log_debug("job %s: %s: %s job=%s id=%llu try=%u", state, result_word(&j->result), j->result.text,
+		log_debug("job %s: %s: %s job=%s id=%llu try=%u", state, result_word(j->result), j->result->text,
 		    log_safe(job_label(j)), (unsigned long long)j->id, j->attempts);
 }
 
@@ -159,9 +164,12 @@ end_job(struct engine *e, struct entry *en, const struct result *r, const struct
 	enum result_class class = result_class(r);
 
 	scheduler_withdraw(e->scheduler, &en->ticket);
-	j->result = *r;
+	if (r == &interruption)
+		job_share_result(j, r);
+	else
+		job_set_result(j, r);
 	engine_set_state(en, class == CLASS_OK ? JOB_DONE : class == CLASS_CANCELLED ? JOB_CANCELLED : JOB_FAILED);
-	if (e->options.keep_receipts)
+	if (e->options.keep_receipts && j->state == JOB_DONE)
 		engine_keep_receipt(en, receipt);
 	log_end(j);
 	e->ops->on_end(j, receipt, e->arg);
@@ -446,10 +454,8 @@ static void
 on_interrupting(void *arg)
 {
 	struct engine *e = arg;
-	struct result r = { 0 };
 	struct entry *en;
 
-	result_set(&r, RESULT_INTERRUPTED, "hauld was told to stop before the job ended");
 	for (unsigned n = 0; (en = registry_next(&e->jobs, e->last_interrupted)); n++) {
 		if (n == INTERRUPTS_PER_TURN) {
 			loop_defer(e->loop, &e->interrupting);
@@ -457,9 +463,9 @@ on_interrupting(void *arg)
 		}
 		e->last_interrupted = en->job.id;
 		if (en->download)
-			download_stop(en->download, &r);
+			download_stop(en->download, &interruption);
 		else if (!job_is_over(&en->job))
-			engine_end_waiting(en, &r);
+			engine_end_waiting(en, &interruption);
 	}
 	engine_check_idle(e);
 }

@@ -48,7 +48,7 @@ keep_update(struct store *s, const struct engine *e, const struct job *j)
 		.received = j->received,
 		.published = j->published,
 		.run_ms = j->started_ms && job_is_over(j) ? j->ended_ms - j->started_ms : 0,
-		.result = j->result,
+		.result = *j->result,
 	};
 
 	if (receipt && j->state == JOB_DONE)
@@ -70,7 +70,7 @@ keep_restore(struct engine *e, const struct store_job *r)
 		.attempts = r->attempts,
 		.received = r->received,
 		.published = r->published,
-		.result = r->result,
+		.result = &r->result,
 	};
 	const char *name;
 

@@ -342,7 +342,7 @@ give_network(struct scheduler *s, struct ticket *t)
 void
 scheduler_withdraw(struct scheduler *s, struct ticket *t)
 {
-	switch (t->state) {
+	switch ((enum ticket_state)t->state) {
 	case TICKET_IDLE:
 		break;
 	case TICKET_DELAYED:
@@ -399,7 +399,7 @@ scheduler_hold(struct scheduler *s, bool held)
 const char *
 scheduler_why(const struct scheduler *s, const struct ticket *t)
 {
-	switch (t->state) {
+	switch ((enum ticket_state)t->state) {
 	case TICKET_IDLE:
 		return NULL;
 	case TICKET_DELAYED:

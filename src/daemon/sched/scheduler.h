@@ -22,23 +22,28 @@
 struct scheduler;
 struct sched_host;
 
-/* Embedded in what wants to run.  Zero it before first use. */
+enum ticket_state {
+	TICKET_IDLE,
+	TICKET_DELAYED,
+	TICKET_QUEUED,
+	TICKET_ASIDE,
+};
+
+#define TICKET_MEMORY_MAX ((UINT64_C(1) << 48) - 1)
+
+/* Embedded in what wants to run.  Zero it before first use.  A million of them
+ * may wait: it is kept small. */
 struct ticket {
 	struct heap_node node;     /* in its host's queue, among the delayed or those aside */
-	unsigned overtaken;        /* while it was the first to wait for decoder memory */
+	int32_t priority;
 	struct sched_host *host;   /* where it waits or holds a slot; else NULL */
 	uint64_t order;            /* of arrival: smaller first at equal priority */
 	uint64_t not_before_ms;    /* clock_now_ms() */
-	uint64_t decoder_memory;   /* bytes it will need; 0: none */
-	int64_t priority;
-	bool begun;                /* set by the owner: its job runs and only goes on (a redirect) */
-	enum ticket_state {
-		TICKET_IDLE,
-		TICKET_DELAYED,
-		TICKET_QUEUED,
-		TICKET_ASIDE,
-	} state;
-	bool holds_network, holds_verify, holds_memory;
+	uint64_t decoder_memory : 48; /* bytes it will need, at most TICKET_MEMORY_MAX; 0: none */
+	uint64_t overtaken : 8;    /* while it was the first to wait for decoder memory */
+	uint64_t state : 4;        /* enum ticket_state */
+	bool begun : 1;            /* set by the owner: its job runs and only goes on (a redirect) */
+	bool holds_network : 1, holds_verify : 1, holds_memory : 1;
 };
 
 struct sched_limits {
