@@ -2,6 +2,7 @@
 #include "daemon/engine/kept.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -67,7 +68,11 @@ is_wanted(const struct engine *e, const struct kept *k)
 void
 kept_add(struct engine *e, struct kept *k)
 {
-	if (kept_find(e, k->id) || !is_wanted(e, k))
+	const struct kept *known = kept_find(e, k->id);
+
+	if (known && strcmp(known->base, k->base) == 0)
+		kept_free(k); /* a directory may be swept twice */
+	else if (known || !is_wanted(e, k))
 		throw_away(e, k);
 	else
 		map_add(&e->kept, hash_u64(k->id), k);
