@@ -44,7 +44,8 @@ def test_a_queued_job_is_small_now_and_after_a_restart(serve, server):
     with s.client() as c:
         c.wait_state(held, "active", "download") # dispatching goes on
         jobs = c.call("status")["jobs"]
-        assert (jobs["queued"], jobs["active"]) == (60000, 1)
+        # another may have had the slot while its directory was swept, and waits for its next try
+        assert (jobs["queued"] + jobs["blocked"], jobs["active"]) == (60000, 1)
         print("%.1f MiB before the restart, %.1f behind it" % (full / (1 << 20), s.rss() / (1 << 20)))
         assert s.rss() < full * 1.1
         assert c.call("status")["loop"]["late_cpu"] == 0

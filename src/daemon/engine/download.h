@@ -151,8 +151,8 @@ bool resume_later(struct download *d, const struct result *r);
 /* What came in several answers is not what it should be: perhaps a server sent
  * another file under the same validator, and all of it in one answer is right. */
 bool resume_is_suspect(const struct download *d, const struct result *r);
-/* The same file came whole although its rest was asked for: perhaps it is only
- * the condition that the server does not understand. */
+/* The same file came whole although its rest was asked for, from a server that says
+ * it has ranges: perhaps it is only the condition that it does not understand. */
 bool resume_without_condition(struct download *d, const struct transfer_report *end);
 /* What the next request asks for. */
 void resume_fill(struct download *d, struct transfer_request *req);

@@ -81,7 +81,7 @@ resume_later(struct download *d, const struct result *r)
 static bool
 is_same_file(const struct download *d, const struct response *r)
 {
-	return r->status == 200 && r->has_length && !r->chunked && !r->coded && r->length == d->size &&
+	return r->status == 200 && r->ranges_bytes && r->has_length && !r->chunked && !r->coded && r->length == d->size &&
 	    complete_is_strong(r) && (d->etag ? r->etag && text_equal(r->etag, d->etag) : r->last_modified == d->modified);
 }
 

@@ -17,6 +17,11 @@
 #include "base/fd.h"
 #include "base/mem.h"
 
+/* Of many slow transfers each write is small, and a cell behind each would cost as
+ * much again.  What hauld has read and the map does not know of stays below
+ * PART_WRITE_MAX all the same: one or the other is written before. */
+enum { TELL_EVERY = 64 << 10, TELL_AT = PART_WRITE_MAX - TELL_EVERY };
+
 struct part {
 	struct stage *stage;  /* borrowed */
 	struct dest_dir *dir; /* ref */
@@ -25,6 +30,7 @@ struct part {
 	int fd, map_fd; /* owned; map_fd -1: there is no map */
 	bool failed, mapped, map_is_true; /* mapped: the file is there */
 	uint64_t front, flushed, inode;
+	uint64_t told; /* the front that the map knows of */
 	char name[80], out_name[80], map_name[80];
 };
 
@@ -58,8 +64,9 @@ write_cell(struct part *p)
 	struct part_map_cell c = { .boot = { boot, strlen(boot) }, .front = p->front };
 	AUTO_BUF struct buf b = { 0 };
 
-	if (p->map_fd < 0)
+	if (p->map_fd < 0 || (p->told == p->front && p->map_is_true))
 		return;
+	p->told = p->front;
 	part_map_put_cell(&b, &c);
 	/* One that cannot be written tells of less: the rest is fetched again. */
 	p->map_is_true = fd_pwrite_full(p->map_fd, buf_bytes(&b), buf_len(&b), PART_MAP_CELL) == 0;
@@ -81,7 +88,8 @@ write_now(struct part *p, const void *data, size_t n)
 	if (r == 0) {
 		p->front += n;
 		dirty_add(p->stage->dirty, p->dir->dev, n);
-		write_cell(p);
+		if (p->front - p->told >= TELL_EVERY)
+			write_cell(p);
 		p->ops->on_front(p->front, p->arg);
 		return;
 	}
@@ -116,6 +124,8 @@ stage_write(struct part *p, const void *data, size_t n)
 
 		memcpy(s->buffer + s->gathered, data, take);
 		s->gathered += take;
+		if (s->gathered >= TELL_AT)
+			write_cell(p);
 		data = (const char *)data + take;
 		n -= take;
 		if (s->gathered < PART_WRITE_MAX)
@@ -248,8 +258,9 @@ part_map_name(const struct part *p)
 }
 
 bool
-part_map_is_true(const struct part *p)
+part_map_is_true(struct part *p)
 {
+	write_cell(p);
 	return p->map_is_true;
 }
 
@@ -263,6 +274,7 @@ void
 part_seal(struct part *p)
 {
 	part_stop(p);
+	write_cell(p);
 	fd_close(&p->fd);
 	fd_close(&p->map_fd);
 }
@@ -273,6 +285,7 @@ part_free(struct part *p)
 	if (!p)
 		return;
 	part_stop(p);
+	write_cell(p);
 	dirty_sub(p->stage->dirty, p->dir->dev, p->front - p->flushed, 0);
 	fd_close(&p->fd);
 	fd_close(&p->map_fd);

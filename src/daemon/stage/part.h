@@ -61,8 +61,8 @@ struct part *part_adopt(struct stage *s, struct dest_dir *dir, uint64_t job_id, 
 void part_begin_map(struct part *p, const struct part_map_head *h);
 /* In .haul/; "" when none was made. */
 const char *part_map_name(const struct part *p);
-/* It tells of all that was written. */
-bool part_map_is_true(const struct part *p);
+/* It tells of all that was written: up to now, from now on up to 64 KiB less. */
+bool part_map_is_true(struct part *p);
 /* The name of a part that a worker will make (TASK_COPY): nothing is written
  * through it, part_set_inode() tells what was made. */
 struct part *part_plan(struct stage *s, struct dest_dir *dir, uint64_t job_id, unsigned generation);
