@@ -461,6 +461,10 @@ process_slice(struct task *t)
 
 	if (t->phase == PHASE_NEW && !open_task(t))
 		return;
+	if (t->checkpoint.parking) {
+		checkpoint_park(t);
+		return;
+	}
 	if (!can_sniff(t))
 		return;
 	if (!t->begun) {

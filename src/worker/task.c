@@ -225,7 +225,9 @@ task_on_cancel(struct task *t)
 void
 task_on_park(struct task *t)
 {
-	if (t->msg.kind == TASK_PROCESS && (t->phase == PHASE_INPUT || t->phase == PHASE_READY))
+	if (t->msg.kind == TASK_PROCESS && t->phase == PHASE_NEW)
+		t->checkpoint.parking = true; /* its first slice sees to it */
+	else if (t->msg.kind == TASK_PROCESS && (t->phase == PHASE_INPUT || t->phase == PHASE_READY))
 		checkpoint_park(t);
 	else
 		task_on_cancel(t);
