@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "daemon/xfer/proxy.h"
 
 /* curl's write callback is never larger than 16 KiB, but fewer and larger
  * recv() calls pay (BASELINE, finding 1). */
@@ -44,7 +45,9 @@ request_prepare(CURL *easy, struct curl_slist *common)
 	(void)curl_easy_setopt(easy, CURLOPT_USERAGENT, "hauld/" PACKAGE_VERSION);
 	(void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, common);
 	(void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
+	/* proxy.c chooses; without these two libcurl asks the environment. */
 	(void)curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	(void)curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
 }
 
 static void
@@ -149,25 +152,24 @@ apply_user(CURL *easy, const struct transfer_request *req, struct request_state 
 	return rc == CURLE_OK ? 0 : -ENOMEM;
 }
 
-/* NULL is libcurl's word for the environment's proxy. */
 static int
 apply_proxy(CURL *easy, const struct transfer_request *req, const char *default_proxy,
     struct request_state *state)
 {
 	const char *proxy = spec_has(req->spec, JOB_PROXY) ? spec_string(req->spec, JOB_PROXY) : NULL;
 	const char *noproxy = spec_string(req->spec, JOB_NOPROXY);
-	CURLcode rc = CURLE_OK;
+	AUTO_FREE char *chosen = NULL;
 
 	if (!proxy && req->host && spec_has(req->host, HOST_PROXY))
 		proxy = spec_string(req->host, HOST_PROXY);
 	if (!proxy)
 		proxy = default_proxy;
-	state->special |= (proxy && *proxy) || noproxy;
-	if (proxy && *proxy)
-		rc = curl_easy_setopt(easy, CURLOPT_PROXY, text_equal(proxy, "env") ? NULL : proxy);
-	if (rc == CURLE_OK && noproxy)
-		rc = curl_easy_setopt(easy, CURLOPT_NOPROXY, noproxy);
-	return rc == CURLE_OK ? 0 : -ENOMEM;
+	chosen = proxy_for(req->url, proxy, noproxy, text_equal(proxy, "env") || text_equal(default_proxy, "env"));
+	state->proxied = chosen != NULL;
+	if (!chosen)
+		return 0;
+	state->special = true;
+	return curl_easy_setopt(easy, CURLOPT_PROXY, chosen) == CURLE_OK ? 0 : -ENOMEM;
 }
 
 static int

@@ -10,6 +10,7 @@
 
 struct request_state {
 	struct curl_slist *headers; /* owned; NULL: the common ones */
+	bool proxied; /* it goes through a proxy */
 	bool special; /* the handle has options that the next request may not have */
 	char error[CURL_ERROR_SIZE];
 };
