@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/url.h"
+#include "conf/addresses.h"
 #include "conf/limits.h"
 #include "conf/output.h"
 #include "conf/secret.h"
@@ -228,6 +229,10 @@ check_string(
 		break;
 	case DAEMON_ROOTS:
 		put_root(c, d, row, at, text);
+		return;
+	case DAEMON_ALLOW_ADDRESSES:
+	case DAEMON_DENY_ADDRESSES:
+		addresses_put(c, d, row, at, text);
 		return;
 	case JOB_CHECKSUM:
 	case JOB_CHECKSUM_OUTPUT:

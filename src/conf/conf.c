@@ -16,6 +16,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "conf/addresses.h"
 #include "conf/jobs.h"
 #include "conf/limits.h"
 #include "conf/list.h"
@@ -233,6 +234,7 @@ read_all(struct conf *c)
 	take_options(c, &c->daemon, SCOPE_DAEMON);
 	take_options(c, &c->common, SCOPE_JOB);
 	take_roots(c);
+	addresses_check(&c->check, &c->daemon);
 	send(c, CONF_DAEMON, &c->daemon);
 	send(c, CONF_DEFAULTS, &c->defaults);
 	for (size_t i = 0; i < c->n_trees; i++)

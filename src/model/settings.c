@@ -43,6 +43,11 @@ static const struct setting table[] = {
 	{ DAEMON_CONTROL_POLICY, D, "control-policy", TYPE_ENUM, 0, "submit", "observe|submit|operate|manage", 0, 0,
 	    "what a client may do who is neither root nor the service: look; also add jobs and command its own; command all jobs; also reload, drain and shutdown" },
 
+	{ DAEMON_ALLOW_ADDRESSES, D, "allow-addresses", TYPE_LIST, 0, NULL, NULL, 0, 0,
+	    "addresses, or ranges such as \"10.0.0.0/8\", that may be connected to though they are link-local, reserved, or private and a public host led there" },
+	{ DAEMON_DENY_ADDRESSES, D, "deny-addresses", TYPE_LIST, 0, NULL, NULL, 0, 0,
+	    "addresses and ranges that are never connected to; of both lists the longest range counts" },
+
 	{ HOST_MATCH, SCOPE_HOST, "match", TYPE_STRING, SETTING_OWN, NULL, NULL, 0, 0,
 	    "host name this entry is for; * matches any run of characters; the first entry that matches counts" },
 	{ HOST_MAX_CONNECTIONS, SCOPE_HOST, "max-connections", TYPE_UINT, 0, NULL, NULL, 1, 1024,
@@ -107,6 +112,10 @@ static const struct setting table[] = {
 	    "longest time until the connection, TLS included, stands" },
 	{ JOB_STALL_TIMEOUT, J, "stall-timeout", TYPE_DURATION, 0, "30s", NULL, 1, MAX_TIME_MS,
 	    "longest time without a byte" },
+	{ JOB_SPEED_LIMIT, J, "speed-limit", TYPE_SIZE, 0, "10", NULL, 0, 0,
+	    "bytes per second that must come, on the average of speed-time; 0: no such bound" },
+	{ JOB_SPEED_TIME, J, "speed-time", TYPE_DURATION, 0, "1m", NULL, 1000, MAX_TIME_MS,
+	    "how long a transfer may be slower than speed-limit" },
 	{ JOB_MAX_TIME, J, "max-time", TYPE_DURATION, 0, "0", NULL, 0, MAX_TIME_MS,
 	    "longest time of one attempt; 0: no bound" },
 	{ JOB_LIMIT_RATE, J, "limit-rate", TYPE_SIZE, 0, "0", NULL, 0, 0,
@@ -142,7 +151,7 @@ static const struct {
 	{ J, "split" }, { J, "after" }, { J, "after-failed" }, { J, "start-at" }, { J, "delay" }, { J, "every" },
 	{ J, "cron" }, { J, "jitter" }, { J, "deadline" }, { J, "retry-on" }, { J, "retry-delay" },
 	{ J, "retry-max-delay" }, { J, "retry-max-time" }, { J, "url-command" }, { J, "extract" },
-	{ J, "signature" }, { J, "paused" }, { J, "allow-addresses" }, { J, "deny-addresses" },
+	{ J, "signature" }, { J, "paused" },
 	{ J, "on-download-start" }, { J, "on-download-complete" }, { J, "on-download-error" },
 	{ J, "request-rate" }, { J, "metalink" }, { J, "conditional" },
 };

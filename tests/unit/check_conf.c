@@ -220,6 +220,23 @@ static const struct bad bad_values[] = {
 	    "t.conf:1: jobs[0]: keep-download /srv/haul/f is the destination of output too\n" },
 	{ "daemon = { roots = [ \"srv\" ]; };",
 	    "t.conf:1: daemon: roots: \"srv\" must be an absolute path\n" },
+	{ "daemon = { deny-addresses = [ \"10.0.0.0/8\",\n \"10.0.0.0/33\" ]; };",
+	    "t.conf:2: daemon: deny-addresses has \"10.0.0.0/33\": the prefix behind the / must be a number from 0 to 32\n" },
+	{ "daemon = { allow-addresses = \"10.0.0.1/8\"; };",
+	    "t.conf:1: daemon: allow-addresses has \"10.0.0.1/8\", with bits behind its prefix: write \"10.0.0.0/8\", or "
+	    "the address without /\n" },
+	{ "daemon = { allow-addresses = \"intranet.example\"; };",
+	    "t.conf:1: daemon: allow-addresses has \"intranet.example\": it must be addresses, such as \"10.0.0.0/8\", "
+	    "\"fd00::/8\" or \"192.0.2.7\"\n" },
+	{ "daemon = { allow-addresses = [ \"0.0.0.0/0\", \"::/0\" ]; };",
+	    "t.conf:1: daemon: allow-addresses has every address: there is no switch that turns the address policy off; "
+	    "name the ranges that are meant\n"
+	    "t.conf:1: daemon: allow-addresses has every address: there is no switch that turns the address policy off; "
+	    "name the ranges that are meant\n" },
+	{ "daemon = { allow-addresses = \"::ffff:10.0.0.0/104\";\n deny-addresses = [ \"fe80::/10\", \"10.0.0.0/8\" ]; };",
+	    "t.conf:2: daemon: deny-addresses has 10.0.0.0/8, which allow-addresses has too\n" },
+	{ "daemon = { allow-addresses = 10; };",
+	    "t.conf:1: daemon: allow-addresses is the number 10: it must be a string or a list of strings\n" },
 	{ "daemon = { roots = \"/\"; };",
 	    "t.conf:1: daemon: roots: \"/\" would let a job replace any file of the system: name a directory beneath it\n" },
 	{ "daemon = { roots = \"/a/../b\"; };",

@@ -116,6 +116,11 @@ static const struct {
 	    "-c t.conf",
 	    "daemon socket=/s roots=/data roots=/b workers=3 max-overall-download-limit=5000000000 "
 	    "min-free=1073741824 log-level=4\ndefaults\nend 0 0\n" },
+	{ "daemon = { allow-addresses = [ \"10.0.0.7\", \"FD00:0::/8\" ]; deny-addresses = \"0.0.0.0/0\"; };\n"
+	  "defaults = { speed-limit = \"1K\"; speed-time = \"90s\"; };",
+	    "-c t.conf",
+	    "daemon roots=/srv/haul allow-addresses=10.0.0.7/32 allow-addresses=fd00::/8 deny-addresses=0.0.0.0/0\n"
+	    "defaults speed-limit=1024 speed-time=90000\nend 0 0\n" },
 	{ "defaults = { retry = 7; connect-timeout = \"250ms\"; stall-timeout = 5; mode = \"600\";\n"
 	  " fsync = \"off\"; http-version = \"2\"; priority = -3; no-clobber = true; };",
 	    "-c t.conf",

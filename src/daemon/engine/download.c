@@ -284,6 +284,7 @@ fetch(struct download *d)
 	}
 	if (d->hops == 0) {
 		d->job->attempts++;
+		d->led_public = false;
 		d->engine->ops->on_start(d->job, d->engine->arg);
 	}
 	if (url_scheme_is(&u, "file")) {
@@ -294,6 +295,7 @@ fetch(struct download *d)
 	d->host_name = url_host(&u);
 	set_host(d, engine_host_spec(d->engine, d->host_name));
 	req.host = d->host;
+	req.led_public = d->led_public;
 	req.at_origin = url_is_at_origin(d);
 	req.limit_rate = least_limit(d->rate.limit, d->engine->rate.limit);
 	resume_fill(d, &req);
@@ -351,6 +353,7 @@ on_transfer_done(const struct transfer_report *end, void *arg)
 	transfer_is_gone(d);
 	d->times = end->times;
 	d->retry_after_ms = wait > 0 ? (uint64_t)wait * 1000 : 0;
+	d->led_public |= end->is_public;
 	if (end->redirect) {
 		follow_redirect(d, end->response->location);
 		return;
@@ -438,6 +441,7 @@ blames_source(enum result_code c)
 	case RESULT_DECODE:
 	case RESULT_EXPANSION_LIMIT:
 	case RESULT_REDIRECT_REFUSED:
+	case RESULT_ADDRESS_REFUSED:
 		return true;
 	default:
 		return false;

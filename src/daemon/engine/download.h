@@ -87,6 +87,7 @@ struct download {
 	const char *output;      /* borrowed from the spec */
 	unsigned source, hops, generation;
 	bool locked, checked, network;
+	bool led_public; /* a public host led to this hop */
 	struct transfer *transfer; /* until its on_done */
 	struct part *part;         /* owned */
 	struct dest_dir *dir, *keep_dir; /* refs; keep_dir: of keep-download */

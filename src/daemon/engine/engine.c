@@ -378,6 +378,7 @@ make_parts(struct engine *e, struct children *c)
 	e->scheduler = scheduler_new(e->loop, &limits, &sched_ops, e);
 	e->pool = pool_new(e->loop, c, &pool);
 	e->xfer = xfer_new(e->loop, &xfer);
+	xfer_set_addresses(e->xfer, s);
 	e->dirty = dirty_new(spec_number(s, DAEMON_DIRTY_LIMIT));
 	stage_init(&e->stage, e->roots, e->dirty, e->options.instance);
 	rate_init(&e->rate, spec_number(s, DAEMON_MAX_OVERALL_DOWNLOAD_LIMIT), clock_now_ns());
@@ -501,6 +502,7 @@ engine_set_conf(struct engine *e, const struct conf *conf)
 	struct sched_limits limits = limits_of(conf->daemon);
 
 	e->conf = conf;
+	xfer_set_addresses(e->xfer, conf->daemon);
 	scheduler_set_limits(e->scheduler, &limits);
 	rate_init(&e->rate, spec_number(conf->daemon, DAEMON_MAX_OVERALL_DOWNLOAD_LIMIT), clock_now_ns());
 }

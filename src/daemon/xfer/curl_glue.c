@@ -249,15 +249,21 @@ timer_cb(CURLM *multi UNUSED, long timeout_ms, void *arg)
 
 /*
  * curl's own sockets are not close-on-exec in this version (STYLE 4.1).  The
- * receive buffer of a limited transfer is small (arg: bytes, 0: the kernel's
- * choice), for what the kernel takes has crossed the network already.
+ * receive buffer of a limited transfer is small, for what the kernel takes has
+ * crossed the network already.  An address that is refused is one that does not
+ * answer: libcurl tries the next one of the name.
  */
 static curl_socket_t
 open_socket_cb(void *arg, curlsocktype purpose UNUSED, struct curl_sockaddr *a)
 {
-	int fd = socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol);
-	int size = (int)(intptr_t)arg;
+	const struct curl_glue_use *use = arg;
+	int fd, size = use->receive_window;
 
+	if (!use->may_connect(&a->addr, a->addrlen, use->arg)) {
+		errno = EACCES;
+		return CURL_SOCKET_BAD;
+	}
+	fd = socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol);
 	if (fd >= 0 && size && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size) < 0)
 		log_debug("SO_RCVBUF: %m"); /* the limit holds all the same */
 	return fd;
@@ -366,9 +372,9 @@ curl_glue_prepare(struct curl_glue *g, CURL *easy)
 }
 
 int
-curl_glue_add(struct curl_glue *g, CURL *easy, int receive_window)
+curl_glue_add(struct curl_glue *g, CURL *easy, const struct curl_glue_use *use)
 {
-	(void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, (void *)(intptr_t)receive_window);
+	(void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, use);
 	return curl_multi_add_handle(g->multi, easy) == CURLM_OK ? 0 : -EIO;
 }
 

@@ -9,6 +9,7 @@
 #include <curl/curl.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "daemon/loop/loop.h"
 
@@ -29,9 +30,15 @@ struct curl_glue *curl_glue_new(struct loop *l, const struct curl_glue_ops *ops,
 void curl_glue_free(struct curl_glue *g);
 /* What every handle needs from the glue: once on a new or reset handle. */
 void curl_glue_prepare(struct curl_glue *g, CURL *easy);
-/* 0 or -EIO.  receive_window: bytes the kernel may take ahead of us on a new
- * connection; 0: its own choice. */
-int curl_glue_add(struct curl_glue *g, CURL *easy, int receive_window);
+/* What a handle's new connections are like. */
+struct curl_glue_use {
+	int receive_window; /* bytes the kernel may take ahead of us; 0: its own choice */
+	/* May this address be connected to?  From inside libcurl. */
+	bool (*may_connect)(const struct sockaddr *sa, socklen_t len, void *arg);
+	void *arg;
+};
+/* 0 or -EIO.  use: borrowed until the handle is removed. */
+int curl_glue_add(struct curl_glue *g, CURL *easy, const struct curl_glue_use *use);
 /* Not from inside a curl callback. */
 void curl_glue_remove(struct curl_glue *g, CURL *easy);
 /*

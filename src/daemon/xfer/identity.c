@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "daemon/xfer/gate.h"
 #include "daemon/xfer/request.h"
 
 /* Of SSL objects: where to tell that close_notify came. */
@@ -61,6 +62,7 @@ prepare(struct identity *id, CURL *easy)
 {
 	request_prepare(easy, id->common);
 	curl_glue_prepare(id->glue, easy);
+	gate_prepare(easy);
 	if (!id->store)
 		return;
 	(void)curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);

@@ -12,9 +12,11 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/url.h"
+#include "daemon/xfer/gate.h"
 #include "daemon/xfer/hop.h"
 #include "daemon/xfer/identity.h"
 #include "daemon/xfer/outcome.h"
+#include "daemon/xfer/pace.h"
 #include "daemon/xfer/request.h"
 
 enum {
@@ -28,6 +30,7 @@ struct xfer {
 	struct loop *loop;
 	struct xfer_options options;
 	struct ca *ca;             /* owned */
+	struct address_policy *addresses; /* owned */
 	struct curl_slist *common; /* owned */
 	struct list identities;
 	struct list active; /* struct transfer */
@@ -43,16 +46,19 @@ struct transfer {
 	char *url, *host; /* owned */
 	CURL *easy;       /* owned; NULL before the certificates are there */
 	struct request_state state;
+	struct curl_glue_use use;
+	struct gate gate;
 	struct ca_waiter waiter;
 	struct loop_deferred end; /* a failure that curl does not tell */
 	struct response response;
 	struct result failure;
 	uint64_t received, discarded;
-	uint64_t started_ms, last_ms; /* last_ms: of the last byte */
+	struct pace pace;
 	bool tls, close_notify;
 	bool head_done;  /* on_head was called: the body is the file */
 	bool body_cut;   /* stopped reading a body that is not the file */
 	bool failing;    /* failure is set */
+	bool fresh;      /* only a new connection will do */
 	bool held, paused;
 };
 
@@ -106,6 +112,18 @@ judge(struct transfer *t, enum transfer_end how, struct transfer_report *ret)
 	ret->proof = complete_judge(&in, &ret->result);
 }
 
+/* What stood there may not be used again: its name may have other addresses. */
+static bool
+connect_anew(struct transfer *t)
+{
+	if (t->fresh || t->failing)
+		return false;
+	t->fresh = t->state.special = true;
+	gate_apply(&t->gate, t->easy);
+	(void)curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L);
+	return curl_glue_add(t->identity->glue, t->easy, &t->use) == 0;
+}
+
 /* libcurl is done with the handle. */
 static void
 on_curl_done(CURL *easy, CURLcode rc, void *arg UNUSED)
@@ -117,13 +135,18 @@ on_curl_done(CURL *easy, CURLcode rc, void *arg UNUSED)
 
 	(void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t);
 	assert(t && t->easy == easy);
-	read_times(t, &end.times);
 	(void)curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connects);
+	if (t->gate.stopped && connects == 0 && connect_anew(t))
+		return;
+	read_times(t, &end.times);
 	end.received = t->received;
 	end.response = &t->response;
 	end.stale_connection = connects == 0 && t->response.status == 0 && rc != CURLE_OK;
+	end.is_public = t->gate.is_public && t->response.status;
 	if (t->failing)
 		end.result = t->failure;
+	else if (gate_has_refused(&t->gate, rc, t->host, &end.result))
+		;
 	else if (t->response.malformed || t->body_cut)
 		judge(t, t->body_cut ? END_CLEAN : END_GARBAGE, &end);
 	else if (outcome_is_body_end(rc, &how))
@@ -200,16 +223,25 @@ check_head(struct transfer *t)
 	t->ops->on_head(r, t->arg);
 }
 
+/* All that came of a body, the file's or not. */
+static uint64_t
+bytes_of(const struct transfer *t)
+{
+	return t->received + t->discarded;
+}
+
 static size_t
 on_header(char *data, size_t size UNUSED, size_t n, void *arg)
 {
 	struct transfer *t = arg;
 
-	t->last_ms = clock_now_ms();
+	pace_header(&t->pace, clock_now_ms());
 	if (t->failing || response_line(&t->response, data, n) < 0)
 		return 0;
-	if (t->response.state == RESPONSE_ENDED)
+	if (response_is_final(&t->response) && t->response.state == RESPONSE_ENDED) {
+		pace_begin(&t->pace, clock_now_ms(), bytes_of(t));
 		check_head(t);
+	}
 	return t->failing ? 0 : n;
 }
 
@@ -235,9 +267,9 @@ static size_t
 on_body(char *data, size_t size UNUSED, size_t n, void *arg)
 {
 	struct transfer *t = arg;
-	uint64_t max = spec_number(t->req.spec, JOB_MAX_FILESIZE);
+	uint64_t max = spec_number(t->req.spec, JOB_MAX_FILESIZE), now = clock_now_ms();
 
-	t->last_ms = clock_now_ms();
+	pace_touch(&t->pace, now);
 	response_body_started(&t->response);
 	/* It may come again after an error was returned (curl 13337). */
 	if (t->failing || t->body_cut)
@@ -254,7 +286,7 @@ on_body(char *data, size_t size UNUSED, size_t n, void *arg)
 		return CURL_WRITEFUNC_ERROR;
 	}
 	t->ops->on_body(data, n, t->arg);
-	if (t->req.limit_rate || t->last_ms - curl_glue_call_ms(t->identity->glue) >= CALL_MS)
+	if (t->req.limit_rate || now - curl_glue_call_ms(t->identity->glue) >= CALL_MS)
 		stop_receiving(t);
 	return t->failing ? CURL_WRITEFUNC_ERROR : n;
 }
@@ -278,13 +310,17 @@ begin(struct transfer *t)
 		transfer_fail(t, &why);
 		return;
 	}
+	t->gate = (struct gate){ .policy = (const struct address_policy *const *)&x->addresses,
+		.led_public = t->req.led_public, .proxied = t->state.proxied };
+	t->use = (struct curl_glue_use){ receive_window(t->req.limit_rate), gate_may_connect, &t->gate };
+	gate_apply(&t->gate, t->easy);
 	(void)curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
 	(void)curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, on_header);
 	(void)curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
 	(void)curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
 	(void)curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
-	t->started_ms = t->last_ms = clock_now_ms();
-	if (curl_glue_add(t->identity->glue, t->easy, receive_window(t->req.limit_rate)) < 0) {
+	pace_start(&t->pace, clock_now_ms());
+	if (curl_glue_add(t->identity->glue, t->easy, &t->use) < 0) {
 		identity_put_handle(t->identity, TAKE_PTR(t->easy), true);
 		result_set(&why, RESULT_INTERNAL, "libcurl did not take the transfer");
 		transfer_fail(t, &why);
@@ -337,7 +373,7 @@ transfer_start(struct xfer *x, const struct transfer_request *req, const struct 
 	t->ops = ops;
 	t->arg = arg;
 	t->waiter = (struct ca_waiter){ .cb = begin_with_certificates, .arg = t };
-	t->started_ms = t->last_ms = clock_now_ms();
+	pace_start(&t->pace, clock_now_ms());
 	list_init(&t->waiter.link);
 	loop_deferred_init(&t->end, "transfer end", on_failed, t);
 	response_init(&t->response);
@@ -402,13 +438,13 @@ transfer_hold(struct transfer *t, bool held)
 	if (t->response.major >= 2 || t->paused) {
 		t->held = t->paused = held;
 		(void)curl_easy_pause(t->easy, held ? CURLPAUSE_RECV : CURLPAUSE_CONT);
-		t->last_ms = clock_now_ms();
+		pace_begin(&t->pace, clock_now_ms(), bytes_of(t));
 		return;
 	}
 	if (!curl_glue_hold(t->identity->glue, t->easy, held))
 		return;
 	t->held = held;
-	t->last_ms = clock_now_ms();
+	pace_begin(&t->pace, clock_now_ms(), bytes_of(t));
 	if (!held)
 		curl_glue_kick(t->identity->glue, t->easy); /* t may be gone now */
 }
@@ -420,19 +456,10 @@ xfer_check_stalls(struct xfer *x)
 	struct transfer *t;
 
 	LIST_FOREACH(t, &x->active, struct transfer, link) {
-		uint64_t stall = spec_number(t->req.spec, JOB_STALL_TIMEOUT);
-		uint64_t max = spec_number(t->req.spec, JOB_MAX_TIME);
 		struct result why = { 0 };
 
-		if (max && now - t->started_ms > max) {
-			result_set(&why, RESULT_TIMEOUT, "the attempt took longer than max-time (%llu ms), %llu bytes came",
-			    (unsigned long long)max, (unsigned long long)t->received);
+		if (pace_is_late(&t->pace, now, bytes_of(t), t->held, t->req.spec, t->host, &why))
 			transfer_fail(t, &why);
-		} else if (!t->held && now > t->last_ms && now - t->last_ms > stall) {
-			result_set(&why, RESULT_STALLED, "no byte from %s for %llu ms (stall-timeout), %llu bytes came",
-			    t->host, (unsigned long long)stall, (unsigned long long)t->received);
-			transfer_fail(t, &why);
-		}
 	}
 }
 
@@ -483,6 +510,7 @@ xfer_new(struct loop *l, const struct xfer_options *o)
 	x->options = *o;
 	x->ca = ca_new(l);
 	x->common = request_common_headers();
+	x->addresses = address_policy_new();
 	list_init(&x->identities);
 	list_init(&x->active);
 	identity_global_init();
@@ -500,8 +528,16 @@ xfer_free(struct xfer *x)
 	LIST_FOREACH(id, &x->identities, struct identity, link)
 		identity_free(id);
 	ca_free(x->ca);
+	address_policy_free(x->addresses);
 	curl_slist_free_all(x->common);
 	free(x);
+}
+
+void
+xfer_set_addresses(struct xfer *x, const struct spec *daemon)
+{
+	address_policy_free(x->addresses);
+	x->addresses = gate_read_policy(daemon);
 }
 
 void

@@ -30,6 +30,7 @@ struct transfer_request {
 	const struct spec *spec; /* the job; borrowed until the end */
 	const struct spec *host; /* the hosts entry that matches, or NULL; likewise */
 	bool at_origin;          /* the job's headers and credentials may go there */
+	bool led_public;         /* a public host led there (gate.h) */
 	uint64_t limit_rate;     /* bytes per second the caller will hold it to; 0: none */
 	struct complete_rest rest; /* of a file that is continued; etag borrowed */
 	bool has_digest;         /* see complete.h */
@@ -46,6 +47,7 @@ struct transfer_report {
 	enum proof proof;                /* of a body with RESULT_OK */
 	const struct response *response; /* borrowed for the call */
 	bool redirect;                   /* response->location leads on */
+	bool is_public;                  /* a public host answered */
 	bool stale_connection;           /* a reused connection broke before the first byte */
 	uint64_t received;
 	struct transfer_times times;
@@ -69,6 +71,9 @@ void xfer_global_cleanup(void);
 const char *xfer_versions(void);
 
 struct xfer *xfer_new(struct loop *l, const struct xfer_options *o);
+/* The addresses that the daemon's settings allow and deny, from now on: also for
+ * connections that stand and would be used again. */
+void xfer_set_addresses(struct xfer *x, const struct spec *daemon);
 /* All transfers must have ended or been cancelled. */
 void xfer_free(struct xfer *x);
 /* Starts reading the CA certificates that this job will need. */
@@ -83,7 +88,8 @@ void transfer_cancel(struct transfer *t);
 void transfer_fail(struct transfer *t, const struct result *why);
 /* Holding: its socket's events are taken away, and given back (DESIGN 2.3). */
 void transfer_hold(struct transfer *t, bool held);
-/* Fails transfers without a byte for stall-timeout, or longer than max-time;
+/* Fails transfers without a byte for stall-timeout, with a header that takes
+ * longer, slower than speed-limit for speed-time, or longer than max-time;
  * to be called about once a second while there are any. */
 void xfer_check_stalls(struct xfer *x);
 uint64_t transfer_received(const struct transfer *t);
