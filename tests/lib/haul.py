@@ -309,8 +309,9 @@ class Hauld:
         os.chmod(path, mode)
         return path
 
-    def start(self, *args, config=None, json=True, stdin=None, env=None, cwd=None, popen=None):
-        command = [program("hauld"), "--once", "--no-progress"]
+    def start(self, *args, config=None, json=True, stdin=None, env=None, cwd=None, popen=None, prefix=()):
+        """prefix: of the command, such as that of a net box."""
+        command = [*prefix, program("hauld"), "--once", "--no-progress"]
         if json:
             command.append("--json")
         if config is not None:

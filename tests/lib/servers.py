@@ -19,6 +19,7 @@ class BadServer:
         self.log_path = os.path.join(str(directory), "badserver-%d.log" % id(self))
         self.scheme = "https" if tls else "http"
         self.host = bind[0]
+        self.root = str(root)
         command = [*prefix, "/usr/bin/python3", os.path.join(HERE, "badserver.py"), "--log", self.log_path]
         for address in bind:
             command += ["--bind", address]

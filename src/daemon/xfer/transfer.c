@@ -121,6 +121,7 @@ connect_anew(struct transfer *t)
 	t->fresh = t->state.special = true;
 	gate_apply(&t->gate, t->easy);
 	(void)curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L);
+	(void)curl_easy_setopt(t->easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L); /* they may have changed */
 	return curl_glue_add(t->identity->glue, t->easy, &t->use) == 0;
 }
 
