@@ -28,7 +28,7 @@ async def header_lines(c, r):
 async def informational_flood(c, _r):
     """/informational-flood: answers of 1xx without end"""
     while True:
-        await c.send("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 8)
+        await c.send("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 200)
 
 
 @route("informational-drip")
@@ -46,7 +46,7 @@ async def trailer_flood(c, r):
     await send_chunks(c, r, parse_size(r.parts[1]))
     await c.send("0\r\n")
     while True:
-        await c.send("X-Trailer: 1\r\n" * 64)
+        await c.send("X-Trailer: 1\r\n" * 500)
 
 
 @route("status-drip")
