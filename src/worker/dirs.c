@@ -10,7 +10,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -138,6 +137,7 @@ dir_open(const char *root, const char *path, struct dir **ret)
 {
 	AUTO_CLOSE int root_fd = -1;
 	struct dir *dir;
+	struct stat st;
 	int fd;
 
 	if (root[0] != '/' || path[0] == '/' || has_dotdot(path))
@@ -148,13 +148,20 @@ dir_open(const char *root, const char *path, struct dir **ret)
 	fd = open_beneath(root_fd, path[0] ? path : ".");
 	if (fd < 0)
 		return fd;
+	if (fstat(fd, &st) < 0) {
+		int r = -errno;
+
+		fd_close(&fd);
+		return r;
+	}
 	dir = NEW(struct dir);
 	dir->refs = 1;
 	dir->root = xstrdup(root);
 	dir->path = xstrdup(path);
 	dir->fd = fd;
 	dir->haul_fd = -1;
-	dir->opened_ns = clock_now_ns();
+	dir->dev = st.st_dev;
+	dir->inode = st.st_ino;
 	*ret = dir;
 	return 0;
 }
@@ -170,13 +177,22 @@ find_kept(struct dirs *d, const char *root, const char *path)
 	return NULL;
 }
 
+static bool
+is_in_place(const struct dir *dir)
+{
+	AUTO_FREE char *path = xasprintf("%s/%s", dir->root, dir->path);
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_dev == dir->dev && st.st_ino == dir->inode;
+}
+
 int
 dirs_get(struct dirs *d, const char *root, const char *path, struct dir **ret)
 {
 	struct dir *dir = find_kept(d, root, path);
 	int r;
 
-	if (dir && clock_now_ns() - dir->opened_ns > DIRS_TRUST_MS * NSEC_PER_MSEC) {
+	if (dir && !is_in_place(dir)) {
 		drop(d, dir);
 		dir = NULL;
 	}

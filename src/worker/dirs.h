@@ -5,7 +5,7 @@
  * (THREATS 1.2: traversal, symlink races, mount crossing).
  *
  * Ten thousand small files go to few directories, so the last ones are kept
- * open.  A kept one is believed for DIRS_TRUST_MS only: somebody may have moved
+ * open.  A kept one is asked whether it is in its place: somebody may have moved
  * the directory away meanwhile, and the file must not follow it there.
  * Main thread only; the sync lane uses the descriptors of a struct dir that its
  * task holds.
@@ -14,13 +14,14 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/cleanup.h"
 #include "base/list.h"
 
 #define HAUL_DIR ".haul"
 
-enum { DIRS_KEPT = 32, DIRS_TRUST_MS = 200 };
+enum { DIRS_KEPT = 32 };
 
 struct dir {
 	struct list link;
@@ -28,7 +29,8 @@ struct dir {
 	char *root, *path; /* owned: what it was opened by */
 	int fd;            /* the destination's directory; owned */
 	int haul_fd;       /* its .haul; -1 until dir_open_haul(); owned */
-	uint64_t opened_ns;
+	dev_t dev;         /* what it is, to see whether it is in its place */
+	ino_t inode;
 };
 
 struct dirs {

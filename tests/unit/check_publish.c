@@ -457,13 +457,22 @@ START_TEST(a_kept_directory_is_given_again)
 }
 END_TEST
 
-START_TEST(a_kept_directory_is_not_believed_for_long)
+/* 0: another one stands there; 1: a link to it; 2: nothing; 3: it came back. */
+START_TEST(a_kept_directory_that_was_moved_is_opened_anew)
 {
+	AUTO_FREE char *there = xasprintf("%s/sub", rig.root), *away = xasprintf("%s/away", rig.root);
 	struct dir *again = NULL;
+	int e = _i == 1 ? -ELOOP : _i == 2 ? -ENOENT : 0;
 
-	rig.sub->opened_ns -= UINT64_C(1000000) * (DIRS_TRUST_MS + 1);
-	ck_assert_int_eq(dirs_get(&rig.dirs, rig.root, "sub", &again), 0);
-	ck_assert_ptr_ne(again, rig.sub);
+	ck_assert_int_eq(rename(there, away), 0);
+	if (_i == 0)
+		ck_assert_int_eq(mkdir(there, 0700), 0);
+	else if (_i == 1)
+		ck_assert_int_eq(symlink("elsewhere", there), 0);
+	else if (_i == 3)
+		ck_assert_int_eq(rename(away, there), 0);
+	ck_assert_int_eq(dirs_get(&rig.dirs, rig.root, "sub", &again), e);
+	ck_assert((again == rig.sub) == (_i == 3));
 	ck_assert_int_ge(rig.sub->fd, 0); /* who holds it may go on */
 	dir_unref(again);
 }
@@ -731,7 +740,7 @@ main(void)
 		without_the_kept_file_there_is_no_target,
 		the_packed_file_goes_only_after_the_target_came };
 	const TTest *dirs[] = { a_kept_directory_is_given_again,
-		a_kept_directory_is_not_believed_for_long, only_so_many_directories_are_kept,
+		only_so_many_directories_are_kept,
 		paths_that_leave_the_root_are_refused,
 		without_openat2_the_walk_refuses_the_same, safe_names_are_one_component };
 	const TTest *lane[] = { waiting_batch_jobs_run_at_once_in_turn_with_the_others,
@@ -744,7 +753,9 @@ main(void)
 
 	tcase_add_loop_test(tc, the_order_is_sync_rename_sync_dir, FSYNC_OFF, FSYNC_FULL + 1);
 	suite_add_tcase(s, tc);
-	suite_add_tcase(s, new_case("dirs", dirs, ARRAY_SIZE(dirs)));
+	tc = new_case("dirs", dirs, ARRAY_SIZE(dirs));
+	tcase_add_loop_test(tc, a_kept_directory_that_was_moved_is_opened_anew, 0, 4);
+	suite_add_tcase(s, tc);
 	suite_add_tcase(s, new_case("lane", lane, ARRAY_SIZE(lane)));
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);

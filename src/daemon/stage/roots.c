@@ -60,12 +60,21 @@ roots_new(void)
 	return r;
 }
 
+/* Nobody finds it any more; those who have it keep it. */
 static void
-dest_dir_free(struct dest_dir *d)
+forget(struct dest_dir *d)
 {
 	struct dir_key k = { d->root, d->rel, strlen(d->rel) };
 
-	(void)map_remove(&d->roots->by_path, d->hash, &k);
+	if (!d->forgotten)
+		(void)map_remove(&d->roots->by_path, d->hash, &k);
+	d->forgotten = true;
+}
+
+static void
+dest_dir_free(struct dest_dir *d)
+{
+	forget(d);
 	list_remove(&d->link);
 	fd_close(&d->haul_fd);
 	fd_close(&d->fd);
@@ -206,14 +215,14 @@ dest_dir_open(struct roots *r, struct root *root, const struct dir_key *k, const
 {
 	AUTO_CLOSE int dir = open_dirs(root->fd, k->rel, k->rel_len), haul = -1;
 	struct dest_dir *d;
-	struct stat st;
+	struct stat st, own;
 
 	if (dir < 0) {
 		explain(why, -dir, path, "the directory");
 		return NULL;
 	}
 	haul = open_or_make(dir, ".haul", 0700);
-	if (haul < 0 || fstat(haul, &st) < 0) {
+	if (haul < 0 || fstat(haul, &st) < 0 || fstat(dir, &own) < 0) {
 		explain(why, haul < 0 ? -haul : errno, path, "the .haul directory");
 		return NULL;
 	}
@@ -225,9 +234,20 @@ dest_dir_open(struct roots *r, struct root *root, const struct dir_key *k, const
 	d->fd = TAKE_FD(dir);
 	d->haul_fd = TAKE_FD(haul);
 	d->dev = st.st_dev;
+	d->inode = own.st_ino;
 	list_append(&r->dirs, &d->link);
 	map_add(&r->by_path, d->hash, d);
 	return d;
+}
+
+/* Somebody may have moved or removed it since: the file must not follow it there. */
+static bool
+is_in_place(const struct dest_dir *d, const struct root *root)
+{
+	struct stat st;
+
+	return fstatat(root->fd, *d->rel ? d->rel : ".", &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == d->dev &&
+	    st.st_ino == d->inode;
 }
 
 bool
@@ -245,6 +265,10 @@ roots_get_dir(struct roots *r, const char *path, struct dest_dir **ret, const ch
 	slash = strrchr(rel, '/');
 	k = (struct dir_key){ root->path, rel, slash ? (size_t)(slash - rel) : 0 };
 	d = map_find(&r->by_path, dir_hash(&k), &k);
+	if (d && !is_in_place(d, root)) {
+		forget(d);
+		d = NULL;
+	}
 	if (!d)
 		d = dest_dir_open(r, root, &k, path, why);
 	if (!d)

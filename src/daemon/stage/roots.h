@@ -27,6 +27,8 @@ struct dest_dir {
 	int fd;      /* owned: the directory */
 	int haul_fd; /* owned: its .haul/ */
 	dev_t dev;   /* filesystem of the part files */
+	ino_t inode; /* of the directory, to see whether it is in its place */
+	bool forgotten; /* it is not any more */
 };
 
 struct roots *roots_new(void);
@@ -35,7 +37,8 @@ void roots_free(struct roots *r);
 bool roots_add(struct roots *r, const char *path, struct result *why);
 /*
  * The directory of an absolute destination path, made if it is missing, with
- * its .haul/; *ret_name is the last component (borrowed from path).  false:
+ * its .haul/; *ret_name is the last component (borrowed from path).  What stands
+ * there now, whatever was opened by that path before.  false:
  * *why says what is wrong (path-refused, disk-full, write).
  */
 bool roots_get_dir(struct roots *r, const char *path, struct dest_dir **ret, const char **ret_name,

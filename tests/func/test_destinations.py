@@ -1,0 +1,175 @@
+"""Destinations that change while haul works on them: links, directories that move,
+two jobs for one place.  What stands there before it begins is in test_publish.py."""
+
+import os
+import shutil
+
+import pytest
+from bodies import body, digest
+from haul import assert_done, assert_failed
+from waiting import wait_until
+
+SIZES = [1000, 600000]
+
+
+def job(url, output="a", **keys):
+    return {"name": "a", "url": url, "output": output, **keys}
+
+
+# ---- the final name
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("checksum", [False, True])
+@pytest.mark.parametrize("what", ["file", "directory", "dangling", "loop"])
+def test_a_link_under_the_final_name_is_replaced(h, server, tmp, size, checksum, what):
+    outside = os.path.join(tmp, "outside")
+    os.mkdir(outside)
+    victim = os.path.join(outside, "victim")
+    with open(victim, "wb") as f:
+        f.write(b"victim")
+    target = {"file": victim, "directory": outside, "dangling": os.path.join(outside, "new"), "loop": "a"}[what]
+    os.symlink(target, h.path("a"))
+    keys = {"checksum": digest(body(size))} if checksum else {}
+    assert_done(h.once_jobs([job(server.url("/ok/%d" % size), **keys)]))
+    assert not os.path.islink(h.path("a")) and os.listdir(outside) == ["victim"]
+    with open(victim, "rb") as f:
+        assert f.read() == b"victim"
+    h.expect({"a": body(size)})
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_link_that_comes_meanwhile_is_replaced(h, server, tmp, size):
+    victim = os.path.join(tmp, "victim")
+    with open(victim, "wb") as f:
+        f.write(b"victim")
+    url = server.url("/drip/%d/%d/0.3" % (size, size // 2))
+    with h.start(config={"defaults": {"retry": 0}, "jobs": [job(url)]}) as run:
+        server.wait_requests(1)
+        os.symlink(victim, h.path("a"))
+        assert_done(run.finish())
+    with open(victim, "rb") as f:
+        assert f.read() == b"victim"
+    h.expect({"a": body(size)})
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("meanwhile", [False, True])
+@pytest.mark.parametrize("full", [False, True])
+def test_a_directory_under_the_final_name_is_refused_in_words(h, server, size, meanwhile, full):
+    def make():
+        os.mkdir(h.path("a"))
+        if full:
+            with open(h.path("a", "mine"), "wb") as f:
+                f.write(b"mine")
+    if not meanwhile:
+        make()
+    url = server.url("/drip/%d/%d/0.3" % (size, size // 2))
+    with h.start(config={"defaults": {"retry": 2}, "jobs": [job(url)]}) as run:
+        if meanwhile:
+            server.wait_requests(1)
+            make()
+        result = run.finish()
+    assert_failed(result, "path-refused")
+    assert "is a directory" in result.job()["reason"].lower() and h.path("a") in result.job()["reason"]
+    h.expect({"a/mine": b"mine"} if full else {})
+    assert os.path.isdir(h.path("a"))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/dev/null", path)])
+def test_what_is_no_file_is_replaced_like_one(h, server, make):
+    make(h.path("a"))
+    assert_done(h.once_jobs([job(server.url("/ok/1000"), checksum=digest(body(1000)))], timeout=20))
+    h.expect({"a": body(1000)})
+
+
+# ---- its directory
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("how", ["moved", "link inside", "link outside", "a file"])
+def test_a_directory_that_changes_meanwhile(h, server, tmp, size, how):
+    """Whatever happens: nothing outside of the root, no part under the final name, and a
+    later job finds its way again."""
+    outside = os.path.join(tmp, "outside")
+    os.mkdir(outside)
+    os.mkdir(h.path("dir"))
+    url = server.url("/drip/%d/%d/0.3" % (size, size // 2))
+    with h.start(config={"defaults": {"retry": 0}, "jobs": [job(url, "dir/a")]}) as run:
+        server.wait_requests(1)
+        os.rename(h.path("dir"), h.path("was"))
+        if how == "link inside":
+            os.symlink("was", h.path("dir"))
+        elif how == "link outside":
+            os.symlink(outside, h.path("dir"))
+        elif how == "a file":
+            with open(h.path("dir"), "wb") as f:
+                f.write(b"mine")
+        result = run.finish()
+    assert os.listdir(outside) == []
+    found = h.published()
+    mine = {"dir": b"mine"} if how == "a file" else {}
+    if result.rc == 0:
+        assert found in ({**mine, "dir/a": body(size)}, {**mine, "was/a": body(size)})
+    else:
+        assert result.word() in ("write", "path-refused") and found == mine, result
+    if os.path.lexists(h.path("dir")) and not os.path.isdir(h.path("dir")) or os.path.islink(h.path("dir")):
+        os.unlink(h.path("dir"))
+    assert_done(h.once_jobs([job(server.url("/ok/%d" % size), "dir/a")]))
+    assert h.published()["dir/a"] == body(size)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_service_finds_a_directory_that_was_made_anew(serve, server, size):
+    s = serve({})
+    with s.client() as c:
+        for turn in range(3):
+            made = c.wait_job(c.add({"url": server.url("/ok/%d?seed=%d" % (size, turn)), "output": "dir/a"})[0])
+            assert made["state"] == "done", made
+            os.rename(s.path("dir"), s.path("dir%d" % turn))
+    for turn in range(3):
+        assert s.read("dir%d/a" % turn) == body(size, turn)
+        # its .haul/ went along, perhaps with a map that nobody finds by its path any more
+        shutil.rmtree(s.path("dir%d" % turn, ".haul"), ignore_errors=True)
+
+
+# ---- two jobs, one destination
+
+@pytest.mark.parametrize("size", SIZES)
+def test_one_destination_is_a_lock(serve, server, size):
+    """The second waits and says for what; both end well; the file is the last one's."""
+    s = serve({})
+    with s.client() as c:
+        first, = c.add({"name": "first", "url": server.url("/drip/%d/%d/0.3?seed=1" % (size, size // 2)), "output": "same"})
+        server.wait_requests(1)
+        second, third = c.add({"name": "second", "url": server.url("/ok/%d?seed=2" % size), "output": "same"},
+                              {"name": "third", "url": server.url("/ok/%d?seed=3" % size), "output": s.path("same")})
+        waits = c.wait_state(second, "blocked", why="destination-busy")
+        assert "destination-busy" in s.ctl("show", "second").out and waits["attempts"] == 0
+        c.wait_state(third, "blocked", why="destination-busy")
+        assert len(server.requests()) == 1
+        assert [c.wait_job(j)["state"] for j in (first, second, third)] == ["done"] * 3
+        order = [r["path"][-1] for r in server.requests()]
+    assert order == ["1", "2", "3"]
+    assert s.read("same") == body(size, 3)
+    wait_until(lambda: s.leftovers() == [], 10, s.leftovers)
+
+
+def test_a_destination_is_free_when_its_job_failed_or_was_cancelled(serve, server):
+    s = serve({})
+    with s.client() as c:
+        url = server.url("/ok/1000?seed=2")
+        for ending in ("fail", "cancel"):
+            path = "/slow-headers" if ending == "cancel" else "/late-redirect/0.3/status/404"
+            first, = c.add({"url": server.url(path), "output": ending, "retry": 0})
+            server.wait_requests(1, path)
+            second, = c.add({"url": url, "output": ending})
+            c.wait_state(second, "blocked", why="destination-busy")
+            if ending == "cancel":
+                c.call("cancel", job=first)
+            assert c.wait_job(first)["state"] != "done" and c.wait_job(second)["state"] == "done"
+            assert s.read(ending) == body(1000, 2)
+
+
+def test_in_one_configuration_two_jobs_have_no_destination_in_common(h, server):
+    jobs = [job(server.url("/ok/1")), {"name": "b", "url": server.url("/ok/2"), "output": h.path("a")}]
+    result = h.once_jobs(jobs)
+    assert result.rc == 78 and "also the destination of another job" in result.stderr
