@@ -85,6 +85,9 @@ report(int argc, char **argv)
 	(void)fprintf(out, "group %s\n", getpgrp() == getpid() ? "own" : "parent's");
 	tell_descriptors(out);
 	tell_signals(out);
+	for (char **e = environ; *e; e++)
+		if (has_prefix(*e, "CHECK_") || strcasestr(*e, "proxy"))
+			(void)fprintf(out, "env %s\n", *e);
 	return fclose(out) == 0 ? 0 : 9;
 }
 
@@ -179,6 +182,23 @@ START_TEST(a_child_has_its_arguments)
 	AUTO_FREE char *text = get_report(false);
 
 	ck_assert_msg(has_prefix(text, "arg child\narg --report\ngroup parent's\n"), "%s", text);
+}
+END_TEST
+
+START_TEST(a_child_has_no_proxy_in_its_environment)
+{
+	AUTO_FREE char *text = NULL;
+
+	ck_assert_int_eq(setenv("CHECK_ONE", "proxy=1", 1), 0);
+	ck_assert_int_eq(setenv("http_proxy", "http://bob:s3cret@p", 1), 0);
+	ck_assert_int_eq(setenv("HTTPS_PROXY", "http://bob:s3cret@p", 1), 0);
+	ck_assert_int_eq(setenv("All_Proxy", "http://bob:s3cret@p", 1), 0);
+	ck_assert_int_eq(setenv("no_proxy", "s3cret.example", 1), 0);
+	ck_assert_int_eq(setenv("my_proxy_is", "kept", 1), 0);
+	text = get_report(false);
+	ck_assert_msg(strstr(text, "env CHECK_ONE=proxy=1\n") && strstr(text, "env my_proxy_is=kept\n"), "%s", text);
+	ck_assert_msg(!strstr(text, "s3cret"), "%s", text);
+	ck_assert_ptr_nonnull(getenv("http_proxy")); /* ours stays */
 }
 END_TEST
 
@@ -547,6 +567,7 @@ add_tests(Suite *s)
 	TCase *spawning = tcase_create("spawn"), *reaping = tcase_create("reaping");
 
 	tcase_add_test(spawning, a_child_has_its_arguments);
+	tcase_add_test(spawning, a_child_has_no_proxy_in_its_environment);
 	tcase_add_test(spawning, a_child_has_no_descriptor_that_it_was_not_given);
 	tcase_add_test(spawning, a_child_has_default_signals_and_an_empty_mask);
 	tcase_add_test(spawning, a_child_may_be_a_group_of_its_own);

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 extern char **environ;
 
@@ -59,9 +60,36 @@ set_actions(posix_spawn_file_actions_t *fa, const struct spawn *s, int *high)
 	return r;
 }
 
+/* The url of a proxy may hold a password, and no child has a use for it. */
+static bool
+is_for_children(const char *variable)
+{
+	static const char ending[] = "_proxy";
+	size_t n = strcspn(variable, "="), len = sizeof ending - 1;
+
+	return n < len || !text_equal_nocase(variable + n - len, len, ending);
+}
+
+/* Owned by the caller, the strings are not. */
+static char **
+make_environment(void)
+{
+	size_t n = 0, kept = 0;
+	char **env;
+
+	while (environ && environ[n])
+		n++;
+	env = xcalloc(n + 1, sizeof *env);
+	for (size_t i = 0; i < n; i++)
+		if (is_for_children(environ[i]))
+			env[kept++] = environ[i];
+	return env;
+}
+
 int
 spawn(const struct spawn *s, pid_t *ret_pid)
 {
+	AUTO_FREE char **env = make_environment();
 	int high[SPAWN_FDS_MAX] = { -1, -1, -1, -1 };
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
@@ -80,7 +108,7 @@ spawn(const struct spawn *s, pid_t *ret_pid)
 	if (r == 0)
 		r = set_actions(&fa, s, high);
 	if (r == 0)
-		r = posix_spawn(&pid, s->path, &fa, &attr, s->argv, environ);
+		r = posix_spawn(&pid, s->path, &fa, &attr, s->argv, env);
 	for (int i = 0; i < SPAWN_FDS_MAX; i++)
 		fd_close(&high[i]);
 	(void)posix_spawnattr_destroy(&attr);

@@ -20,7 +20,8 @@ struct spawn {
 };
 
 /* 0 and the pid, or -errno (ENOENT: no such program).  The child has default
- * signal handlers, an empty mask and no other descriptor. */
+ * signal handlers, an empty mask, no other descriptor, and our environment without
+ * the variables of proxies, which may hold passwords. */
 int spawn(const struct spawn *s, pid_t *ret_pid) MUST_CHECK;
 
 /* The same with a pipe in the place of its descriptors 0 and 1: *ret_in is where
