@@ -1,5 +1,6 @@
 """Proxies: the environment's by default in --once, the configured one, none."""
 
+import pytest
 from bodies import body
 from haul import assert_done, assert_failed
 from servers import header_of
@@ -26,6 +27,67 @@ def test_no_proxy_of_the_environment(h, server, other_server):
     env = {"http_proxy": other_server.url(""), "no_proxy": "127.0.0.1"}
     assert_done(h.once(server.url("/ok/1000"), env=env))
     assert other_server.requests() == [] and len(server.requests()) == 1
+
+
+@pytest.mark.parametrize("name,value,used", [
+    ("http_proxy", "P", True), ("HTTP_PROXY", "P", False), ("all_proxy", "P", True), ("ALL_PROXY", "P", True),
+    ("https_proxy", "P", False), ("http_proxy", "", False)])
+def test_which_variables_count(h, server, name, value, used):
+    """HTTP_PROXY is what a client of a CGI program can set: not obeyed, as in curl."""
+    result = h.once("--retry", "0", FAR, env={name: value.replace("P", server.url(""))})
+    assert result.word() == ("done" if used else "dns"), result
+    assert len(server.requests()) == used
+
+
+@pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY", "ALL_PROXY"])
+def test_variables_for_https(h, server, tls_server, authority, name):
+    result = h.once("--cacert", authority.cert, tls_server.url("/ok/1000"), env={name: server.url("")})
+    assert_done(result)
+    assert [r["method"] for r in server.requests()] == ["CONNECT"]
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1", "127.0.0.0/8", "*", "x.example 127.0.0.1,y"])
+def test_what_no_proxy_may_hold(h, server, other_server, text):
+    env = {"http_proxy": other_server.url(""), "NO_PROXY": text}
+    assert_done(h.once(server.url("/ok/1000"), env=env))
+    assert other_server.requests() == []
+
+
+ENVIRONMENT = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
+def service_with(serve, **variables):
+    """A service whose environment has these variables."""
+    s = serve({}, start=False)
+    plain = s.environment
+    s.environment = lambda: {**plain(), **variables}
+    return s.start()
+
+
+def fetched(s, **keys):
+    with s.client() as c:
+        return c.wait_job(c.add({"output": "a", "retry": 0, **keys})[0])
+
+
+def test_a_service_obeys_no_variable(serve, server, other_server):
+    s = service_with(serve, **{name: other_server.url("") for name in ENVIRONMENT})
+    assert fetched(s, url=server.url("/ok/1000"))["state"] == "done"
+    assert fetched(s, url=FAR)["code"] == "dns"
+    assert other_server.requests() == []
+
+
+def test_a_service_obeys_them_for_a_job_that_says_so(serve, server, other_server):
+    s = service_with(serve, http_proxy=other_server.url(""), no_proxy="127.0.0.1")
+    assert fetched(s, url=FAR, proxy="env")["state"] == "done"
+    assert fetched(s, url=server.url("/ok/1000"), proxy="env")["state"] == "done"
+    assert [r["path"] for r in other_server.requests()] == [FAR]
+
+
+def test_no_proxy_of_the_environment_is_nothing_to_a_configured_proxy(serve, server, other_server):
+    """libcurl would ask it."""
+    s = service_with(serve, no_proxy="*", NO_PROXY="*")
+    assert fetched(s, url=server.url("/ok/1000"), proxy=other_server.url(""))["state"] == "done"
+    assert len(other_server.requests()) == 1 and server.requests() == []
 
 
 def test_proxy_env_of_the_configuration(h, server):

@@ -3,6 +3,7 @@
 import urllib.parse
 
 import pytest
+import servers
 from bodies import body
 from haul import assert_done, assert_failed
 
@@ -96,6 +97,79 @@ def test_headers_stay_with_their_origin(h, server, other_server):
         assert name not in seen
     first = {k.lower(): v for k, v in server.requests()[0]["headers"]}
     assert first["x-key"] == "hdr-s3cret" and "authorization" in first
+
+
+KEYS = {"header": ["X-Key: hdr-s3cret", "Cookie: c=1", "Authorization: Bearer hdr-s3cret"], "user": "bob:pw"}
+
+
+def assert_bare(request):
+    """Nothing of the job's own in it."""
+    names = {name.lower() for name, _value in request["headers"]}
+    assert names.isdisjoint({"x-key", "cookie", "authorization", "proxy-authorization", "referer"}), request
+
+
+def test_headers_do_not_go_from_http_to_https(h, server, tls_server, authority):
+    """The same host, and a safer scheme: another origin all the same."""
+    url = to(server, tls_server.url("/ok/1000"))
+    assert_done(h.once_jobs([job(url, cacert=authority.cert, **KEYS)]))
+    assert_bare(tls_server.requests()[0])
+
+
+def test_headers_stay_with_their_origin_over_https(h, lab, authority, server_cert, tls_server):
+    other = servers.BadServer(lab, tls=server_cert)
+    try:
+        url = to(tls_server, other.url("/ok/1000"))
+        assert_done(h.once_jobs([job(url, cacert=authority.cert, **KEYS),
+                                 {**job(to(tls_server, tls_server.url("/ok/10", "localhost"), n=1)), "name": "b",
+                                  "output": "b", "cacert": authority.cert, **KEYS}]))
+        assert_bare(other.requests()[0])
+    finally:
+        other.stop()
+    assert_bare(tls_server.requests("/ok/10")[0]) # another name of the same machine
+
+
+def test_headers_do_not_go_to_another_host(h, server):
+    """127.0.0.1 and localhost are two hosts; so are a name and its subdomain."""
+    for n, host in enumerate(["127.0.0.2", "localhost"]):
+        url = to(server, server.url("/ok/%d" % n, host))
+        assert_done(h.once_jobs([job(url, **KEYS)]))
+        assert_bare(server.requests("/ok/%d" % n)[0])
+
+
+@pytest.mark.parametrize("userinfo", ["bob:pw@", "bob@", ":pw@", "@", "bob:pw%40x@"])
+def test_credentials_in_a_location_are_refused(h, server, userinfo):
+    result = h.once_jobs([job(to(server, "http://%s127.0.0.1:%d/ok/1000" % (userinfo, server.port)))])
+    assert_failed(result, "redirect-refused")
+    assert "pw" not in result.stdout + result.stderr and len(server.requests()) == 1
+    h.expect({})
+
+
+@pytest.mark.parametrize("pad,ok", [(7000, True), (8192, False), (60000, False)])
+def test_a_long_location(h, server, pad, ok):
+    result = h.once_jobs([job(server.url("/redirect-to?pad=%d&url=/ok/1000" % pad))])
+    assert result.rc == (0 if ok else 1), result
+    assert ok or result.word() in ("redirect-refused", "protocol"), result
+    h.expect({"a": body(1000)} if ok else {})
+
+
+@pytest.mark.parametrize("hops,ok", [(20, True), (21, False)])
+def test_twenty_redirects_are_enough(h, server, hops, ok):
+    result = h.once_jobs([job(server.url("/redirect/%d/ok/1000" % hops))])
+    assert result.rc == (0 if ok else 1), result
+    if not ok:
+        assert_failed(result, "redirect-refused")
+        assert "20" in result.job()["reason"]
+
+
+@pytest.mark.parametrize("target", ["ftp://127.0.0.1/x", "ftps://127.0.0.1/x", "file:///etc/passwd", "file://localhost/etc/passwd",
+                                    "gopher://127.0.0.1/x", "dict://127.0.0.1/x", "ldap://127.0.0.1/x", "smb://127.0.0.1/x",
+                                    "tftp://127.0.0.1/x", "telnet://127.0.0.1/x", "mailto:x@y", "ws://127.0.0.1/x",
+                                    "FILE:/etc/passwd", "hTTps+unix://x/y"])
+@pytest.mark.parametrize("allow", [False, True])
+def test_only_http_and_https_are_followed(h, server, target, allow):
+    result = h.once_jobs([job(to(server, target), **{"allow-file": allow})])
+    assert_failed(result, "redirect-refused")
+    h.expect({})
 
 
 def test_headers_go_along_within_their_origin(h, server):

@@ -46,7 +46,9 @@ def test_decoders_and_digests_go_on(h, server, keep, codec, tool):
 
 
 @pytest.mark.parametrize("how", ["etag", "size", "modified", "weak", "no-validator", "other-start", "no-range",
-                                 "ignores", "416", "coded", "banana", "lies"])
+                                 "ignores", "416", "416-have-all", "416-bare", "416-lies", "coded", "banana", "lies",
+                                 "past-end", "no-total", "two-ranges", "backwards", "other-unit", "negative", "huge",
+                                 "short", "longer", "whole", "multipart"])
 def test_another_file_is_begun_anew(h, server, how):
     """Each kind of "it is not the rest of that" ends with the right bytes."""
     new = body(SIZE, "new")

@@ -70,6 +70,25 @@ def test_an_expired_certificate(h, lab, authority):
     assert_failed(result, "tls")
 
 
+@pytest.mark.parametrize("what", ["expired", "self-signed", "for clients", "for another name", "no name", "old TLS"])
+def test_a_certificate_that_is_not_right(h, lab, authority, other_authority, what):
+    name = what.replace(" ", "-")
+    if what == "self-signed":
+        cert, key = other_authority.cert, other_authority.key
+    else:
+        cert, key = authority.issue(
+            name, "DNS:other.example" if what == "for another name" else "DNS:none" if what == "no name" else "IP:127.0.0.1",
+            days=-1 if what == "expired" else 30, usage="clientAuth" if what == "for clients" else "serverAuth")
+    bad = servers.BadServer(lab, tls=(cert, key), old_tls=what == "old TLS")
+    try:
+        result = h.once_jobs([job(bad.url("/ok/1000"), cacert=authority.cert, retry=0)])
+    finally:
+        bad.stop()
+    assert_failed(result, "tls")
+    assert bad.requests() == []
+    h.expect({})
+
+
 def test_a_missing_cacert_file(h, tls_server, tmp):
     result = h.once_jobs([job(tls_server.url("/ok/1000"), cacert=tmp + "/nothing.pem")])
     assert result.rc in (1, 78) and "nothing.pem" in result.stdout + result.stderr

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A misbehaving HTTP/1.1 and HTTPS server: the path of the URL says how.
 
-    badserver.py [--tls CERT KEY] [--client-ca FILE] [--bind ADDRESS ...]
+    badserver.py [--tls CERT KEY] [--client-ca FILE] [--old-tls] [--bind ADDRESS ...]
                  [--port N] [--root DIR] [--log FILE]
 
 prints "ready PORT" on stdout once it listens (the same port on every address)
@@ -371,6 +371,7 @@ def options_of(argv):
     parser = argparse.ArgumentParser(description="a misbehaving web server")
     parser.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"))
     parser.add_argument("--client-ca", metavar="FILE", help="demand a certificate of this CA")
+    parser.add_argument("--old-tls", action="store_true", help="TLS 1.1 at the most")
     parser.add_argument("--bind", action="append", metavar="ADDRESS")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--root", default="/nonexistent")
@@ -384,6 +385,10 @@ def tls_context(options):
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*options.tls)
+    if options.old_tls:
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
     if options.client_ca:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(options.client_ca)

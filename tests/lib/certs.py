@@ -16,7 +16,7 @@ subjectKeyIdentifier = hash
 [leaf]
 basicConstraints = CA:FALSE
 keyUsage = digitalSignature
-extendedKeyUsage = serverAuth, clientAuth
+extendedKeyUsage = %(usage)s
 subjectAltName = %(san)s
 """
 
@@ -37,7 +37,7 @@ class Authority:
         os.makedirs(directory, exist_ok=True)
         self.directory = str(directory)
         self.cert = self._path("ca.crt")
-        self._key = self._path("ca.key")
+        self.key = self._key = self._path("ca.key")
         config = self._config("ca", name, "DNS:unused")
         make_key(self._key)
         openssl("req", "-x509", "-new", "-key", self._key, "-days", "30", "-config", config,
@@ -46,16 +46,17 @@ class Authority:
     def _path(self, name):
         return os.path.join(self.directory, name)
 
-    def _config(self, label, cn, san):
+    def _config(self, label, cn, san, usage="serverAuth, clientAuth"):
         path = self._path(label + ".cnf")
         with open(path, "w") as f:
-            f.write(CONFIG % {"cn": cn, "san": san})
+            f.write(CONFIG % {"cn": cn, "san": san, "usage": usage})
         return path
 
-    def issue(self, label="server", san="DNS:localhost,IP:127.0.0.1", days=30):
+    def issue(self, label="server", san="DNS:localhost,IP:127.0.0.1", days=30,
+              usage="serverAuth, clientAuth"):
         """Returns the paths of certificate and key."""
         cert, key, request = (self._path(label + end) for end in (".crt", ".key", ".csr"))
-        config = self._config(label, label, san)
+        config = self._config(label, label, san, usage)
         make_key(key)
         openssl("req", "-new", "-key", key, "-config", config, "-out", request)
         openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self._key,

@@ -78,6 +78,12 @@ async def cut_file(c, r):
         await cut_data(c, r, f.read(), int(r.parts[2]))
 
 
+REFUSALS = {"416": lambda start: {"Content_Range": "bytes */%d" % SIZE},
+            "416-have-all": lambda start: {"Content_Range": "bytes */%d" % start},
+            "416-bare": lambda start: {},
+            "416-lies": lambda start: {"Content_Range": "bytes %d-%d/%d" % (start, SIZE - 1, SIZE)}}
+
+
 @route("changes")
 async def changes(c, r):
     """/changes/HOW?key=K: the first answer is half of a file that then changes; HOW says
@@ -112,8 +118,42 @@ async def changes(c, r):
         rest["Content_Encoding"] = "gzip"
     elif how == "banana":
         rest["Content_Range"] = "bytes banana"
-    elif how == "416":
-        await c.answer("no\n", 416, Content_Range="bytes */%d" % SIZE)
+    elif how in REFUSALS:
+        await c.answer("no\n", 416, **REFUSALS[how](start))
+        return
+    elif how == "past-end":
+        rest["Content_Range"] = "bytes %d-%d/%d" % (start, SIZE, SIZE)
+    elif how == "no-total":
+        rest["Content_Range"] = "bytes %d-%d/*" % (start, SIZE - 1)
+    elif how == "two-ranges":
+        rest["Content_Range"] = [range_of, "bytes 0-%d/%d" % (SIZE - 1, SIZE)]
+    elif how == "backwards":
+        rest["Content_Range"] = "bytes %d-%d/%d" % (SIZE - 1, start, SIZE)
+    elif how == "other-unit":
+        rest["Content_Range"] = "lines %d-%d/%d" % (start, SIZE - 1, SIZE)
+    elif how == "negative":
+        rest["Content_Range"] = "bytes -%d/%d" % (SIZE - start, SIZE)
+    elif how == "huge":
+        rest["Content_Range"] = "bytes %d-%d/%d" % (start, 2 ** 64 + SIZE - 1, 2 ** 64 + SIZE)
+    elif how == "short":
+        rest["Content_Range"] = "bytes %d-%d/%d" % (start, start + 999, SIZE)
+        rest["Content_Length"] = 1000
+        await c.head(206, **rest)
+        await c.send(new[start:start + 1000])
+        return
+    elif how == "longer":
+        rest["Content_Length"] = SIZE - start + 5
+        await c.head(206, **rest)
+        await c.send(new[start:] + b"12345")
+        return
+    elif how == "whole":
+        await c.head(206, Content_Length=SIZE, Content_Range="bytes 0-%d/%d" % (SIZE - 1, SIZE), ETag='"1"')
+        await c.send(new)
+        return
+    elif how == "multipart":
+        part = b"--x\r\nContent-Range: %s\r\n\r\n%s\r\n--x--\r\n" % (range_of.encode(), new[start:])
+        await c.head(206, Content_Length=len(part), Content_Type="multipart/byteranges; boundary=x", ETag='"1"')
+        await c.send(part)
         return
     elif how == "lies":
         pass # every header is right, the bytes are not

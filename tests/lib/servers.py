@@ -15,7 +15,7 @@ class BadServer:
     command, such as nsenter's."""
 
     def __init__(self, directory, bind=("127.0.0.1",), tls=None, client_ca=None, root=None,
-                 prefix=()):
+                 prefix=(), old_tls=False):
         self.log_path = os.path.join(str(directory), "badserver-%d.log" % id(self))
         self.scheme = "https" if tls else "http"
         self.host = bind[0]
@@ -27,6 +27,8 @@ class BadServer:
             command += ["--tls", *tls]
         if client_ca:
             command += ["--client-ca", client_ca]
+        if old_tls:
+            command += ["--old-tls"]
         if root:
             command += ["--root", str(root)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
