@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 void
@@ -124,4 +126,26 @@ fd_sane_stdio(void)
 			return -EBADF;
 	}
 	return 0;
+}
+
+unsigned
+fd_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur > INT_MAX)
+		return INT_MAX;
+	return (unsigned)r.rlim_cur;
+}
+
+unsigned
+fd_raise_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max && r.rlim_cur < FDS_ENOUGH) {
+		r.rlim_cur = MIN(r.rlim_max, (rlim_t)FDS_ENOUGH);
+		(void)setrlimit(RLIMIT_NOFILE, &r); /* what counts is what we have then */
+	}
+	return fd_limit();
 }

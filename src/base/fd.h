@@ -9,6 +9,8 @@
 
 #include "base/cleanup.h"
 
+enum { FDS_ENOUGH = 65536 };
+
 /* Closes *fd if it is open and sets it to -1. */
 void fd_close(int *fd);
 /* 0 or -errno. */
@@ -25,3 +27,7 @@ int fd_unix_address(const char *where, struct sockaddr_un *ret, socklen_t *ret_l
 /* Descriptors 0 to 2 exist from now on (/dev/null where one was closed), so
  * that no file of ours is ever taken for stderr; 0 or -errno. */
 int fd_sane_stdio(void) MUST_CHECK;
+/* Descriptors this process may have (RLIMIT_NOFILE). */
+unsigned fd_limit(void);
+/* The same, after it was raised to FDS_ENOUGH, as far as the hard limit lets it. */
+unsigned fd_raise_limit(void);

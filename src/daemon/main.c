@@ -129,6 +129,7 @@ main(int argc, char **argv)
 		return 1;
 	(void)umask(022);
 	ignore_sigpipe();
+	(void)fd_raise_limit();
 	log_init_journal("hauld", NULL);
 	if (options_parse(&o, argc, argv) == 0)
 		status = run(&o);

@@ -2,12 +2,15 @@
 names, identities.  What is merely broken is in test_misbehaving.py."""
 
 import os
+import resource
 import urllib.parse
 
 import pytest
 import servers
 from bodies import body
 from haul import assert_done, assert_failed
+from servers import header_of
+from waiting import wait_until
 
 
 def job(url, name="a", **keys):
@@ -117,6 +120,23 @@ def test_framing_tricks_publish_nothing(h, either, head):
     h.expect({})
 
 
+def test_chunks_count_more_than_a_length_and_that_is_logged(h, server):
+    result = h.once_jobs([job(server.url("/te-and-cl/300K"))], daemon={"log-level": "debug"})
+    assert_done(result)
+    assert "sent both a length and chunks" in result.stderr
+    h.expect({"a": body(300 << 10)})
+
+
+def test_an_announced_size_is_counted_in_64_bits(serve, server):
+    s = serve({})
+    with s.client() as c:
+        number, = c.add({"url": server.url("/petabyte"), "output": "a", "stall-timeout": "1h"})
+        c.wait_state(number, "active", "download")
+        wait_until(lambda: c.show(number)["total"] == 1 << 50)
+        c.call("cancel", job=number)
+    assert s.published() == []
+
+
 FINE = ["HTTP/1.1 200\r\nContent-Length: 100", "HTTP/1.1 200 \r\nContent-Length:100",
         "HTTP/1.1 200 OK\r\nContent-Length:\t100 \t", "HTTP/1.1 200 OK\r\nContent-Length: 0100",
         "HTTP/1.1 200 OK\r\nContent-Length: 100\r\nAlt-Svc: h3=\":1\"\r\nStrict-Transport-Security: max-age=1\r\n"
@@ -128,6 +148,30 @@ def test_odd_headers_that_are_right(h, either, head):
     server, keys = either
     assert_done(h.once_jobs([job(server.url("/raw?size=100&head=" + quoted(head)), **keys)]))
     h.expect({"a": body(100)})
+
+
+# ---- mirrors
+
+def test_what_one_mirror_began_no_other_goes_on_with(h, server):
+    """The same name, length and ETag, and other bytes: without a digest nothing would tell."""
+    urls = [server.url("/stall/2M/1M?seed=x"), server.url("/ok/2M?seed=y", "127.0.0.2")]
+    assert_done(h.once_jobs([job(urls, **{"stall-timeout": "1s"})], timeout=20))
+    assert [header_of(r, "Range") for r in server.requests("seed=y")] == [None]
+    h.expect({"a": body(2 << 20, "y")})
+
+
+# ---- descriptors
+
+def test_too_few_descriptors_fail_nothing(h, server):
+    """Sixty transfers at once, descriptors for far fewer: each has its turn."""
+    limit = 100
+    jobs = [job(server.url("/drip/100K/50K/0.2?seed=%d" % i, "127.0.0.%d" % (1 + i % 20)), "j%d" % i, retry=50)
+            for i in range(60)]
+    result = h.once_jobs(jobs, daemon={"max-concurrent-downloads": 60, "workers": 1}, timeout=90, popen={
+        "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))})
+    assert_done(result)
+    assert "transfers at once are possible with 100 open files" in result.stderr
+    h.expect({"j%d" % i: body(100 << 10, i) for i in range(60)})
 
 
 # ---- identities

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -21,6 +22,8 @@
 enum {
 	TICK_MS = 1000,         /* between looks at stalled transfers */
 	INTERRUPTS_PER_TURN = 2000,
+	FDS_OF_TRANSFER = 5,
+	FDS_OF_OTHERS = 600,
 };
 
 static uint64_t
@@ -347,12 +350,27 @@ add_roots(struct engine *e, struct result *why)
 	return true;
 }
 
+/* As many transfers as there can be descriptors for: a socket, a part, what a
+ * look-up and a hold take.  The rest is for workers, clients and idle connections. */
+static uint64_t
+max_transfers(const struct spec *daemon)
+{
+	uint64_t wanted = spec_number(daemon, DAEMON_MAX_CONCURRENT_DOWNLOADS), fds = fd_limit();
+	uint64_t most = MAX((fds - MIN(fds / 2, (uint64_t)FDS_OF_OTHERS)) / FDS_OF_TRANSFER, UINT64_C(1));
+
+	if (most >= wanted)
+		return wanted;
+	log_warning("%llu transfers at once are possible with %llu open files; max-concurrent-downloads is %llu",
+	    (unsigned long long)most, (unsigned long long)fds, (unsigned long long)wanted);
+	return most;
+}
+
 /* Limits that may change while jobs run. */
 static struct sched_limits
 limits_of(const struct spec *daemon)
 {
 	return (struct sched_limits){
-		.global = spec_number(daemon, DAEMON_MAX_CONCURRENT_DOWNLOADS),
+		.global = max_transfers(daemon),
 		.per_host = spec_number(daemon, DAEMON_MAX_CONNECTIONS_PER_HOST),
 		.verifying = spec_number(daemon, DAEMON_MAX_CONCURRENT_VERIFICATIONS),
 		.decoder_memory = all_decoder_memory(daemon),

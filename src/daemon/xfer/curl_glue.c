@@ -16,7 +16,7 @@
 
 enum {
 	DONE_PER_TURN = 64,      /* completions handled before the loop turns */
-	IDLE_CONNECTIONS = 1024, /* pinned: curl's own value evicts warm ones */
+	IDLE_CONNECTIONS = 1024U, /* pinned: curl's own value evicts warm ones */
 };
 
 /* One socket that curl has told us of; one may serve many transfers, and the
@@ -291,7 +291,7 @@ open_multi(struct curl_glue *g)
 	(void)curl_multi_setopt(g->multi, CURLMOPT_SOCKETDATA, g);
 	(void)curl_multi_setopt(g->multi, CURLMOPT_TIMERFUNCTION, timer_cb);
 	(void)curl_multi_setopt(g->multi, CURLMOPT_TIMERDATA, g);
-	(void)curl_multi_setopt(g->multi, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNECTIONS);
+	(void)curl_multi_setopt(g->multi, CURLMOPT_MAXCONNECTS, (long)MIN(IDLE_CONNECTIONS, fd_limit() / 8 + 1));
 	/* No second limiter: haul's semaphores decide (STYLE 4.5, 27). */
 	(void)curl_multi_setopt(g->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, 0L);
 	(void)curl_multi_setopt(g->multi, CURLMOPT_MAX_HOST_CONNECTIONS, 0L);

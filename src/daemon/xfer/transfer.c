@@ -217,6 +217,8 @@ check_head(struct transfer *t)
 		transfer_fail(t, &why);
 		return;
 	}
+	if (r->chunked && r->has_length)
+		log_debug("%s sent both a length and chunks: the chunks count", log_safe(t->host));
 	t->head_done = true;
 	/* Only a body that ends with its connection: the SSL dies with it. */
 	if (t->tls && !r->has_length && !r->chunked && r->major < 2)
