@@ -1,4 +1,4 @@
-/* URLs, and the other small texts that people and servers write. */
+/* URLs, addresses, and the other small texts that people and servers write. */
 #include <assert.h>
 #include <string.h>
 
@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "base/url.h"
 #include "fuzz.h"
+#include "model/address.h"
 #include "model/algo.h"
 
 const char fuzz_name[] = "url";
@@ -59,6 +60,34 @@ try_numbers(const char *s)
 		assert(d.len == digest_algo_size(d.algo));
 }
 
+/* A range has one form; what holds its first address is judged without a crash,
+ * and a refusal has its words. */
+static void
+try_range(const char *s)
+{
+	AUTO_FREE char *why = NULL;
+	struct address_range r, again;
+	struct address_verdict v;
+	struct address_policy *p;
+	char out[ADDRESS_TEXT_MAX];
+
+	if (address_range_parse(s, &r, &why) < 0) {
+		assert(why && *why);
+		return;
+	}
+	assert(r.bits <= (r.first.v6 ? 128U : 32U));
+	assert(address_range_parse(address_range_format(&r, out), &again, &why) == 0);
+	assert(again.bits == r.bits && memcmp(&again.first, &r.first, sizeof r.first) == 0);
+	assert(address_is_in(&r.first, out, strlen(out)));
+	p = address_policy_new();
+	address_judge(p, &r.first, true, &v);
+	assert(v.refused == (v.why[0] != '\0') && !(v.refused && v.is_public));
+	address_policy_add(p, &r, false);
+	address_judge(p, &r.first, false, &v);
+	assert(v.refused && strlen(v.why) < sizeof v.why - 1);
+	address_policy_free(p);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -81,5 +110,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		check_redacted(redacted, &u);
 	}
 	try_numbers(s);
+	try_range(s);
 	return 0;
 }
