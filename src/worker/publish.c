@@ -305,7 +305,7 @@ sync_dirs(struct lane *lane, struct publish **all, unsigned n)
 
 			if (!s) {
 				lane_at(lane, all[k]->job.id);
-				one.err = fsync(f->to->fd) < 0 ? errno : 0;
+				one.err = -dir_sync(f->to);
 				if (n_done < REMEMBERED)
 					done[n_done++] = one;
 				s = &one;
