@@ -35,6 +35,7 @@ import urllib.parse
 
 from behaviours import ROUTES, describe, not_found
 from bodies import body_range
+import crashing  # noqa: F401 (its behaviours)
 import resuming  # noqa: F401 (its behaviours)
 
 HEAD_MAX = 1 << 18
