@@ -11,8 +11,8 @@ import pytest
 from powercutlab import Lab, shim
 from service import sanitized
 
-POINTS = os.environ.get("HAUL_POWERCUT_POINTS", "40")
-STARTS = int(os.environ.get("HAUL_POWERCUT_STARTS", "12"))
+POINTS = os.environ.get("HAUL_POWERCUT_POINTS", "60")
+STARTS = int(os.environ.get("HAUL_POWERCUT_STARTS", "40"))
 SEED = int(os.environ.get("HAUL_POWERCUT_SEED", random.SystemRandom().randrange(1 << 32)))
 
 

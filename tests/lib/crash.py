@@ -31,7 +31,7 @@ from servers import header_of
 from service import Gone, RpcError, Service
 
 SIZES = [0, 1, 1000, 65536, 200000, 256 << 10, (256 << 10) + 1, 500000, 1 << 20, 3 << 20, 5 << 20]
-WAITING_MAX = 40 # jobs that are not over, above which no client adds
+WAITING_MAX = 60 # jobs that are not over, above which no client adds
 OVER = ("done", "failed", "cancelled")
 # what is killed, and how often of 100
 TARGETS = {"all": 32, "hauld": 28, "worker": 12, "store": 9, "intake": 4, "term": 15}
@@ -134,8 +134,8 @@ class Maker:
         proven = how != "close" or has_digest or bool(asset.codec)
         if not proven and rng.random() < 0.6:
             job["allow-unproven"] = proven = True
-        if len(asset.sent) > 100000 and rng.random() < 0.6: # slow: between 0.2 and 3 s
-            query["rate"] = int(len(asset.sent) / rng.uniform(0.2, 3))
+        if len(asset.sent) > 100000 and rng.random() < 0.5: # slow: between 0.2 and 2 s
+            query["rate"] = int(len(asset.sent) / rng.uniform(0.2, 2))
         job["url"] = self.url(name, **query)
         sized = None
         if how == "length" and val in ("etag", "modified") and "vary" not in query:
@@ -314,7 +314,7 @@ class Exercise:
             self.ending.wait(0.05)
         else:
             self.add_some(c, rng)
-        if rng.random() < 0.3:
+        if rng.random() < 0.1:
             self.touch_one(c, rng)
 
     def add_some(self, c, rng):
