@@ -444,7 +444,8 @@ START_TEST(the_kept_file_comes_before_the_target)
 {
 	struct publish *p = add_kept_job();
 
-	publish_all("fsync fsync rename rename dirsync dirsync dirsync"); /* the root for sub's name, too */
+	/* The kept one's directory, the root for its name, and the target's. */
+	publish_all("fsync fsync rename dirsync dirsync rename dirsync");
 	assert_code(0, RESULT_OK);
 	ck_assert(exists("sub/kept"));
 	ck_assert_uint_ne(p->inode, p->sync[0].inode); /* the target's is told */
