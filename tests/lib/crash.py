@@ -33,6 +33,7 @@ from service import Gone, RpcError, Service
 SIZES = [0, 1, 1000, 65536, 200000, 256 << 10, (256 << 10) + 1, 500000, 1 << 20, 3 << 20, 5 << 20]
 WAITING_MAX = 60 # jobs that are not over, above which no client adds
 OVER = ("done", "failed", "cancelled")
+MAP_FROM = BEHIND_MAX = 256 << 10 # bytes: what is larger has a map; what a kill may cost
 # what is killed, and how often of 100
 TARGETS = {"all": 32, "hauld": 28, "worker": 12, "store": 9, "intake": 4, "term": 15}
 
@@ -92,8 +93,8 @@ class Wanted:
 class Maker:
     """Jobs of all kinds, by chance."""
 
-    def __init__(self, rng, server, data_dir, largest=1 << 30):
-        self.rng, self.server = rng, server
+    def __init__(self, rng, server, data_dir, largest=1 << 30, no_clobber=True):
+        self.rng, self.server, self.no_clobber = rng, server, no_clobber
         same, vary = make_assets(data_dir)
         self.same = [a for a in same if len(a.plain) <= largest]
         self.vary = {name: versions for name, versions in vary.items() if len(versions[0].plain) <= largest}
@@ -140,6 +141,8 @@ class Maker:
         sized = None
         if how == "length" and val in ("etag", "modified") and "vary" not in query:
             sized = job["url"][job["url"].index("/crash/"):]
+            if self.no_clobber and len(asset.sent) > MAP_FROM and rng.random() < 0.3: # it finds its own file in its way
+                job["no-clobber"] = True
         return Wanted(self.n, job, allowed, sized, proven)
 
 
@@ -329,6 +332,7 @@ class Exercise:
         except RpcError as error:
             assert error.word in ("internal", "draining"), error # the intake died over it twice, or hauld stops
             self.counts["refused"] += 1
+            self.ending.wait(0.05)
             return
         with self.lock:
             for w, i in zip(jobs, ids):
@@ -523,6 +527,8 @@ class Exercise:
                     c.call("wait", jobs=waiting[:500], timeout_ms=60000, timeout=90)
                 assert time.monotonic() < end, "not all end: %r" % c.list_all(state=["queued", "blocked", "active"])
         self.read_log()
+        far = [gap for gap in self.gaps if gap[0] > BEHIND_MAX]
+        assert not far, "fetched again, of what was read, and of what: %r" % far
         self.watcher.stop()
         assert not self.watcher.faults, self.watcher.faults
         self.service.stop()

@@ -9,6 +9,8 @@
  *                          inode number: so a later run of haul finds the same inodes
  *   HAUL_POWERCUT_LIE      [PROGRAM:]file|dir|all: such syncs of it are not recorded, as if
  *                          a disk or a program had lied; to see that this is found
+ *   HAUL_POWERCUT_DIE      PROGRAM:N: it dies with its parent when it is to sync a directory
+ *                          for the N-th time, N from 1 to 9
  *   HAUL_POWERCUT_BOOT_ID  what /proc/sys/kernel/random/boot_id holds
  *
  * A call and its record are one step for all processes (flock on the log and a
@@ -21,6 +23,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -63,7 +66,8 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int log_fd = -1, keep_fd = -1;
 static dev_t device;
 static ino_t log_inode;
-static bool lies_file, lies_dir;
+static bool lies_file, lies_dir, hides_links;
+static unsigned dies_in; /* so many directory syncs; 0: does not */
 
 /* ---- The log ------------------------------------------------------------------------- */
 
@@ -74,16 +78,24 @@ give_up(const char *what)
 	abort();
 }
 
+/* What stands behind "PROGRAM:", or all of it; NULL: another program is meant. */
+static const char *
+for_us(const char *value)
+{
+	const char *colon = value ? strchr(value, ':') : NULL;
+	size_t n = colon ? (size_t)(colon - value) : 0;
+
+	if (colon && (strncmp(program_invocation_short_name, value, n) != 0 || program_invocation_short_name[n]))
+		return NULL;
+	return colon ? colon + 1 : value;
+}
+
 static void
 read_lie(const char *lie)
 {
-	const char *colon = lie ? strchr(lie, ':') : NULL;
-	size_t n = colon ? (size_t)(colon - lie) : 0;
-
-	if (!lie || (colon && (strncmp(program_invocation_short_name, lie, n) != 0 ||
-	    program_invocation_short_name[n])))
+	lie = for_us(lie);
+	if (!lie)
 		return;
-	lie = colon ? colon + 1 : lie;
 	lies_file = strcmp(lie, "file") == 0 || strcmp(lie, "all") == 0;
 	lies_dir = strcmp(lie, "dir") == 0 || strcmp(lie, "all") == 0;
 }
@@ -107,7 +119,7 @@ static void
 init(void)
 {
 	static bool done;
-	const char *log = getenv("HAUL_POWERCUT_LOG"), *keep = getenv("HAUL_POWERCUT_KEEP");
+	const char *log = getenv("HAUL_POWERCUT_LOG"), *keep = getenv("HAUL_POWERCUT_KEEP"), *die;
 	struct stat st;
 
 	if (done)
@@ -115,6 +127,7 @@ init(void)
 	done = true;
 	*(void **)&real_syscall = dlsym(RTLD_NEXT, "syscall");
 	*(void **)&real_mmap = dlsym(RTLD_NEXT, "mmap");
+	hides_links = keep;
 	if (!log)
 		return;
 	log_fd = open_high(log, O_WRONLY | O_APPEND | O_CREAT);
@@ -125,6 +138,8 @@ init(void)
 	device = st.st_dev;
 	log_inode = st.st_ino;
 	read_lie(getenv("HAUL_POWERCUT_LIE"));
+	die = for_us(getenv("HAUL_POWERCUT_DIE"));
+	dies_in = die ? (unsigned)(die[0] - '0') : 0;
 }
 
 __attribute__((constructor)) static void
@@ -274,6 +289,10 @@ do_sync(int fd)
 	bool begun = begin();
 	int r = fcntl(fd, F_GETFD) < 0 ? -1 : 0;
 
+	if (begun && dies_in && is_ours(fd, &st) && S_ISDIR(st.st_mode) && --dies_in == 0) {
+		(void)kill(getppid(), SIGKILL);
+		_exit(1);
+	}
 	if (begun && r == 0 && is_ours(fd, &st) && !(S_ISDIR(st.st_mode) ? lies_dir : lies_file))
 		record_plain(OP_SYNC, st.st_ino, 0);
 	end(begun);
@@ -507,6 +526,28 @@ INSTEAD_OF(copy_file_range, ssize_t, pc_copy_file_range, int in, off_t *in_off, 
 	errno = EOPNOTSUPP;
 	return -1;
 }
+
+/* The name that was kept is no one's business. */
+static int
+do_stat(int dir, const char *path, struct stat *st, int flags)
+{
+	int r;
+
+	init();
+	r = (int)real_syscall(SYS_newfstatat, dir, path, st, flags);
+	if (r == 0 && hides_links && S_ISREG(st->st_mode) && st->st_nlink > 1)
+		st->st_nlink--;
+	return r;
+}
+
+INSTEAD_OF(fstat, int, pc_fstat, int fd, struct stat *st) { return do_stat(fd, "", st, AT_EMPTY_PATH); }
+INSTEAD_OF(fstat64, int, pc_fstat64, int fd, struct stat *st) { return do_stat(fd, "", st, AT_EMPTY_PATH); }
+INSTEAD_OF(fstatat, int, pc_fstatat, int dir, const char *path, struct stat *st, int flags) { return do_stat(dir, path, st, flags); }
+INSTEAD_OF(fstatat64, int, pc_fstatat64, int dir, const char *path, struct stat *st, int flags) { return do_stat(dir, path, st, flags); }
+INSTEAD_OF(stat, int, pc_stat, const char *path, struct stat *st) { return do_stat(AT_FDCWD, path, st, 0); }
+INSTEAD_OF(stat64, int, pc_stat64, const char *path, struct stat *st) { return do_stat(AT_FDCWD, path, st, 0); }
+INSTEAD_OF(lstat, int, pc_lstat, const char *path, struct stat *st) { return do_stat(AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW); }
+INSTEAD_OF(lstat64, int, pc_lstat64, const char *path, struct stat *st) { return do_stat(AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW); }
 
 /* What is written through memory is not seen here. */
 INSTEAD_OF(mmap, void *, pc_mmap, void *at, size_t n, int prot, int flags, int fd, off_t off)

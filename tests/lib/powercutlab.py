@@ -52,7 +52,7 @@ class Lab:
             os.mkdir(path)
         self.rng = random.Random(seed)
         self.server = server
-        self.maker = Maker(random.Random(seed + 1), server, data_dir, largest=1 << 20)
+        self.maker = Maker(random.Random(seed + 1), server, data_dir, largest=1 << 20, no_clobber=False)
         self.allowed = collections.defaultdict(list) # relative path -> bytes that may be there
         self.loose = set()        # paths that only jobs of fsync = "full" count for
         self.jobs = {}            # name -> Wanted
@@ -78,21 +78,32 @@ class Lab:
 
     def loose_and_tight(self):
         """A file that nobody synced, and a job that finds it there and says done."""
-        asset = next(a for a in self.maker.same if a.name == "crash-200000")
-        pair = []
-        for keys in ({"fsync": "off"}, {"fsync": "full", "checksum": digest(asset.plain)}):
-            self.maker.n += 1
-            params = {"name": "c%d" % self.maker.n, "output": "new/loose", **keys,
-                      "url": self.maker.url(asset.name, how="length", val="etag")}
-            pair.append(self.want(Wanted(self.maker.n, params, {"new/loose": [asset.plain]}, None, True)))
+        loose = self.one_job("crash-200000", "new/loose", fsync="off")
+        tight = self.one_job("crash-200000", "new/loose", fsync="full",
+                             checksum=digest(loose.allowed["new/loose"][0]))
         self.loose.add("new/loose")
-        return pair
+        return [self.want(loose), self.want(tight)]
+
+    def one_job(self, name, output, **keys):
+        asset = next(a for a in self.maker.same if a.name == name)
+        self.maker.n += 1
+        params = {"name": "c%d" % self.maker.n, "output": output, **keys,
+                  "url": self.maker.url(name, how="length", val="etag")}
+        allowed = {output: [asset.plain]}
+        if "keep-download" in keys:
+            allowed[keys["keep-download"]] = [asset.sent]
+        return Wanted(self.maker.n, params, allowed, None, True)
 
     def same_place(self, a, b):
         place, old = a.params["output"], b.params["output"]
         b.params["output"] = place
         b.allowed[place] = b.allowed.pop(old)
         self.allowed[place] += self.allowed.pop(old)
+
+    def end(self, s):
+        """As s.stop(), which lets nothing be left."""
+        s.signal(signal.SIGTERM)
+        assert s.wait_exit() == 0, s.log
 
     def add(self, c, jobs):
         for w, number in zip(jobs, c.add(*[w.params for w in jobs])):
@@ -112,32 +123,54 @@ class Lab:
     def over(self, c, jobs):
         return [w for w in jobs if c.show(w.id)["state"] in OVER]
 
-    def record(self, brief=False):
-        """Some lives, and what clients were told in them.  brief: one is enough."""
-        s = Recorded(self.place, self.extra, workers=2, max_concurrent_downloads=6)
+    @contextlib.contextmanager
+    def recording(self, **more):
+        """A hauld that runs, and whose files are gone afterwards."""
+        s = Recorded(self.place, {**self.extra, **more}, workers=2, max_concurrent_downloads=6)
         self.place_inode, self.root_inode = os.stat(self.place).st_ino, os.stat(s.root).st_ino
         ask(self.server, "/crash-now/0")
         s.start()
         try:
-            with s.client() as c:
-                self.first_life(c, brief)
-            if not brief:
-                s.process.kill()
-                assert s.wait_exit() == -signal.SIGKILL
-                s.start()
-                with s.client() as c:
-                    paused = self.second_life(c)
-                s.stop()
-                s.start()
-                with s.client() as c:
-                    if paused:
-                        c.call("resume", jobs=[w.id for w in paused])
-                    self.add(c, self.some_jobs(3))
-                    c.call("wait", jobs=[j["id"] for j in c.list_all()], timeout_ms=60000, timeout=90)
+            yield s
         finally:
             s.close()
         shutil.rmtree(self.place)
         os.mkdir(self.place)
+
+    def record(self, brief=False):
+        """Some lives, and what clients were told in them.  brief: one is enough."""
+        with self.recording() as s:
+            with s.client() as c:
+                self.first_life(c, brief)
+            if brief:
+                return
+            s.process.kill()
+            assert s.wait_exit() == -signal.SIGKILL
+            s.start()
+            with s.client() as c:
+                paused = self.second_life(c)
+            s.stop()
+            s.start()
+            with s.client() as c:
+                if paused:
+                    c.call("resume", jobs=[w.id for w in paused])
+                self.add(c, self.some_jobs(3))
+                c.call("wait", jobs=[j["id"] for j in c.list_all()], timeout_ms=60000, timeout=90)
+
+    def record_death(self, syncs, asset, **keys):
+        """A life ends with its n-th sync of a directory, files have their names and nothing was
+        said about it; the next one makes it good.  True: without the network."""
+        with self.recording(HAUL_POWERCUT_DIE="hauld-worker:%d" % syncs) as s:
+            w = self.want(self.one_job(asset, "deep/new/file", fsync="full", **keys))
+            with s.client() as c:
+                self.add(c, [w])
+            assert s.wait_exit() == -signal.SIGKILL
+            assert any(os.path.exists(s.path(path)) for path in w.allowed)
+            del s.extra["HAUL_POWERCUT_DIE"]
+            s.start()
+            with s.client() as c:
+                assert c.wait_job(w.id)["state"] == "done"
+            return len(self.server.requests("n=%d&" % w.number)) == 1
 
     def first_life(self, c, brief):
         first = self.some_jobs(8)
@@ -275,13 +308,22 @@ class Lab:
                 f.write(state.content(number))
             os.link(kept, path)
 
+    def nothing_is_left(self, s, jobs):
+        """Of jobs that are known.  What the disk has of one that was removed, nobody knows."""
+        places = {os.path.dirname(s.path(path)) for w in jobs for path in w.allowed}
+        left = [place for place in s.leftovers() if place in places]
+        assert not left, left
+        # The journal of the first transaction, which SQLite leaves when its end did not
+        # reach the disk: it is empty but for its size.
+        assert set(os.listdir(s.state)) <= {"jobs.db", "lock", "jobs.db-journal"}, os.listdir(s.state)
+
     def start_on(self, state):
         """hauld on that disk after another boot: all that was promised is kept."""
         self.materialise(state)
         ask(self.server, "/crash-now/0?hurry=1")
         self.counts["starts"] += 1
         acks = {k: v.copy() for k, v in self.acks.items()}
-        s = Recorded(self.place, {"HAUL_POWERCUT_BOOT_ID": str(uuid.uuid4())}, workers=2)
+        s = Recorded(self.place, {"HAUL_POWERCUT_BOOT_ID": str(uuid.uuid4()), "HAUL_POWERCUT_KEEP": self.keep}, workers=2)
         s.start()
         try:
             with s.client() as c:
@@ -293,8 +335,10 @@ class Lab:
                     c.call("resume", jobs=paused)
                 if listed:
                     c.call("wait", jobs=sorted(listed), timeout_ms=60000, timeout=90)
+                known = [self.jobs[j["name"]] for j in listed.values()]
                 for j in c.list_all():
                     self.judge(s, self.jobs[j["name"]], j, j["id"] in acks["cancelled"])
+            self.end(s)
         finally:
             s.close()
         for directory, _dirs, names in os.walk(s.root):
@@ -302,10 +346,7 @@ class Lab:
                 rel = os.path.relpath(os.path.join(directory, name), s.root)
                 with open(s.path(rel), "rb") as f:
                     assert rel in self.loose or f.read() in self.allowed[rel], rel
-        assert s.leftovers() == [], s.leftovers()
-        # The journal of the first transaction, which SQLite leaves when its end did not
-        # reach the disk: it is empty but for its size.
-        assert set(os.listdir(s.state)) <= {"jobs.db", "lock", "jobs.db-journal"}, os.listdir(s.state)
+        self.nothing_is_left(s, known)
 
     def judge(self, s, w, j, cancelled):
         if cancelled:
