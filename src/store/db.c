@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "store/place.h"
 #include "store/schema.h"
 
 enum {
@@ -231,6 +232,18 @@ open_file(struct db *d)
 	return r == SQLITE_OK ? 0 : fail_open(d, r);
 }
 
+/* SQLite has synced the names in the directory. */
+static int
+sync_place(struct db *d, const char *dir)
+{
+	int r = place_sync(dir);
+
+	if (r < 0)
+		(void)snprintf(d->why, sizeof d->why, "cannot sync the directory of %s: %s: its disk may be failing",
+		    d->shown, strerror(-r));
+	return r < 0 ? -EBADMSG : 0;
+}
+
 int
 db_open(const char *dir, struct db **ret)
 {
@@ -248,7 +261,9 @@ db_open(const char *dir, struct db **ret)
 	d->path = xasprintf("%s/jobs.db", real);
 	(void)str_safe(d->shown, sizeof d->shown, d->path, strlen(d->path));
 	r = schema_probe(d->path, d->shown, d->why, sizeof d->why);
-	return r < 0 ? r : open_file(d);
+	if (r == 0)
+		r = open_file(d);
+	return r < 0 ? r : sync_place(d, real);
 }
 
 void

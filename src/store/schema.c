@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "base/mem.h"
 
 /* The i-th step makes version i + 1 of version i.  A step that was released
  * never changes.  ids.last: no id below it is ever given again. */
@@ -48,12 +50,28 @@ get_be32(const uint8_t *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-static int
-check_header(const uint8_t *h, ssize_t len, const char *shown, char *why, size_t n)
+static bool
+is_database(const uint8_t *h, ssize_t len)
 {
 	static const char magic[] = "SQLite format 3";
 
-	if (len < HEADER_SIZE || memcmp(h, magic, sizeof magic) != 0)
+	return len >= HEADER_SIZE && memcmp(h, magic, sizeof magic) == 0;
+}
+
+/* The power went while the file was made: SQLite takes back what it has of it. */
+static bool
+has_journal(const char *path)
+{
+	AUTO_FREE char *journal = xasprintf("%s-journal", path);
+	struct stat st;
+
+	return lstat(journal, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
+}
+
+static int
+check_header(const uint8_t *h, ssize_t len, const char *shown, char *why, size_t n)
+{
+	if (!is_database(h, len))
 		schema_say_damaged(shown, "it is no database", why, n);
 	else if (get_be32(h + HEADER_APPLICATION) != SCHEMA_APPLICATION_ID)
 		(void)snprintf(why, n, "%s is the database of another program (its application_id is 0x%08x): "
@@ -92,6 +110,8 @@ schema_probe(const char *path, const char *shown, char *why, size_t n)
 		(void)snprintf(why, n, "cannot read %s: %s", shown, strerror((int)-len));
 		return -EBADMSG;
 	}
+	if (!is_database(header, len) && has_journal(path))
+		return 0;
 	return check_header(header, len, shown, why, n);
 }
 

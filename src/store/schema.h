@@ -14,7 +14,7 @@
 enum { SCHEMA_APPLICATION_ID = 0x6861756c };
 
 /* The file's header, read before SQLite touches it; no file and an empty one
- * are fine.  0, or -EBADMSG and a sentence in why; shown: the path, safe to show. */
+ * are fine, and so is one that was never finished.  0, or -EBADMSG and a sentence in why; shown: the path, safe to show. */
 int schema_probe(const char *path, const char *shown, char *why, size_t n) MUST_CHECK;
 /* Takes the lock and goes all steps that are missing.  0, an error of
  * SQLite's, or -1 and a sentence in why: it is of a later version. */

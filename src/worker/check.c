@@ -7,9 +7,11 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "model/settings.h"
 #include "worker/task.h"
 
 /* No such file, or not one that could be compared. */
@@ -71,11 +73,26 @@ open_target(struct task *t)
 	return true;
 }
 
+/* It may have been published by a life that ended before it was safe there.
+ * Mostly it was safe long ago, and then this takes no time. */
+static bool
+make_safe(struct task *t)
+{
+	int r = t->msg.fsync != FSYNC_OFF && fsync(t->part_fd) < 0 ? -errno : 0;
+
+	if (r == 0 && t->msg.fsync == FSYNC_FULL)
+		r = dir_sync(t->dir);
+	if (r == 0 || r == -EROFS || r == -EINVAL)
+		return true;
+	differs(t, -r, strerror(-r));
+	return false;
+}
+
 static void
 compare(struct task *t)
 {
 	digest_set_finish(&t->in_digests);
-	if (!task_digest_mismatch(t, &t->in_digests, t->msg.in, t->msg.n_in, ""))
+	if (!task_digest_mismatch(t, &t->in_digests, t->msg.in, t->msg.n_in, "") && make_safe(t))
 		task_end(t);
 }
 

@@ -232,3 +232,39 @@ dir_open_haul(struct dir *dir)
 	dir->haul_fd = fd;
 	return 0;
 }
+
+/* One that may only be passed through is none that we have made. */
+static int
+sync_above(int dir, const char *path)
+{
+	AUTO_CLOSE int fd = -1;
+
+	while (*path) {
+		int above = openat(fd >= 0 ? fd : dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (above < 0)
+			return errno == EACCES ? 0 : -errno;
+		fd_close(&fd);
+		fd = above;
+		if (fsync(fd) < 0)
+			return -errno;
+		path += strcspn(path, "/");
+		path += strspn(path, "/");
+	}
+	return 0;
+}
+
+int
+dir_sync(struct dir *dir)
+{
+	int r;
+
+	if (fsync(dir->fd) < 0)
+		return -errno;
+	if (atomic_load(&dir->anchored))
+		return 0;
+	r = sync_above(dir->fd, dir->path);
+	if (r == 0)
+		atomic_store(&dir->anchored, true);
+	return r;
+}

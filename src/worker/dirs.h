@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -31,6 +32,7 @@ struct dir {
 	int haul_fd;       /* its .haul; -1 until dir_open_haul(); owned */
 	dev_t dev;         /* what it is, to see whether it is in its place */
 	ino_t inode;
+	_Atomic bool anchored; /* the names that lead to it are on the disk */
 };
 
 struct dirs {
@@ -48,6 +50,10 @@ void dirs_forget(struct dirs *d, struct dir *dir);
 
 /* Opens dir's .haul if it is not open yet; 0 or -errno. */
 int dir_open_haul(struct dir *dir) MUST_CHECK;
+/* Syncs the directory and, once, those above it up to the root: hauld may have made
+ * them just now, and a name is lost with the name of its directory.  Waits for the
+ * disk; 0 or -errno.  For the sync lane, too. */
+int dir_sync(struct dir *dir) MUST_CHECK;
 void dir_unref(struct dir *dir); /* NULL is fine */
 
 /* What openat2() does, step by step, for kernels before 5.6 and valgrind: path

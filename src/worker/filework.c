@@ -200,7 +200,7 @@ run_discard(struct lane_job *job)
 		if (d->names[i][0]) /* what is not there need not go */
 			(void)unlinkat(d->haul_fd, d->names[i], 0);
 	if (d->sweep)
-		sweep_dir(d->haul_fd, d->dir_fd, d->names[0], job->id, &d->found);
+		sweep_dir(d->dir, d->names[0], job->id, &d->found);
 	fd_close(&d->fd);
 }
 
@@ -223,7 +223,7 @@ discard_submit(struct task *t, int fd, const char *name, const char *second, con
 		.job = { .id = t->id, .run = run_discard, .done = on_discarded, .owner = t },
 		.haul_fd = t->dir->haul_fd,
 		.fd = fd,
-		.dir_fd = t->dir->fd,
+		.dir = t->dir,
 		.sweep = t->msg.kind == TASK_SWEEP,
 		.names = { name, second, third },
 	};

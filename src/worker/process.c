@@ -375,9 +375,12 @@ fill_publish(struct task *t)
 static void
 end_published(struct task *t)
 {
-	if ((t->msg.fsync != FSYNC_OFF && fsync(t->part_fd) < 0) ||
-	    (t->msg.fsync == FSYNC_FULL && fsync(t->dir->fd) < 0)) {
-		task_fail_errno(t, errno, "sync", t->names.name);
+	int r = t->msg.fsync != FSYNC_OFF && fsync(t->part_fd) < 0 ? -errno : 0;
+
+	if (r == 0 && t->msg.fsync == FSYNC_FULL)
+		r = dir_sync(t->dir);
+	if (r < 0) {
+		task_fail_errno(t, -r, "sync", t->names.name);
 		return;
 	}
 	t->inode = t->msg.inode;

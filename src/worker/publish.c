@@ -253,14 +253,15 @@ rename_files(struct publish *p)
 			rename_failed(p, f, -r);
 			return;
 		}
+		/* Who finds the target under its name does not ask for the kept file. */
+		if (i + 1 < p->n_files && p->fsync == FSYNC_FULL)
+			r = dir_sync(f->to);
+		if (r < 0) {
+			fail_errno(p, f, -r, "sync the directory of");
+			return;
+		}
 	}
 	p->renamed = true;
-}
-
-static bool
-wants_dir_sync(const struct publish *p, unsigned i)
-{
-	return p->renamed && p->fsync == FSYNC_FULL && i < p->n_files;
 }
 
 /* The same directory by number, not by name: two structs may be one place. */
@@ -297,22 +298,24 @@ sync_dirs(struct lane *lane, struct publish **all, unsigned n)
 	struct synced_dir done[REMEMBERED];
 	unsigned n_done = 0;
 
-	for (unsigned k = 0; k < n; k++)
-		for (unsigned i = 0; wants_dir_sync(all[k], i); i++) {
-			const struct publish_file *f = &all[k]->files[i];
-			const struct synced_dir *s = find_synced(done, n_done, f->to);
-			struct synced_dir one = { .dir = f->to };
+	for (unsigned k = 0; k < n; k++) {
+		const struct publish_file *f = &all[k]->files[all[k]->n_files - 1];
+		const struct synced_dir *s;
+		struct synced_dir one = { .dir = f->to };
 
-			if (!s) {
-				lane_at(lane, all[k]->job.id);
-				one.err = fsync(f->to->fd) < 0 ? errno : 0;
-				if (n_done < REMEMBERED)
-					done[n_done++] = one;
-				s = &one;
-			}
-			if (s->err && !has_failed(all[k]))
-				fail_errno(all[k], f, s->err, "sync the directory of");
+		if (!all[k]->renamed || all[k]->fsync != FSYNC_FULL)
+			continue;
+		s = find_synced(done, n_done, f->to);
+		if (!s) {
+			lane_at(lane, all[k]->job.id);
+			one.err = -dir_sync(f->to);
+			if (n_done < REMEMBERED)
+				done[n_done++] = one;
+			s = &one;
 		}
+		if (s->err)
+			fail_errno(all[k], f, s->err, "sync the directory of");
+	}
 }
 
 /* The packed file goes last: until the target is durable it is all there is. */

@@ -1,7 +1,7 @@
 /*
  * Publishing: what makes a verified file appear under its name.  The order is
  * the promise (DESIGN I5, STYLE 4.6): mode and time, sync of the file, rename,
- * sync of the directory, and only then the result.  Many small files go through
+ * sync of the directory and of those above it, and only then the result.  Many small files go through
  * it together with one syncfs() for all.
  *
  * A sync that fails is never repeated: the kernel reports lost writes once, a
@@ -28,7 +28,7 @@ struct publish_file { /* all borrowed from the task */
 	int fd;
 	int haul_fd;         /* the directory it is in */
 	const char *name;    /* in there */
-	const struct dir *to;
+	struct dir *to;
 	const char *to_name;
 };
 

@@ -18,7 +18,8 @@
 #include "worker/dirs.h"
 
 struct sweep {
-	int haul_fd, dir_fd; /* borrowed */
+	int haul_fd;         /* borrowed */
+	struct dir *dir;     /* borrowed */
 	uint64_t task_id;
 	struct buf *found;   /* borrowed */
 	unsigned n_found;
@@ -69,9 +70,10 @@ was_published(const struct sweep *s, const void *map, size_t n, struct found_msg
 	if (!end.synced && (!boot[0] || end.boot.len != strlen(boot) || memcmp(end.boot.at, boot, end.boot.len) != 0))
 		return false;
 	(void)snprintf(name, sizeof name, "%.*s", (int)end.name.len, end.name.at);
-	if (!name_is_safe(name) || fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (!name_is_safe(name) || fstatat(s->dir->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return false;
-	f->published = S_ISREG(st.st_mode) && st.st_ino == end.inode && (uint64_t)st.st_size == end.size;
+	f->published = S_ISREG(st.st_mode) && st.st_ino == end.inode && (uint64_t)st.st_size == end.size &&
+	    (!end.synced || dir_sync(s->dir) == 0); /* that life may not have come to it */
 	f->in = end.in;
 	f->out = end.size;
 	f->codec = (uint8_t)end.codec;
@@ -147,9 +149,9 @@ take(struct sweep *s, const char *name)
 }
 
 void
-sweep_dir(int haul_fd, int dir_fd, const char *part, uint64_t task_id, struct buf *found)
+sweep_dir(struct dir *dir, const char *part, uint64_t task_id, struct buf *found)
 {
-	struct sweep s = { .haul_fd = haul_fd, .dir_fd = dir_fd, .task_id = task_id, .found = found };
+	struct sweep s = { .haul_fd = dir->haul_fd, .dir = dir, .task_id = task_id, .found = found };
 	size_t life, instance = instance_length(part, &life);
 	struct dirent *e;
 	DIR *list;
@@ -157,7 +159,7 @@ sweep_dir(int haul_fd, int dir_fd, const char *part, uint64_t task_id, struct bu
 
 	if (!instance)
 		return;
-	fd = openat(haul_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(s.haul_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	list = fd < 0 ? NULL : fdopendir(fd);
 	if (!list) {
 		fd_close(&fd);

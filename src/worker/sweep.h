@@ -9,9 +9,10 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "worker/dirs.h"
 
 enum { SWEEP_FOUND_MAX = 4096 }; /* downloads that are told of; more go */
 
-/* haul_fd: an open .haul; dir_fd: the directory that it is in; part: the name of
- * a part of this life.  FOUND messages of this task are appended to found. */
-void sweep_dir(int haul_fd, int dir_fd, const char *part, uint64_t task_id, struct buf *found);
+/* dir: with its .haul open; part: the name of a part of this life.  FOUND messages
+ * of this task are appended to found. */
+void sweep_dir(struct dir *dir, const char *part, uint64_t task_id, struct buf *found);

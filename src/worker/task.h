@@ -82,7 +82,7 @@ struct discard_job {
 	struct lane_job job;
 	int haul_fd;
 	int fd;             /* owned: closing it may free a large file; -1 */
-	int dir_fd;         /* of the directory that it is in */
+	struct dir *dir;    /* that it is in; borrowed from the task */
 	bool sweep;         /* names[0] is a part of this life; those of others go */
 	const char *names[3];
 	struct buf found;   /* owned: what the sweep tells of */

@@ -110,6 +110,28 @@ def test_a_stop_parks_and_the_next_start_goes_on(s, server):
         c.call("cancel", jobs=[held, paused])
 
 
+def test_what_is_interrupted_is_not_called_cancelled(s, server):
+    """A worker that does not answer keeps hauld from ending at once: it can still be asked."""
+    with s.client() as c:
+        busy = c.add(stalled(server, "busy", url=server.url("/stall/2M/1M"), checksum="sha256:" + 64 * "0"))[0]
+        paused = c.add(stalled(server, "paused"))[0]
+        c.call("pause", jobs=[paused])
+        wait_until(lambda: c.show(busy)["processed"] > 0, 20)
+        workers = s.workers()
+        for pid in workers:
+            kill_quietly(pid, signal.SIGSTOP)
+        s.signal(signal.SIGTERM)
+        s.wait_log("stopping")
+        assert c.refused("cancel", jobs=[paused]).word == "draining"
+        for pid in workers:
+            kill_quietly(pid, signal.SIGCONT)
+    assert s.wait_exit() == 0
+    s.start()
+    with s.client() as c:
+        assert c.show(paused)["state"] == "paused"
+        c.call("cancel", jobs=[paused, busy])
+
+
 def test_ids_are_never_given_twice(s, server):
     with s.client() as c:
         last = c.add(good(server, "a"), good(server, "b"))[1]

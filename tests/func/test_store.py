@@ -3,6 +3,7 @@ say to it, its end, and what is in its database afterwards."""
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import struct
 import subprocess
@@ -181,6 +182,47 @@ def test_a_database_that_was_in_other_hands_is_refused(store, tmp_path, change, 
     assert kind == FATAL and said in text
     assert f"{tmp_path}/jobs.db is damaged (" in text
     assert again.end() == (78, "")
+
+
+def cut_short(directory):
+    """jobs.db and its journal as a power cut leaves them in the middle of the first transaction."""
+    db = sqlite3.connect(directory / "made.db", isolation_level=None)
+    for statement in ("PRAGMA cache_size = 1", "BEGIN", "CREATE TABLE job (text)"):
+        db.execute(statement)
+    db.executemany("INSERT INTO job VALUES (?)", [("x" * 1000,)] * 1000)
+    shutil.copy(directory / "made.db", directory / "jobs.db")
+    shutil.copy(directory / "made.db-journal", directory / "jobs.db-journal")
+    db.rollback()
+    db.close()
+    (directory / "made.db").unlink()
+    assert not (directory / "jobs.db").read_bytes().startswith(b"SQLite") and (directory / "jobs.db").stat().st_size
+
+
+def test_a_first_start_that_was_cut_short_is_begun_anew(store, tmp_path):
+    store.end()
+    state = tmp_path / "cut"
+    state.mkdir()
+    cut_short(state)
+    again = Store(state)
+    again.say(again.hello, load(), put(1, 1))
+    assert again.read() == (LOADED, 0, struct.pack("<Q", 0))
+    assert again.end() == (0, "")
+    assert rows(state) == [(1,)]
+
+
+def test_garbage_with_a_journal_of_garbage_is_left_alone(store, tmp_path):
+    store.end()
+    state = tmp_path / "garbage"
+    state.mkdir()
+    for name in ("jobs.db", "jobs.db-journal"):
+        (state / name).write_bytes(b"this is no database at all " * 1000)
+    again = Store(state)
+    with contextlib.suppress(BrokenPipeError):
+        again.say(again.hello, load())
+    kind, _, text = again.read()
+    assert kind == FATAL and "is damaged (" in text
+    assert again.end() == (78, "")
+    assert (state / "jobs.db").read_bytes() == b"this is no database at all " * 1000
 
 
 def test_the_command_line():

@@ -35,7 +35,8 @@ import urllib.parse
 
 from behaviours import ROUTES, describe, not_found
 from bodies import body_range
-import hostile  # noqa: F401 (their behaviours)
+import crashing  # noqa: F401 (their behaviours)
+import hostile  # noqa: F401
 import resuming  # noqa: F401
 
 HEAD_MAX = 1 << 18

@@ -6,10 +6,13 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -17,6 +20,27 @@
 #include "temp_dir.h"
 
 enum { JOBS = 30, EACH = 5 }; /* jobs in all, in one transaction */
+
+/* ---- Directories ---- */
+
+static struct {
+	ino_t inodes[64]; /* of what was synced, but by fdatasync */
+	unsigned n;
+	ino_t fail;       /* 0: none */
+} synced;
+
+int
+fsync(int fd)
+{
+	struct stat st;
+
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	synced.inodes[synced.n++ % ARRAY_SIZE(synced.inodes)] = st.st_ino;
+	if (st.st_ino != synced.fail)
+		return 0;
+	errno = EIO;
+	return -1;
+}
 
 /* ---- The layer ---- */
 
@@ -293,6 +317,68 @@ START_TEST(whatever_call_fails_nothing_is_lost)
 }
 END_TEST
 
+/* ---- The names that lead there ---- */
+
+static ino_t
+inode_of(const char *path)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat(path, &st), 0);
+	return st.st_ino;
+}
+
+static unsigned
+times_synced(ino_t inode)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < synced.n; i++)
+		n += synced.inodes[i] == inode;
+	return n;
+}
+
+/* Of a state directory that hauld has just made, two levels of it, with its lock. */
+static char *
+make_place(void)
+{
+	AUTO_FREE char *above = xasprintf("%s/new", dir);
+	char *place = xasprintf("%s/new/state", dir);
+	AUTO_FREE char *lock = xasprintf("%s/lock", place);
+
+	ck_assert_int_eq(mkdir(above, 0700), 0);
+	ck_assert_int_eq(mkdir(place, 0700), 0);
+	ck_assert_int_eq(close(open(lock, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)), 0);
+	return place;
+}
+
+START_TEST(the_names_above_are_on_the_disk_before_any_job)
+{
+	AUTO_FREE char *place = make_place(), *above = xasprintf("%s/new", dir), *lock = xasprintf("%s/lock", place);
+	struct db *d;
+
+	synced.n = 0;
+	ck_assert_int_eq(db_open(place, &d), 0);
+	ck_assert_uint_eq(times_synced(inode_of(lock)), 1);
+	ck_assert_uint_eq(times_synced(inode_of(above)), 1);
+	ck_assert_uint_eq(times_synced(inode_of(dir)), 1);
+	db_close(d, true);
+}
+END_TEST
+
+START_TEST(a_directory_that_cannot_be_synced_is_not_used)
+{
+	AUTO_FREE char *place = make_place(), *above = xasprintf("%s/new", dir);
+	struct db *d;
+
+	synced.fail = inode_of(above);
+	ck_assert_int_eq(db_open(place, &d), -EBADMSG);
+	synced.fail = 0;
+	ck_assert_msg(strstr(db_why(d), "jobs.db: Input/output error: its disk may be failing") != NULL, "%s", db_why(d));
+	db_close(d, false);
+}
+END_TEST
+
 static Suite *
 db_suite(void)
 {
@@ -300,6 +386,8 @@ db_suite(void)
 	TCase *t = add_case(s, "disk", setup, teardown, 120);
 
 	tcase_add_test(t, a_commit_is_on_the_disk_when_it_returns);
+	tcase_add_test(t, the_names_above_are_on_the_disk_before_any_job);
+	tcase_add_test(t, a_directory_that_cannot_be_synced_is_not_used);
 	tcase_add_loop_test(t, whatever_call_fails_nothing_is_lost, 0, 4);
 	return s;
 }

@@ -200,6 +200,18 @@ publish_all(const char *trace)
 	ck_assert_str_eq(calls.trace, trace);
 }
 
+/* One more job, alone. */
+static void
+publish_one_more(struct dir *dir, const char *trace)
+{
+	struct publish *p = add_job(dir, FSYNC_FULL, 10);
+
+	calls.trace[0] = '\0';
+	publish_batch(NULL, &p, 1);
+	ck_assert_str_eq(calls.trace, trace);
+	ck_assert_int_eq(p->result.code, RESULT_OK);
+}
+
 static void
 assert_code(unsigned i, enum result_code code)
 {
@@ -261,8 +273,38 @@ START_TEST(each_directory_is_synced_once)
 	(void)add_job(rig.sub, FSYNC_FULL, 10);
 	(void)add_job(rig.dir, FSYNC_FULL, 10);
 	(void)add_job(rig.sub, FSYNC_DATA, 10);
-	publish_all("fsync fsync fsync fdatasync rename rename rename rename dirsync dirsync");
+	/* The third is of the root again, for the name of sub. */
+	publish_all("fsync fsync fsync fdatasync rename rename rename rename dirsync dirsync dirsync");
 	ck_assert(exists("sub/file1"));
+}
+END_TEST
+
+START_TEST(the_directories_above_are_synced_once)
+{
+	struct dir *deep = NULL;
+
+	make_dir("sub/a");
+	make_dir("sub/a/b");
+	make_dir("sub/a/b/" HAUL_DIR);
+	ck_assert_int_eq(dirs_get(&rig.dirs, rig.root, "sub/a/b", &deep), 0);
+	ck_assert_int_eq(dir_open_haul(deep), 0);
+	(void)add_job(deep, FSYNC_FULL, 10);
+	publish_all("fsync rename dirsync dirsync dirsync dirsync");
+	publish_one_more(deep, "fsync rename dirsync");
+	dir_unref(deep);
+}
+END_TEST
+
+START_TEST(a_failed_sync_above_is_no_success)
+{
+	(void)add_job(rig.sub, FSYNC_FULL, 10);
+	calls.fail = "dirsync";
+	calls.fail_at = 2;
+	calls.fail_errno = EIO;
+	publish_all("fsync rename dirsync dirsync");
+	ck_assert_int_eq(rig.jobs[0].result.code, RESULT_WRITE);
+	/* Once is of those that went well. */
+	publish_one_more(rig.sub, "fsync rename dirsync dirsync");
 }
 END_TEST
 
@@ -402,7 +444,8 @@ START_TEST(the_kept_file_comes_before_the_target)
 {
 	struct publish *p = add_kept_job();
 
-	publish_all("fsync fsync rename rename dirsync dirsync");
+	/* The kept one's directory, the root for its name, and the target's. */
+	publish_all("fsync fsync rename dirsync dirsync rename dirsync");
 	assert_code(0, RESULT_OK);
 	ck_assert(exists("sub/kept"));
 	ck_assert_uint_ne(p->inode, p->sync[0].inode); /* the target's is told */
@@ -729,7 +772,9 @@ int
 main(void)
 {
 	const TTest *publish[] = { seven_small_files_are_synced_one_by_one,
-		eight_small_files_are_synced_together, a_large_file_and_unsynced_ones_do_not_join_them,
+		eight_small_files_are_synced_together,
+		the_directories_above_are_synced_once, a_failed_sync_above_is_no_success,
+		a_large_file_and_unsynced_ones_do_not_join_them,
 		each_directory_is_synced_once, two_names_of_one_directory_are_synced_once,
 		a_failed_sync_is_not_repeated_and_nothing_is_renamed, a_failed_sync_of_all_fails_all,
 		a_failed_sync_of_the_directory_is_no_success, a_cancelled_one_is_not_renamed,

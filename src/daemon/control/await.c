@@ -17,6 +17,7 @@ struct await {
 	bool durably;          /* not before the store has it */
 	size_t n, left;
 	bool paused;           /* that a job is paused is enough */
+	bool interrupted;      /* a job ended because hauld stops: it goes on in the next life */
 	struct watch *watches; /* owned: n */
 	char **results;        /* owned: n, each a job as JSON; NULL: not over yet */
 	struct loop_timer timeout;
@@ -55,7 +56,9 @@ on_answer(void *arg)
 		buf_printf(&text, "%s%s", i ? "," : "", a->results[i]);
 	buf_append_str(&text, "]}");
 	a->call->on_orphaned = NULL;
-	if (a->durably)
+	if (a->durably && a->interrupted)
+		call_fail(a->call, RPC_DRAINING, "hauld stops, and jobs that it interrupts go on when it starts again: ask again then");
+	else if (a->durably)
 		call_text_durably(a->call, xstrdup(buf_cstr(&text)));
 	else
 		call_text(a->call, buf_cstr(&text));
@@ -105,6 +108,9 @@ await_is_for(const struct await *a, const struct job *j)
 void
 await_tell(struct await *a, size_t index, uint64_t id)
 {
+	const struct job *j = engine_job(a->control->engine, id);
+
+	a->interrupted |= j && j->result->code == RESULT_INTERRUPTED;
 	a->results[index] = job_text(a->control, id);
 	if (--a->left == 0 && !a->cancel)
 		loop_defer(a->control->loop, &a->answer);

@@ -83,6 +83,8 @@ keep_restore(struct engine *e, const struct store_job *r)
 		return false;
 	from.spec = spec;
 	engine_sweep(e, spec_string(spec, JOB_OUTPUT));
+	if (spec_string(spec, JOB_KEEP_DOWNLOAD))
+		engine_sweep(e, spec_string(spec, JOB_KEEP_DOWNLOAD));
 	engine_restore(e, &from, r->run_ms, r->receipt.len ? receipt_unpack(r->receipt.at, r->receipt.len) : NULL);
 	return true;
 }

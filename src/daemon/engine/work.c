@@ -92,6 +92,7 @@ work_check(struct download *d)
 	struct task_msg m = { .kind = TASK_CHECK, .mtime = INT64_MIN, .target = place_of(d->dir, d->name) };
 
 	m.n_in = digests_of(d->job->spec, final_checksum(d), m.in);
+	m.fsync = (uint8_t)spec_number(d->job->spec, JOB_FSYNC);
 	pool_submit(d->engine->pool, &d->main, &m, true, &check_ops, d);
 }
 
