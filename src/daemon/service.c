@@ -368,6 +368,7 @@ start_engine(struct service *s)
 		.worker_path = s->options->worker_path,
 		.slice_timeout_ms = s->options->slice_timeout_ms,
 		.keep_receipts = true,
+		.wait_for_room = true,
 		.instance = s->instance,
 	};
 	struct result why = { 0 };

@@ -58,6 +58,7 @@ enum task_kind {
 	TASK_DISCARD = 4, /* unlink part, out and map; errors are not told */
 	TASK_SWEEP = 5,   /* what earlier lives left beside the target: FOUND or gone;
 			   * part is a name of this life */
+	TASK_SPACE = 6,   /* what room is there?  in: bytes free, out: size of the filesystem */
 	_TASK_KIND_MAX
 };
 

@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "base/url.h"
 #include "daemon/engine/errand.h"
+#include "daemon/engine/space.h"
 #include "daemon/engine/work.h"
 #include "daemon/xfer/hop.h"
 #include "model/backoff.h"
@@ -57,6 +58,7 @@ void
 download_free(struct download *d)
 {
 	assert(!d->transfer && !pool_task_is_busy(&d->main) && !pool_task_is_busy(&d->hash));
+	space_give_back(d);
 	part_free(d->part);
 	dest_dir_unref(d->dir);
 	dest_dir_unref(d->keep_dir);
@@ -199,7 +201,7 @@ on_head(const struct response *r, void *arg)
 	/* An end that nothing announces: of "auto" only a found codec proves it. */
 	if (!d->rest.start)
 		d->codec_must_prove = (r->major >= 2 ? !r->has_length : !r->has_length && !r->chunked);
-	if (!make_part(d, &why))
+	if (!space_admit(d, &why) || !make_part(d, &why))
 		transfer_fail(d->transfer, &why);
 }
 
@@ -231,6 +233,7 @@ on_front(uint64_t front, void *arg)
 	struct download *d = arg;
 
 	d->job->received = front;
+	space_front(d, front);
 	if (d->whole || d->cleaning)
 		return;
 	resume_map(d);
@@ -283,6 +286,9 @@ fetch(struct download *d)
 		return;
 	}
 	if (d->hops == 0) {
+		if (!space_may_start(d))
+			return;
+		d->attempted = true;
 		d->job->attempts++;
 		d->led_public = false;
 		d->engine->ops->on_start(d->job, d->engine->arg);
@@ -363,7 +369,7 @@ on_transfer_done(const struct transfer_report *end, void *arg)
 		if (resume_without_condition(d, end))
 			return;
 		d->again = d->rest.start && end->result.code == RESULT_RANGE_CHANGED;
-		if (!resume_later(d, &end->result))
+		if (!space_later(d, &end->result) && !resume_later(d, &end->result))
 			attempt_failed(d, &end->result);
 		return;
 	}
@@ -476,6 +482,7 @@ void
 download_try_again(struct download *d, uint64_t delay)
 {
 	d->verdict = VERDICT_NONE;
+	d->attempted = false;
 	job_set_result(d->job, &d->result);
 	d->retry_at_ms = clock_now_ms() + delay;
 	d->engine->ops->on_retry(d->job, delay, d->engine->arg);
@@ -510,6 +517,9 @@ conclude(struct download *d)
 		engine_paused(d);
 		return;
 	}
+	if (!final && space_park(d))
+		return;
+	space_give_back(d);
 	d->cleaning = d->again = d->continued = d->plain = d->parking = false;
 	d->adopted = 0;
 	d->whole = d->split = d->hash_ok = d->main_ready = false;
@@ -555,6 +565,7 @@ attempt_failed(struct download *d, const struct result *r)
 {
 	d->result = *r;
 	d->verdict = result_class(r) == CLASS_CANCELLED ? VERDICT_FINAL : VERDICT_AGAIN;
+	space_leave(d->entry);
 	stop_transfer(d); /* a worker may have found the fault in what came so far */
 	scheduler_withdraw(d->engine->scheduler, &d->entry->ticket);
 	clean_up(d);
@@ -590,6 +601,7 @@ download_pause(struct download *d)
 		return;
 	stop_transfer(d);
 	list_remove(&d->waiting);
+	space_leave(d->entry);
 	d->verdict = VERDICT_PAUSE;
 	if (d->cleaning)
 		return;

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/url.h"
+#include "daemon/engine/space.h"
 #include "model/algo.h"
 
 enum { SMALL_BODY = 256 * 1024 }; /* up to here one frame does it all */
@@ -199,6 +200,7 @@ on_progress(const struct progress_msg *p, void *arg)
 {
 	struct download *d = arg;
 
+	space_unpacked(d, p->out);
 	d->processed = p->in;
 	d->unpacked = p->out;
 	if (!d->part)
@@ -392,6 +394,18 @@ work_front(struct download *d, bool last)
 	f.offset = part_front(d->part);
 	f.flush_to = part_flush_to(d->part, is_durable(d));
 	hash_front(d);
+	pool_front(&d->main, &f);
+}
+
+void
+work_flush(struct download *d)
+{
+	struct front_msg f = { .offset = part_front(d->part), .flush_to = part_front(d->part) };
+
+	if (!part_unflushed(d->part))
+		return;
+	if (!work_is_started(d))
+		work_start(d, true);
 	pool_front(&d->main, &f);
 }
 

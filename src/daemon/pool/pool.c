@@ -146,6 +146,8 @@ choose(struct pool *p, const struct pool_task *t)
 {
 	struct worker_proc *w, *best = NULL;
 
+	if (p->stopping)
+		return NULL; /* they have been told to leave */
 	LIST_FOREACH(w, &p->workers, struct worker_proc, link) {
 		if (w->doomed || !w->chan || w->exclusive || (t->alone && w->n_tasks))
 			continue;

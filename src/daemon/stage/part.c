@@ -271,6 +271,12 @@ part_has_failed(const struct part *p)
 }
 
 void
+part_mend(struct part *p)
+{
+	p->failed = false;
+}
+
+void
 part_seal(struct part *p)
 {
 	part_stop(p);
@@ -309,6 +315,12 @@ uint64_t
 part_front(const struct part *p)
 {
 	return p->front;
+}
+
+uint64_t
+part_unflushed(const struct part *p)
+{
+	return p->front - p->flushed;
 }
 
 uint64_t
