@@ -42,6 +42,7 @@ download_new(struct entry *en)
 	d->engine = en->engine;
 	d->entry = en;
 	d->job = &en->job;
+	d->generation = en->generation;
 	d->output = spec_string(en->job.spec, JOB_OUTPUT);
 	d->url = xstrdup(spec_list(en->job.spec, JOB_URL, 0));
 	d->last_modified = -1;

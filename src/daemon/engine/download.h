@@ -75,6 +75,7 @@ struct entry {
 			      * wait for room (space.c) */
 	uint64_t need;       /* bytes that it waits for; 0: any */
 	struct receipt *receipt; /* owned; NULL: none is kept */
+	unsigned generation; /* of the last part of a download that went; names are not used twice */
 	bool named;          /* found by its name */
 	bool retired;        /* to be forgotten when it ends */
 };

@@ -219,6 +219,7 @@ put_aside(struct download *d, enum job_state state)
 	scheduler_withdraw(d->engine->scheduler, &en->ticket);
 	if (!kept_find(d->engine, en->job.id))
 		en->job.received = 0; /* its part was thrown away */
+	en->generation = d->generation;
 	engine_set_state(en, state);
 	unlock(d->engine, d);
 	en->download = NULL;

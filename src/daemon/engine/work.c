@@ -147,7 +147,7 @@ on_discarded(const struct result_msg *r, void *arg)
 {
 	struct download *d = arg;
 
-	if (r->result.code != RESULT_OK) { /* there is no worker at all */
+	if (r->result.code != RESULT_OK) { /* no worker can: there is none, or the disk is bad */
 		dest_dir_unlink(d->dir, part_name(d->part));
 		dest_dir_unlink(d->dir, part_out_name(d->part));
 	}

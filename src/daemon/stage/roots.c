@@ -253,6 +253,7 @@ dest_dir_open(struct roots *r, struct root *root, const struct dir_key *k, const
 	haul = open_or_make(dir, ".haul", 0700);
 	if (haul < 0 || fstat(haul, &st) < 0 || fstat(dir, &own) < 0) {
 		explain(why, haul < 0 ? -haul : errno, path, "the .haul directory");
+		(void)unlinkat(dir, ".haul", AT_REMOVEDIR); /* it may be there, and new */
 		return NULL;
 	}
 	d = NEW(struct dest_dir);
