@@ -2,11 +2,9 @@
 #include "daemon/engine/download.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -74,28 +72,6 @@ download_free(struct download *d)
 	free(d);
 }
 
-/* Is there a file under the final name?  -1: the path cannot be asked. */
-static int
-destination_exists(const struct download *d)
-{
-	struct stat st;
-
-	if (fstatat(d->dir->fd, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return S_ISREG(st.st_mode) ? 1 : 2;
-	return 0;
-}
-
-/* The directories that the job writes to, made when they are missing. */
-static bool
-open_directories(struct download *d, struct result *why)
-{
-	const char *keep = spec_string(d->job->spec, JOB_KEEP_DOWNLOAD);
-
-	if (!d->dir && !roots_get_dir(d->engine->roots, d->output, &d->dir, &d->name, why))
-		return false;
-	return !keep || d->keep_dir || roots_get_dir(d->engine->roots, keep, &d->keep_dir, &d->keep_name, why);
-}
-
 /* Before the network: may the file be made, and is it there already? */
 static bool
 prepare_destination(struct download *d)
@@ -103,7 +79,7 @@ prepare_destination(struct download *d)
 	struct result why = { 0 };
 	int there;
 
-	if (!open_directories(d, &why)) {
+	if (!place_open(d, &why)) {
 		attempt_failed(d, &why);
 		return false;
 	}
@@ -111,7 +87,7 @@ prepare_destination(struct download *d)
 		return false;
 	if (!spec_bool(d->job->spec, JOB_NO_CLOBBER) && (d->checked || !work_can_check(d)))
 		return true;
-	there = destination_exists(d);
+	there = place_is_taken(d);
 	if (there && !work_can_check(d)) {
 		result_set(&why, RESULT_EXISTS, "%s exists already and no-clobber is set", d->output);
 		attempt_failed(d, &why);

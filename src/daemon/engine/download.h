@@ -160,6 +160,11 @@ extern const struct part_ops download_part_ops;
 /* Names the part of this attempt; a worker will make the file. */
 void download_plan_part(struct download *d);
 
+/* place.c: the directories that the job writes to, made when they are missing. */
+bool place_open(struct download *d, struct result *why);
+/* Is there anything under the final name?  1: a file, 2: something else. */
+int place_is_taken(const struct download *d);
+
 /* resume.c: the header of the file came, and its part is begun. */
 void resume_note(struct download *d, const struct response *r);
 /* The transfer broke, but what came can be continued: it waits for its next try

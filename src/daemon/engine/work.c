@@ -150,6 +150,8 @@ on_discarded(const struct result_msg *r, void *arg)
 	if (r->result.code != RESULT_OK) { /* no worker can: there is none, or the disk is bad */
 		dest_dir_unlink(d->dir, part_name(d->part));
 		dest_dir_unlink(d->dir, part_out_name(d->part));
+		if (part_map_name(d->part)[0])
+			dest_dir_unlink(d->dir, part_map_name(d->part));
 	}
 	part_free(TAKE_PTR(d->part));
 	work_discarded(d);
