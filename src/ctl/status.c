@@ -182,7 +182,13 @@ put_machine(struct ctl *c, const json_t *s)
 	json_array_foreach(json_object_get(s, "disks"), i, disk) {
 		begin(&f, c, "disk");
 		put(&f, TERM_INK_PLAIN, "%s", member_text(disk, "root"));
-		put(&f, TERM_INK_PLAIN, "%s free", format_size(a, sizeof a, member_u64(disk, "free")));
+		if (json_is_null(json_object_get(disk, "free")))
+			put(&f, TERM_INK_WARN, "does not say what is free");
+		else
+			put(&f, TERM_INK_PLAIN, "%s free", format_size(a, sizeof a, member_u64(disk, "free")));
+		if (member_u64(disk, "reserved"))
+			put(&f, TERM_INK_PLAIN, "%s of that for jobs that run",
+			    format_size(a, sizeof a, member_u64(disk, "reserved")));
 		put(&f, TERM_INK_PLAIN, "%s of at most %s not yet written",
 		    format_size(b, sizeof b, member_u64(disk, "unflushed")), format_size(d, sizeof d, member_u64(disk, "limit")));
 		end(&f);

@@ -287,7 +287,10 @@ lock_state(struct service *s)
 	}
 	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0)
 		return know_instance(s);
-	log_err("another hauld has the state directory %s: stop that one, or set daemon.state-dir", log_safe(s->state_dir));
+	if (errno != EWOULDBLOCK)
+		log_err("cannot lock the state directory %s: %s", log_safe(s->state_dir), strerror(errno));
+	else
+		log_err("another hauld has the state directory %s: stop that one, or set daemon.state-dir", log_safe(s->state_dir));
 	return false;
 }
 
@@ -368,6 +371,7 @@ start_engine(struct service *s)
 		.worker_path = s->options->worker_path,
 		.slice_timeout_ms = s->options->slice_timeout_ms,
 		.keep_receipts = true,
+		.wait_for_room = true,
 		.instance = s->instance,
 	};
 	struct result why = { 0 };

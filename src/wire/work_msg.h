@@ -55,9 +55,10 @@ enum task_kind {
 	TASK_PROCESS = 1, /* hash, decode, hash, publish: what the fields say */
 	TASK_COPY = 2,    /* copy the file `source` into a new part file */
 	TASK_CHECK = 3,   /* hash the file that stands at the destination */
-	TASK_DISCARD = 4, /* unlink part, out and map; errors are not told */
+	TASK_DISCARD = 4, /* unlink part, out and map */
 	TASK_SWEEP = 5,   /* what earlier lives left beside the target: FOUND or gone;
 			   * part is a name of this life */
+	TASK_SPACE = 6,   /* what room is there?  in: bytes free, out: size of the filesystem */
 	_TASK_KIND_MAX
 };
 

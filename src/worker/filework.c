@@ -85,18 +85,18 @@ static int
 copy_writeback(struct copy_job *c)
 {
 	uint64_t begin = clock_now_ns(), until;
+	int r = writeback_range(c->to, c->started, c->done, SYNC_FILE_RANGE_WRITE);
 
-	if (c->done > c->started)
-		(void)sync_file_range(c->to, (off64_t)c->started, (off64_t)(c->done - c->started),
-		    SYNC_FILE_RANGE_WRITE); /* an error shows below or in the last sync */
+	if (r < 0)
+		return r;
 	c->started = c->done;
 	if (!c->dirty_max || c->done - c->clean <= c->dirty_max)
 		return 0;
 	until = c->done - c->dirty_max;
-	if (sync_file_range(c->to, (off64_t)c->clean, (off64_t)(until - c->clean),
-	    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) < 0 &&
-	    errno != EINVAL && errno != ESPIPE && errno != ENOSYS && errno != EOPNOTSUPP)
-		return -errno;
+	r = writeback_range(c->to, c->clean, until,
+	    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+	if (r < 0)
+		return r;
 	c->clean = until;
 	c->wait_ns += clock_now_ns() - begin;
 	return 0;
@@ -197,8 +197,8 @@ run_discard(struct lane_job *job)
 	struct discard_job *d = CONTAINER_OF(job, struct discard_job, job);
 
 	for (unsigned i = 0; i < ARRAY_SIZE(d->names) && !d->sweep; i++)
-		if (d->names[i][0]) /* what is not there need not go */
-			(void)unlinkat(d->haul_fd, d->names[i], 0);
+		if (d->names[i][0] && unlinkat(d->haul_fd, d->names[i], 0) < 0 && errno != ENOENT)
+			d->error = errno; /* what is not there need not go */
 	if (d->sweep)
 		sweep_dir(d->dir, d->names[0], job->id, &d->found);
 	fd_close(&d->fd);
@@ -210,7 +210,10 @@ on_discarded(struct lane_job *job)
 	struct task *t = job->owner;
 
 	buf_append(&t->env->frames, buf_bytes(&t->discard.found), buf_len(&t->discard.found));
-	if (t->phase < PHASE_ENDING) /* TASK_DISCARD; else it was part of the end */
+	/* TASK_DISCARD; else it was part of the end of another. */
+	if (t->phase < PHASE_ENDING && t->discard.error)
+		task_fail_errno(t, t->discard.error, "remove", t->names.part);
+	else if (t->phase < PHASE_ENDING)
 		task_end(t);
 	task_returned(t);
 	t->env->changed(t->env, t);
@@ -233,8 +236,16 @@ discard_submit(struct task *t, int fd, const char *name, const char *second, con
 void
 discard_slice(struct task *t)
 {
-	if (open_dir_anew(t) < 0 || dir_open_haul(t->dir) < 0) {
+	int r = open_dir_anew(t);
+
+	if (r == 0)
+		r = dir_open_haul(t->dir);
+	if (r == -ENOENT) {
 		task_end(t); /* no directory, no files: that is what was wanted */
+		return;
+	}
+	if (r < 0) {
+		task_fail_errno(t, -r, "remove", t->names.part);
 		return;
 	}
 	t->phase = PHASE_LANE;

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "model/settings.h"
 #include "wire/part_map.h"
+#include "worker/writeback.h"
 
 char *
 publish_path(const struct dir *dir, const char *name)
@@ -138,9 +139,14 @@ sync_files(struct lane *lane, struct publish **all, unsigned n)
 	bool refused = false;
 
 	/* Everything is handed to the disk before anything is waited for. */
-	FOREACH_UNSYNCED(p, i, all, n)
+	FOREACH_UNSYNCED(p, i, all, n) {
+		int r = 0;
+
 		if (n > 1 && p->sync[i].size > PUBLISH_SYNCFS_BYTES)
-			(void)sync_file_range(p->files[i].fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+			r = writeback_range(p->files[i].fd, 0, p->sync[i].size, SYNC_FILE_RANGE_WRITE);
+		if (r < 0)
+			fail_errno(p, &p->files[i], -r, "sync");
+	}
 	FOREACH_UNSYNCED(p, i, all, n) {
 		uint64_t dev = p->sync[i].dev;
 

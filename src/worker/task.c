@@ -77,6 +77,8 @@ names_are_safe(const struct task *t)
 		return is_safe_or_none(n->part) && is_safe_or_none(n->out) && is_safe_or_none(n->map);
 	case TASK_SWEEP:
 		return name_is_safe(n->part);
+	case TASK_SPACE:
+		return n->root[0] == '/';
 	case _TASK_KIND_MAX:
 		break;
 	}
@@ -168,6 +170,9 @@ task_slice(struct task *t)
 	case TASK_DISCARD:
 	case TASK_SWEEP:
 		discard_slice(t);
+		break;
+	case TASK_SPACE:
+		space_slice(t);
 		break;
 	case _TASK_KIND_MAX:
 		break;

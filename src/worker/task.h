@@ -1,7 +1,8 @@
 /*
  * A task: one job's work in this process, from TASK to RESULT.  What all kinds
  * share is here: names, phases, messages, cancelling, the end.  The kinds are in
- * process.c (hash, decode, publish), check.c, and filework.c (copy, discard).
+ * process.c (hash, decode, publish), check.c, filework.c (copy, discard) and
+ * space.c.
  *
  * The main thread owns tasks.  A task is not let go, and its RESULT not sent,
  * before every job it has in the sync lane came back.
@@ -42,6 +43,7 @@ struct task_env {
 	struct dirs dirs;
 	struct lane *lane;    /* owned; for what waits for a disk */
 	struct lane *writer;  /* owned; for what copies into the page cache */
+	struct lane *looker;  /* owned; for looks at filesystems, which may never come back */
 	struct buf frames;    /* answers to be written */
 	uint8_t *in_buf;      /* READ_SIZE; owned */
 	unsigned opened;      /* tasks that hold descriptors, or soon will */
@@ -84,8 +86,16 @@ struct discard_job {
 	int fd;             /* owned: closing it may free a large file; -1 */
 	struct dir *dir;    /* that it is in; borrowed from the task */
 	bool sweep;         /* names[0] is a part of this life; those of others go */
+	int error;          /* errno of what could not be removed; 0 */
 	const char *names[3];
 	struct buf found;   /* owned: what the sweep tells of */
+};
+
+struct space_job {
+	struct lane_job job;
+	const char *root;   /* borrowed from the task */
+	uint64_t free, size; /* bytes */
+	int error;          /* errno or 0 */
 };
 
 struct out_piece { /* of decoded output; the writer's while its job is out */
@@ -135,6 +145,7 @@ struct task {
 	bool publish_out;         /* the publish job is in the lane */
 	struct copy_job copy;
 	struct discard_job discard;
+	struct space_job space;
 
 	struct progress_msg told; /* last PROGRESS */
 	uint64_t told_ns;
@@ -205,5 +216,6 @@ void process_writeback(struct task *t);
 void check_slice(struct task *t);
 void copy_slice(struct task *t);
 void discard_slice(struct task *t);
+void space_slice(struct task *t);
 /* Unlinks names in .haul through the lane and closes fd there. */
 void discard_submit(struct task *t, int fd, const char *name, const char *second, const char *third);

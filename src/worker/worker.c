@@ -286,11 +286,12 @@ tell_progress(struct worker *w)
 static int
 wait_and_read(struct worker *w, bool busy)
 {
-	struct pollfd p[4] = {
+	struct pollfd p[5] = {
 		{ .fd = w->fd_in, .events = POLLIN },
 		{ .fd = lane_fd(w->env.lane), .events = POLLIN },
 		{ .fd = lane_fd(w->env.writer), .events = POLLIN },
 		{ .fd = buf_len(&w->env.frames) ? w->fd_out : -1, .events = POLLOUT },
+		{ .fd = lane_fd(w->env.looker), .events = POLLIN },
 	};
 	int r = poll(p, ARRAY_SIZE(p), busy ? 0 : w->moved ? PROGRESS_FLUSH_MS : -1);
 
@@ -302,6 +303,8 @@ wait_and_read(struct worker *w, bool busy)
 		lane_collect(w->env.lane);
 	if (p[2].revents)
 		lane_collect(w->env.writer);
+	if (p[4].revents)
+		lane_collect(w->env.looker);
 	return p[0].revents ? read_requests(w) : 0;
 }
 
@@ -356,6 +359,7 @@ worker_init(struct worker *w, int fd_in, int fd_out, struct work_page *page)
 	dirs_init(&w->env.dirs);
 	w->env.lane = lane_new(page);
 	w->env.writer = lane_new(NULL);
+	w->env.looker = lane_new(NULL);
 	w->env.in_buf = xmalloc(READ_SIZE);
 	w->env.changed = on_changed;
 }
@@ -363,7 +367,7 @@ worker_init(struct worker *w, int fd_in, int fd_out, struct work_page *page)
 static bool
 lanes_are_idle(const struct worker *w)
 {
-	return lane_is_idle(w->env.lane) && lane_is_idle(w->env.writer);
+	return lane_is_idle(w->env.lane) && lane_is_idle(w->env.writer) && lane_is_idle(w->env.looker);
 }
 
 static void
@@ -381,6 +385,7 @@ worker_done(struct worker *w)
 	map_done(&w->tasks);
 	lane_free(w->env.lane);
 	lane_free(w->env.writer);
+	lane_free(w->env.looker);
 	dirs_done(&w->env.dirs);
 	frame_reader_done(&w->reader);
 	buf_done(&w->env.frames);

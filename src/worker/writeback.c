@@ -6,9 +6,8 @@
 
 #include "base/clock.h"
 
-/* Some filesystems do not know the call; then there is nothing to wait for. */
-static int
-sync_range(int fd, uint64_t from, uint64_t to, unsigned flags)
+int
+writeback_range(int fd, uint64_t from, uint64_t to, unsigned flags)
 {
 	if (to <= from)
 		return 0;
@@ -25,9 +24,9 @@ run_window(struct lane_job *job)
 	struct writeback *w = CONTAINER_OF(job, struct writeback, job);
 	uint64_t begin = clock_now_ns();
 
-	w->result = sync_range(w->fd, w->started, w->start_to, SYNC_FILE_RANGE_WRITE);
+	w->result = writeback_range(w->fd, w->started, w->start_to, SYNC_FILE_RANGE_WRITE);
 	if (w->result == 0)
-		w->result = sync_range(w->fd, w->clean, w->wait_to, SYNC_FILE_RANGE_WAIT_BEFORE |
+		w->result = writeback_range(w->fd, w->clean, w->wait_to, SYNC_FILE_RANGE_WAIT_BEFORE |
 		    SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
 	w->ns = clock_now_ns() - begin;
 }

@@ -28,6 +28,10 @@ struct writeback {
 	int result;
 };
 
+/* sync_file_range(2) of the bytes from one offset up to another: 0 or -errno, which is
+ * to fail the file.  Some filesystems do not know the call; then there is nothing to
+ * wait for. */
+int writeback_range(int fd, uint64_t from, uint64_t to, unsigned flags) MUST_CHECK;
 /* done: called in the main thread after each window, after writeback_returned(). */
 void writeback_init(struct writeback *w, int fd, uint64_t task_id, lane_done_cb done, void *owner);
 /* Hands the next window to the lane, if there is one and none is out; true then. */

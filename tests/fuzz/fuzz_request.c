@@ -256,11 +256,22 @@ engine_get_numbers(const struct engine *e UNUSED, struct engine_numbers *ret)
 	*ret = (struct engine_numbers){ .jobs = { 1, 1 } };
 }
 
-uint64_t
-engine_unflushed(const struct engine *e UNUSED, dev_t dev UNUSED, uint64_t *ret_limit)
+bool
+engine_disk(struct engine *e UNUSED, unsigned i, struct engine_disk *ret)
 {
-	*ret_limit = 1;
-	return 0;
+	*ret = (struct engine_disk){ .root = "/", .known = true, .unflushed_max = 1 };
+	return i == 0;
+}
+
+bool
+engine_look_at_disks(struct engine *e UNUSED)
+{
+	return false;
+}
+
+void
+engine_on_disk(struct engine *e UNUSED, void (*cb)(void *arg) UNUSED, void *arg UNUSED)
+{
 }
 
 void

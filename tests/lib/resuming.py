@@ -1,5 +1,6 @@
 """Behaviours of the misbehaving server for downloads that go on where they broke."""
 
+import asyncio
 import email.utils
 import os
 
@@ -51,7 +52,7 @@ def heads_of(r, default='"cut"'):
 async def cut_data(c, r, data, times):
     n = turn(c, r)
     if "busy" in r.query and n == 2:
-        await c.answer("busy\n", 503, Retry_After=0)
+        await c.answer("busy\n", 503, Retry_After=r.query.get("after", 0))
         return
     heads = heads_of(r)
     strong = [v for v in (heads.get("ETag", heads["Last_Modified"]),) if not v.startswith("W/")]
@@ -64,7 +65,7 @@ async def cut_data(c, r, data, times):
 
 @route("cut")
 async def cut(c, r):
-    """/cut/SIZE/N?key=K[&etag=E][&busy=1][&stuck=1]: the first N answers are cut after an
+    """/cut/SIZE/N?key=K[&etag=E][&busy=1[&after=S]][&stuck=1]: the first N answers are cut after an
     eighth more; ranges are honoured under If-Range.  etag= has none; busy: the second
     answer is 503; stuck: a range gives nothing"""
     size = parse_size(r.parts[1])
@@ -195,3 +196,26 @@ async def held_file(c, r):
     """/held-file/NAME/UPTO/N?key=K: the same with a file beneath --root"""
     with open(os.path.join(c.server.options.root, os.path.basename(r.parts[1])), "rb") as f:
         await held_data(c, r, f.read(), parse_size(r.parts[2]), int(r.parts[3]))
+
+
+@route("slow")
+async def slow(c, r):
+    """/slow/SIZE/RATE: RATE bytes a second of a file that can be continued"""
+    size, rate = parse_size(r.parts[1]), int(r.parts[2])
+    heads = heads_of(r, '"slow-%d"' % size)
+    start = asked_start(r, [heads["ETag"]])
+    if start:
+        await c.head(206, Content_Length=size - start, Content_Range="bytes %d-%d/%d" % (start, size - 1, size), **heads)
+    else:
+        await c.head(Content_Length=size, **heads)
+    for at in range(start, size, rate // 20):
+        await c.send_body(size, r.seed, at, min(size, at + rate // 20))
+        await asyncio.sleep(0.05)
+
+
+@route("announces")
+async def announces(c, r):
+    """/announces/SIZE: that Content-Length, a little of it, then silence"""
+    await c.head(Content_Length=int(r.parts[1]))
+    await c.send(b"x" * 1000)
+    await c.forever()

@@ -242,7 +242,7 @@ class Service:
         self.state = os.path.join(self.tmp, "state")
         self.socket = os.path.join(self.tmp, "control.sock")
         self.conf = os.path.join(self.tmp, "hauld-%d.conf" % id(self))
-        self.args, self.popen = list(args), popen or {}
+        self.args, self.popen, self.prefix = list(args), popen or {}, []
         self.process, self.pid = None, None
         self._errors, self._clients, self._changed = [], [], threading.Condition()
         os.makedirs(self.root, exist_ok=True)
@@ -286,7 +286,7 @@ class Service:
         """Starts it and waits for nothing; the log is that of this life."""
         self._errors = []
         self.process = subprocess.Popen(
-            [program("hauld"), "-c", self.conf, *self.args], cwd=self.tmp, env=self.environment(),
+            [*self.prefix, program("hauld"), "-c", self.conf, *self.args], cwd=self.tmp, env=self.environment(),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             start_new_session=True, **self.popen)
         self.pid = self.process.pid

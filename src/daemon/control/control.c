@@ -384,6 +384,7 @@ control_new(struct loop *l, struct children *children, const struct control_opti
 	keys_init(c);
 	list_init(&c->addings);
 	list_init(&c->durables);
+	statuses_init(c);
 	c->intake = intake_new(l, children, o->conf_path);
 	loop_io_init(&c->listener, l, fd, "control socket", on_connection, c);
 	loop_timer_init(&c->rest, l, "control socket", on_rested, c);
@@ -416,6 +417,7 @@ control_free(struct control *c)
 		client_free(LIST_FIRST(&c->clients, struct client, link));
 	add_done(c);
 	durable_done(c);
+	statuses_done(c);
 	intake_free(c->intake);
 	awaits_done(c);
 	watch_done(c);
@@ -438,6 +440,7 @@ control_begin(struct control *c, struct engine *e, struct store *store)
 {
 	c->engine = e;
 	c->store = store;
+	statuses_begin(c);
 	loop_io_set(&c->listener, LOOP_READ);
 }
 

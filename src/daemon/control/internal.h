@@ -53,6 +53,9 @@ struct control {
 	struct list addings;      /* struct adding: with the intake or the store */
 	struct map pending_names; /* of jobs that are with the store */
 	struct list durables;     /* struct durable: answers that wait for the store */
+	/* status.c */
+	struct list statuses;     /* struct status: answers that wait for a look at disks */
+	struct loop_timer disks_late;
 };
 
 struct watched {
@@ -81,6 +84,11 @@ const struct method *method_find(const char *name);
 const char *method_suggest(const char *name);
 void method_add(struct call *c);
 void method_status(struct call *c);
+void statuses_init(struct control *c);
+/* The engine is there: it tells of looks at disks. */
+void statuses_begin(struct control *c);
+/* Forgets those that wait; clients have gone. */
+void statuses_done(struct control *c);
 void method_wait(struct call *c);
 void method_subscribe(struct call *c);
 void method_unsubscribe(struct call *c);

@@ -1,14 +1,18 @@
 /* What runs, how fast, what waits for what: the answer to `status`. */
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "daemon/control/internal.h"
 
-enum { STATUS_WAITING_MAX = 10000, STATUS_SCAN_MAX = 50000, WHYS_MAX = 16 };
+enum {
+	STATUS_WAITING_MAX = 10000,
+	STATUS_SCAN_MAX = 50000,
+	WHYS_MAX = 16,
+	DISKS_MS = 500, /* that a look at the disks may take; then the numbers are older ones */
+};
 
 struct why_count {
 	const char *why;
@@ -90,26 +94,34 @@ put_limits(struct json *w, const struct engine_numbers *n)
 	jsonw_end_array(w);
 }
 
+/* Null where nobody could look yet. */
+static void
+put_known(struct json *w, const char *name, const struct engine_disk *d, uint64_t v)
+{
+	jsonw_key(w, name);
+	if (d->known)
+		jsonw_u64(w, v);
+	else
+		jsonw_null(w);
+}
+
 static void
 put_disks(struct json *w, const struct control *c)
 {
-	const char *root;
+	struct engine_disk d;
 
 	jsonw_key(w, "disks");
 	jsonw_begin_array(w);
-	for (unsigned i = 0; (root = spec_list(c->conf->daemon, DAEMON_ROOTS, i)); i++) {
-		struct statvfs fs = { 0 };
-		struct stat st = { 0 };
-		uint64_t limit, unflushed;
-
-		if (stat(root, &st) < 0 || statvfs(root, &fs) < 0)
-			continue;
-		unflushed = engine_unflushed(c->engine, st.st_dev, &limit);
+	for (unsigned i = 0; engine_disk(c->engine, i, &d); i++) {
 		jsonw_begin_object(w);
-		jsonw_key_string(w, "root", root);
-		jsonw_key_u64(w, "free", (uint64_t)fs.f_bavail * fs.f_frsize);
-		jsonw_key_u64(w, "unflushed", unflushed);
-		jsonw_key_u64(w, "limit", limit);
+		jsonw_key_string(w, "root", d.root);
+		put_known(w, "free", &d, d.free);
+		put_known(w, "size", &d, d.size);
+		put_known(w, "kept", &d, d.kept);
+		jsonw_key_u64(w, "reserved", d.reserved);
+		put_known(w, "age_ms", &d, d.age_ms);
+		jsonw_key_u64(w, "unflushed", d.unflushed);
+		jsonw_key_u64(w, "limit", d.unflushed_max);
 		jsonw_end_object(w);
 	}
 	jsonw_end_array(w);
@@ -145,8 +157,8 @@ put_waiting(struct json *w, const struct engine *e, const struct engine_numbers 
 	jsonw_key_string(w, "binding", binding_limit(whys, n, numbers));
 }
 
-void
-method_status(struct call *c)
+static void
+answer(struct call *c)
 {
 	struct control *control = c->control;
 	struct engine_numbers numbers;
@@ -178,4 +190,86 @@ method_status(struct call *c)
 	jsonw_key_u64(&w, "clients", control->n_clients);
 	jsonw_end_object(&w);
 	call_end(c, &w);
+}
+
+/* ---- Disks are looked at by workers, and one of them may be dead ----------------- */
+
+struct status {
+	struct list link; /* of control->statuses */
+	struct call *call;
+};
+
+static void
+status_free(struct status *s)
+{
+	list_remove(&s->link);
+	free(s);
+}
+
+static void
+answer_all(void *arg)
+{
+	struct control *control = arg;
+
+	loop_timer_cancel(&control->disks_late);
+	while (!list_empty(&control->statuses)) {
+		struct status *s = LIST_FIRST(&control->statuses, struct status, link);
+		struct call *c = s->call;
+
+		status_free(s);
+		answer(c);
+	}
+}
+
+static void
+on_disk(void *arg)
+{
+	struct control *control = arg;
+
+	if (!list_empty(&control->statuses) && !engine_look_at_disks(control->engine))
+		answer_all(control);
+}
+
+void
+method_status(struct call *c)
+{
+	struct control *control = c->control;
+	struct status *s;
+
+	if (!engine_look_at_disks(control->engine)) {
+		answer(c);
+		return;
+	}
+	s = NEW(struct status);
+	s->call = c;
+	list_append(&control->statuses, &s->link);
+	if (!control->disks_late.set)
+		loop_timer_set(&control->disks_late, DISKS_MS);
+}
+
+void
+statuses_init(struct control *control)
+{
+	list_init(&control->statuses);
+	loop_timer_init(&control->disks_late, control->loop, "status", answer_all, control);
+}
+
+void
+statuses_begin(struct control *control)
+{
+	engine_on_disk(control->engine, on_disk, control);
+}
+
+void
+statuses_done(struct control *control)
+{
+	while (!list_empty(&control->statuses)) {
+		struct status *s = LIST_FIRST(&control->statuses, struct status, link);
+
+		call_free(s->call);
+		status_free(s);
+	}
+	if (control->engine)
+		engine_on_disk(control->engine, NULL, NULL);
+	loop_timer_done(&control->disks_late);
 }

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "daemon/engine/download.h"
+#include "daemon/engine/space.h"
 
 /* ---- Asking ----------------------------------------------------------------- */
 
@@ -49,6 +49,7 @@ engine_pause(struct engine *e, uint64_t id)
 		return ENGINE_OK;
 	}
 	scheduler_withdraw(e->scheduler, &en->ticket);
+	space_leave(en);
 	engine_set_state(en, JOB_PAUSED);
 	engine_tell_state(en);
 	return ENGINE_OK;
@@ -157,6 +158,8 @@ fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
 	/* An ended job looks the same in its last event and to who asks later. */
 	if (en->job.state == JOB_DONE)
 		v->total = en->job.received;
+	if (space_is_waiting(en))
+		v->blocked = "disk-space";
 	if (!d || job_is_over(&en->job))
 		return;
 	v->total = d->whole ? en->job.received : d->total;
@@ -212,12 +215,6 @@ engine_get_numbers(const struct engine *e, struct engine_numbers *ret)
 		.draining = e->draining,
 	};
 	memcpy(ret->jobs, e->jobs.counts, sizeof ret->jobs);
-}
-
-uint64_t
-engine_unflushed(const struct engine *e, dev_t dev, uint64_t *ret_limit)
-{
-	return dirty_bytes(e->dirty, dev, ret_limit);
 }
 
 void

@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/url.h"
-#include "daemon/engine/download.h"
+#include "daemon/engine/space.h"
 #include "model/algo.h"
 
 static char *
@@ -143,6 +143,7 @@ void
 engine_requeue(struct entry *en, const char *url, uint64_t delay_ms)
 {
 	scheduler_withdraw(en->engine->scheduler, &en->ticket);
+	space_leave(en);
 	engine_set_state(en, delay_ms ? JOB_BLOCKED : JOB_QUEUED);
 	enqueue(en, url, delay_ms);
 	engine_check_idle(en->engine);

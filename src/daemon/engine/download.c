@@ -2,11 +2,9 @@
 #include "daemon/engine/download.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -14,6 +12,7 @@
 #include "base/str.h"
 #include "base/url.h"
 #include "daemon/engine/errand.h"
+#include "daemon/engine/space.h"
 #include "daemon/engine/work.h"
 #include "daemon/xfer/hop.h"
 #include "model/backoff.h"
@@ -41,6 +40,7 @@ download_new(struct entry *en)
 	d->engine = en->engine;
 	d->entry = en;
 	d->job = &en->job;
+	d->generation = en->generation;
 	d->output = spec_string(en->job.spec, JOB_OUTPUT);
 	d->url = xstrdup(spec_list(en->job.spec, JOB_URL, 0));
 	d->last_modified = -1;
@@ -57,6 +57,7 @@ void
 download_free(struct download *d)
 {
 	assert(!d->transfer && !pool_task_is_busy(&d->main) && !pool_task_is_busy(&d->hash));
+	space_give_back(d);
 	part_free(d->part);
 	dest_dir_unref(d->dir);
 	dest_dir_unref(d->keep_dir);
@@ -71,28 +72,6 @@ download_free(struct download *d)
 	free(d);
 }
 
-/* Is there a file under the final name?  -1: the path cannot be asked. */
-static int
-destination_exists(const struct download *d)
-{
-	struct stat st;
-
-	if (fstatat(d->dir->fd, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return S_ISREG(st.st_mode) ? 1 : 2;
-	return 0;
-}
-
-/* The directories that the job writes to, made when they are missing. */
-static bool
-open_directories(struct download *d, struct result *why)
-{
-	const char *keep = spec_string(d->job->spec, JOB_KEEP_DOWNLOAD);
-
-	if (!d->dir && !roots_get_dir(d->engine->roots, d->output, &d->dir, &d->name, why))
-		return false;
-	return !keep || d->keep_dir || roots_get_dir(d->engine->roots, keep, &d->keep_dir, &d->keep_name, why);
-}
-
 /* Before the network: may the file be made, and is it there already? */
 static bool
 prepare_destination(struct download *d)
@@ -100,7 +79,7 @@ prepare_destination(struct download *d)
 	struct result why = { 0 };
 	int there;
 
-	if (!open_directories(d, &why)) {
+	if (!place_open(d, &why)) {
 		attempt_failed(d, &why);
 		return false;
 	}
@@ -108,7 +87,7 @@ prepare_destination(struct download *d)
 		return false;
 	if (!spec_bool(d->job->spec, JOB_NO_CLOBBER) && (d->checked || !work_can_check(d)))
 		return true;
-	there = destination_exists(d);
+	there = place_is_taken(d);
 	if (there && !work_can_check(d)) {
 		result_set(&why, RESULT_EXISTS, "%s exists already and no-clobber is set", d->output);
 		attempt_failed(d, &why);
@@ -199,7 +178,7 @@ on_head(const struct response *r, void *arg)
 	/* An end that nothing announces: of "auto" only a found codec proves it. */
 	if (!d->rest.start)
 		d->codec_must_prove = (r->major >= 2 ? !r->has_length : !r->has_length && !r->chunked);
-	if (!make_part(d, &why))
+	if (!space_admit(d, &why) || !make_part(d, &why))
 		transfer_fail(d->transfer, &why);
 }
 
@@ -231,6 +210,7 @@ on_front(uint64_t front, void *arg)
 	struct download *d = arg;
 
 	d->job->received = front;
+	space_front(d, front);
 	if (d->whole || d->cleaning)
 		return;
 	resume_map(d);
@@ -283,6 +263,9 @@ fetch(struct download *d)
 		return;
 	}
 	if (d->hops == 0) {
+		if (!space_may_start(d))
+			return;
+		d->attempted = true;
 		d->job->attempts++;
 		d->led_public = false;
 		d->engine->ops->on_start(d->job, d->engine->arg);
@@ -363,7 +346,7 @@ on_transfer_done(const struct transfer_report *end, void *arg)
 		if (resume_without_condition(d, end))
 			return;
 		d->again = d->rest.start && end->result.code == RESULT_RANGE_CHANGED;
-		if (!resume_later(d, &end->result))
+		if (!space_later(d, &end->result) && !resume_later(d, &end->result))
 			attempt_failed(d, &end->result);
 		return;
 	}
@@ -476,6 +459,7 @@ void
 download_try_again(struct download *d, uint64_t delay)
 {
 	d->verdict = VERDICT_NONE;
+	d->attempted = false;
 	job_set_result(d->job, &d->result);
 	d->retry_at_ms = clock_now_ms() + delay;
 	d->engine->ops->on_retry(d->job, delay, d->engine->arg);
@@ -510,6 +494,9 @@ conclude(struct download *d)
 		engine_paused(d);
 		return;
 	}
+	if (!final && space_park(d))
+		return;
+	space_give_back(d);
 	d->cleaning = d->again = d->continued = d->plain = d->parking = false;
 	d->adopted = 0;
 	d->whole = d->split = d->hash_ok = d->main_ready = false;
@@ -555,6 +542,7 @@ attempt_failed(struct download *d, const struct result *r)
 {
 	d->result = *r;
 	d->verdict = result_class(r) == CLASS_CANCELLED ? VERDICT_FINAL : VERDICT_AGAIN;
+	space_leave(d->entry);
 	stop_transfer(d); /* a worker may have found the fault in what came so far */
 	scheduler_withdraw(d->engine->scheduler, &d->entry->ticket);
 	clean_up(d);
@@ -590,6 +578,7 @@ download_pause(struct download *d)
 		return;
 	stop_transfer(d);
 	list_remove(&d->waiting);
+	space_leave(d->entry);
 	d->verdict = VERDICT_PAUSE;
 	if (d->cleaning)
 		return;

@@ -17,8 +17,11 @@
 #include "daemon/sched/rate.h"
 #include "daemon/sched/scheduler.h"
 #include "daemon/stage/part.h"
+#include "daemon/stage/space.h"
 #include "daemon/xfer/transfer.h"
 #include "model/job.h"
+
+struct room; /* space.c */
 
 enum { DISK_LOOK_MS = 20 }; /* between looks whether a full disk has caught up */
 
@@ -51,12 +54,15 @@ struct engine {
 	uint64_t *swept;     /* owned; NULL until needed: hashes of directories */
 	struct map kept;     /* struct kept, owned: downloads that stand still */
 	bool restored;       /* all jobs of the earlier life are there */
+	struct list rooms;   /* struct room: filesystems */
+	void (*on_disk)(void *arg); /* there are new numbers of one; may be NULL */
+	void *on_disk_arg;
 	uint64_t last_interrupted; /* id */
 	uint64_t received, counted, speed; /* bytes of all transfers; as in struct download */
 	uint64_t tick_ms;    /* when the tick was */
 	uint64_t n_held;     /* transfers that are held now */
 	uint64_t release_ms; /* when `release` rings */
-	bool interrupted, draining;
+	bool interrupted, draining, stopping;
 };
 
 /* A job with its place in the queue; the engine's table holds these. */
@@ -65,8 +71,11 @@ struct entry {
 	struct ticket ticket;
 	struct engine *engine;
 	struct download *download; /* owned; NULL until it starts, and afterwards */
-	struct list ended;   /* engine->ended, or ->gone */
+	struct list ended;   /* engine->ended, or ->gone; while it is blocked, those that
+			      * wait for room (space.c) */
+	uint64_t need;       /* bytes that it waits for; 0: any */
 	struct receipt *receipt; /* owned; NULL: none is kept */
+	unsigned generation; /* of the last part of a download that went; names are not used twice */
 	bool named;          /* found by its name */
 	bool retired;        /* to be forgotten when it ends */
 };
@@ -114,6 +123,13 @@ struct download {
 	uint64_t adopted;        /* bytes of the part that came from an earlier download */
 	char *over;              /* owned: a map that an earlier life left of it; NULL */
 	bool parking;            /* what there is of it stays when its workers let go */
+	struct room *room;       /* filesystem of its part; NULL: not asked yet */
+	struct space_claim claim;
+	uint64_t need;           /* bytes that it wanted to claim */
+	uint64_t fronted;        /* the front that was counted as written */
+	bool admitted;           /* with numbers to judge by */
+	bool hopeless;           /* the filesystem is smaller than the file */
+	bool attempted;          /* this attempt is in job->attempts */
 	bool held_disk, held;
 	bool cleaning, discarding; /* after a failure: see clean_up() */
 	bool resume; /* VERDICT_PAUSE: a user wants it to go on after all */
@@ -143,6 +159,11 @@ void download_free(struct download *d);
 extern const struct part_ops download_part_ops;
 /* Names the part of this attempt; a worker will make the file. */
 void download_plan_part(struct download *d);
+
+/* place.c: the directories that the job writes to, made when they are missing. */
+bool place_open(struct download *d, struct result *why);
+/* Is there anything under the final name?  1: a file, 2: something else. */
+int place_is_taken(const struct download *d);
 
 /* resume.c: the header of the file came, and its part is begun. */
 void resume_note(struct download *d, const struct response *r);
@@ -191,6 +212,8 @@ void engine_tell_state(const struct entry *en);
 void engine_check_idle(struct engine *e);
 /* All was let go: the job waits for a user. */
 void engine_paused(struct download *d);
+/* All was let go: the download goes, the job is blocked. */
+void engine_let_go(struct download *d);
 /* Moves the job; see registry.h. */
 void engine_set_state(struct entry *en, enum job_state to);
 /* Puts the job back into the queue for its current source. */

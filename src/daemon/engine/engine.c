@@ -14,9 +14,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/url.h"
-#include "daemon/engine/download.h"
 #include "daemon/engine/errand.h"
 #include "daemon/engine/kept.h"
+#include "daemon/engine/room.h"
+#include "daemon/engine/space.h"
 #include "model/algo.h"
 
 enum {
@@ -167,6 +168,7 @@ end_job(struct engine *e, struct entry *en, const struct result *r, const struct
 	enum result_class class = result_class(r);
 
 	scheduler_withdraw(e->scheduler, &en->ticket);
+	space_leave(en);
 	if (r == &interruption)
 		job_share_result(j, r);
 	else
@@ -175,6 +177,7 @@ end_job(struct engine *e, struct entry *en, const struct result *r, const struct
 	if (e->options.keep_receipts && j->state == JOB_DONE)
 		engine_keep_receipt(en, receipt);
 	log_end(j);
+	rooms_job_ended(en);
 	e->ops->on_end(j, receipt, e->arg);
 	if (r->code != RESULT_INTERRUPTED) /* else it goes on in another life */
 		kept_discard(e, j->id);
@@ -207,6 +210,28 @@ engine_finish(struct download *d, const struct result *r, const struct job_recei
 	download_free(d);
 }
 
+/* The job stays without its download. */
+static void
+put_aside(struct download *d, enum job_state state)
+{
+	struct entry *en = d->entry;
+
+	scheduler_withdraw(d->engine->scheduler, &en->ticket);
+	if (!kept_find(d->engine, en->job.id))
+		en->job.received = 0; /* its part was thrown away */
+	en->generation = d->generation;
+	engine_set_state(en, state);
+	unlock(d->engine, d);
+	en->download = NULL;
+	download_free(d);
+}
+
+void
+engine_let_go(struct download *d)
+{
+	put_aside(d, JOB_BLOCKED);
+}
+
 void
 engine_paused(struct download *d)
 {
@@ -214,13 +239,7 @@ engine_paused(struct download *d)
 	struct entry *en = d->entry;
 	bool resume = d->resume;
 
-	scheduler_withdraw(e->scheduler, &en->ticket);
-	if (!kept_find(e, en->job.id))
-		en->job.received = 0; /* its part was thrown away */
-	engine_set_state(en, JOB_PAUSED);
-	unlock(e, d);
-	en->download = NULL;
-	download_free(d);
+	put_aside(d, JOB_PAUSED);
 	engine_tell_state(en);
 	if (resume)
 		(void)engine_resume(e, en->job.id);
@@ -280,6 +299,7 @@ on_tick(void *arg)
 
 	xfer_check_stalls(e->xfer);
 	measure_all(e);
+	space_tick(e);
 	roots_tidy(e->roots);
 	/* Those that wait for their next try are none of its business. */
 	if (e->jobs.counts[JOB_ACTIVE])
@@ -426,6 +446,7 @@ engine_new(struct loop *l, struct children *c, const struct conf *conf, const st
 	list_init(&e->ended);
 	list_init(&e->gone);
 	list_init(&e->errands);
+	list_init(&e->rooms);
 	kept_init(e);
 	registry_init(&e->jobs);
 	map_init(&e->locks, download_has_output);
@@ -459,6 +480,7 @@ engine_free(struct engine *e)
 	loop_undefer(&e->interrupting);
 	xfer_free(e->xfer);
 	pool_free(e->pool);
+	rooms_done(e);
 	scheduler_free(e->scheduler);
 	stage_done(&e->stage);
 	dirty_free(e->dirty);
@@ -503,6 +525,7 @@ void
 engine_stop(struct engine *e, loop_cb on_stopped, void *arg)
 {
 	roots_tidy(e->roots);
+	rooms_stop(e);
 	pool_stop(e->pool, on_stopped, arg);
 }
 

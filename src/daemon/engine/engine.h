@@ -23,6 +23,8 @@ struct engine_options {
 	const char *default_proxy;  /* see transfer.h */
 	uint64_t slice_timeout_ms;  /* see pool.h */
 	bool keep_receipts;         /* engine_receipt() will be asked for */
+	bool wait_for_room;         /* a job for a full disk waits until somebody makes room,
+				     * else until no other job can */
 	const char *instance;       /* of a service; see stage_init(); borrowed; NULL: none */
 };
 
@@ -50,7 +52,7 @@ struct receipt *receipt_unpack(const void *data, size_t n);
 
 struct engine_ops {
 	void (*on_start)(const struct job *j, void *arg); /* of each attempt */
-	/* Paused, or queued again by a user.  May be NULL. */
+	/* Paused, queued again by a user, or blocked for want of room.  May be NULL. */
 	void (*on_state)(const struct job *j, void *arg);
 	void (*on_retry)(const struct job *j, uint64_t delay_ms, void *arg);
 	void (*on_end)(const struct job *j, const struct job_receipt *receipt, void *arg);
@@ -138,8 +140,22 @@ struct engine_numbers {
 	bool draining;
 };
 void engine_get_numbers(const struct engine *e, struct engine_numbers *ret);
-/* The bytes of the filesystem of a root that are not written back yet. */
-uint64_t engine_unflushed(const struct engine *e, dev_t dev, uint64_t *ret_limit);
+
+/* The filesystem of a root, as it was at the last look of a worker. */
+struct engine_disk {
+	const char *root; /* borrowed */
+	bool known;       /* somebody has looked, and it said something */
+	uint64_t free, size, kept, reserved; /* bytes; kept: by min-free; reserved: by jobs that run */
+	uint64_t age_ms;  /* of these numbers */
+	uint64_t unflushed, unflushed_max;   /* bytes that are not written back yet */
+};
+/* Of the i-th root; false: there are fewer. */
+bool engine_disk(struct engine *e, unsigned i, struct engine_disk *ret);
+/* Asks workers for new numbers where they are old; true: some are on their way, and
+ * may never come. */
+bool engine_look_at_disks(struct engine *e);
+/* Who is told when one of them has come; NULL: nobody. */
+void engine_on_disk(struct engine *e, void (*cb)(void *arg), void *arg);
 void engine_each_worker(const struct engine *e, pool_worker_cb cb, void *arg);
 
 /* One job on its way, for those who draw. */

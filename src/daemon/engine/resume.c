@@ -73,6 +73,7 @@ resume_later(struct download *d, const struct result *r)
 	free(d->url);
 	d->url = xstrdup(spec_list(d->job->spec, JOB_URL, d->source));
 	d->hops = 0;
+	work_flush(d);
 	download_try_again(d, delay);
 	return true;
 }

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/url.h"
+#include "daemon/engine/space.h"
 #include "model/algo.h"
 
 enum { SMALL_BODY = 256 * 1024 }; /* up to here one frame does it all */
@@ -146,9 +147,11 @@ on_discarded(const struct result_msg *r, void *arg)
 {
 	struct download *d = arg;
 
-	if (r->result.code != RESULT_OK) { /* there is no worker at all */
+	if (r->result.code != RESULT_OK) { /* no worker can: there is none, or the disk is bad */
 		dest_dir_unlink(d->dir, part_name(d->part));
 		dest_dir_unlink(d->dir, part_out_name(d->part));
+		if (part_map_name(d->part)[0])
+			dest_dir_unlink(d->dir, part_map_name(d->part));
 	}
 	part_free(TAKE_PTR(d->part));
 	work_discarded(d);
@@ -199,6 +202,7 @@ on_progress(const struct progress_msg *p, void *arg)
 {
 	struct download *d = arg;
 
+	space_unpacked(d, p->out);
 	d->processed = p->in;
 	d->unpacked = p->out;
 	if (!d->part)
@@ -392,6 +396,18 @@ work_front(struct download *d, bool last)
 	f.offset = part_front(d->part);
 	f.flush_to = part_flush_to(d->part, is_durable(d));
 	hash_front(d);
+	pool_front(&d->main, &f);
+}
+
+void
+work_flush(struct download *d)
+{
+	struct front_msg f = { .offset = part_front(d->part), .flush_to = part_front(d->part) };
+
+	if (!part_unflushed(d->part))
+		return;
+	if (!work_is_started(d))
+		work_start(d, true);
 	pool_front(&d->main, &f);
 }
 

@@ -26,6 +26,9 @@ bool work_is_started(const struct download *d);
 void work_start(struct download *d, bool follow);
 /* Tells them the front. */
 void work_front(struct download *d, bool last);
+/* It will wait: what came is written back, so that it does not count against those
+ * that go on. */
+void work_flush(struct download *d);
 /* The network phase is over and the part holds the whole. */
 void work_input_is_whole(struct download *d);
 

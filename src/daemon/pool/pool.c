@@ -20,6 +20,7 @@ enum {
 	CHECK_MS = 500,          /* between looks at the slices */
 	SMALL_PER_WORKER = 16,   /* small tasks at one before another is started */
 	START_FAILURES_MAX = 3,  /* workers in a row that died before their HELLO */
+	STARVED_MS = 500,        /* between tries while there are no descriptors or processes */
 };
 
 struct pool {
@@ -32,7 +33,7 @@ struct pool {
 	struct map by_id;
 	uint64_t next_id;
 	unsigned n_workers, max_workers, next_number, start_failures, deaths;
-	struct loop_timer front_timer, check_timer;
+	struct loop_timer front_timer, check_timer, starved_timer; /* the last set: none can be started now */
 	struct loop_deferred assign, stopped;
 	bool stopping;
 };
@@ -118,6 +119,21 @@ static int on_message(const struct message *m, void *worker);
 static void on_dead(struct worker_proc *w);
 static const struct worker_proc_ops proc_ops = { on_message, on_dead };
 
+/* Not for good: others will let go of descriptors, memory, processes. */
+static bool
+is_starved(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EAGAIN;
+}
+
+static void
+on_starved(void *arg)
+{
+	struct pool *p = arg;
+
+	loop_defer(p->loop, &p->assign);
+}
+
 /* A suspect may have one process more, for it waits for an empty one. */
 static struct worker_proc *
 start_worker(struct pool *p, bool alone)
@@ -125,9 +141,15 @@ start_worker(struct pool *p, bool alone)
 	struct worker_proc *w;
 	int r;
 
-	if (p->n_workers >= p->max_workers + alone || p->start_failures >= START_FAILURES_MAX)
+	if (p->n_workers >= p->max_workers + alone || p->start_failures >= START_FAILURES_MAX ||
+	    p->starved_timer.set)
 		return NULL;
 	r = worker_proc_start(p->loop, p->children, p->options.worker_path, p->next_number + 1, &proc_ops, p, &w);
+	if (is_starved(r)) {
+		log_warning("tasks wait: cannot start %s now: %s", p->options.worker_path, strerror(-r));
+		loop_timer_set(&p->starved_timer, STARVED_MS);
+		return NULL;
+	}
 	if (r < 0) {
 		log_err("cannot start %s: %s", p->options.worker_path, strerror(-r));
 		p->start_failures = START_FAILURES_MAX;
@@ -146,6 +168,8 @@ choose(struct pool *p, const struct pool_task *t)
 {
 	struct worker_proc *w, *best = NULL;
 
+	if (p->stopping)
+		return NULL; /* they have been told to leave */
 	LIST_FOREACH(w, &p->workers, struct worker_proc, link) {
 		if (w->doomed || !w->chan || w->exclusive || (t->alone && w->n_tasks))
 			continue;
@@ -172,7 +196,7 @@ assign(void *arg)
 
 		if (!w && p->n_workers && t->alone)
 			continue; /* nobody waits behind a suspect */
-		if (!w && p->n_workers)
+		if (!w && (p->n_workers || p->starved_timer.set))
 			break; /* one of them will be free, or replaced */
 		list_remove(&t->link);
 		if (w)
@@ -442,6 +466,7 @@ pool_new(struct loop *l, struct children *c, const struct pool_options *o)
 	map_init(&p->by_id, task_has_id);
 	loop_timer_init(&p->front_timer, l, "fronts", on_front_timer, p);
 	loop_timer_init(&p->check_timer, l, "pool check", on_check, p);
+	loop_timer_init(&p->starved_timer, l, "pool start", on_starved, p);
 	loop_deferred_init(&p->assign, "pool assign", assign, p);
 	return p;
 }
@@ -472,6 +497,7 @@ pool_free(struct pool *p)
 	map_done(&p->by_id);
 	loop_timer_done(&p->front_timer);
 	loop_timer_done(&p->check_timer);
+	loop_timer_done(&p->starved_timer);
 	loop_undefer(&p->assign);
 	loop_undefer(&p->stopped);
 	free(p);

@@ -170,6 +170,17 @@ create(const struct part *p)
 	return openat(p->dir->haul_fd, p->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
+static int
+lock(int fd)
+{
+	int r;
+
+	do
+		r = flock(fd, LOCK_EX | LOCK_NB);
+	while (r < 0 && errno == EINTR);
+	return r;
+}
+
 bool
 part_new(struct stage *s, struct dest_dir *dir, uint64_t job_id, unsigned generation,
     const struct part_ops *ops, void *arg, struct part **ret, struct result *why)
@@ -183,8 +194,10 @@ part_new(struct stage *s, struct dest_dir *dir, uint64_t job_id, unsigned genera
 	/* Another instance may have removed the empty .haul that we keep open. */
 	if (p->fd < 0 && errno == ENOENT && dest_dir_renew(dir) == 0)
 		p->fd = create(p);
-	if (p->fd < 0 || flock(p->fd, LOCK_EX | LOCK_NB) < 0 || fstat(p->fd, &st) < 0) {
+	if (p->fd < 0 || lock(p->fd) < 0 || fstat(p->fd, &st) < 0) {
 		result_set_errno(why, errno, "make a part file in", dir->rel[0] ? dir->rel : dir->root);
+		if (p->fd >= 0)
+			dest_dir_unlink(dir, p->name);
 		if (why->code == RESULT_EXISTS)
 			why->code = RESULT_WRITE;
 		part_free(p);
@@ -271,6 +284,12 @@ part_has_failed(const struct part *p)
 }
 
 void
+part_mend(struct part *p)
+{
+	p->failed = false;
+}
+
+void
 part_seal(struct part *p)
 {
 	part_stop(p);
@@ -309,6 +328,12 @@ uint64_t
 part_front(const struct part *p)
 {
 	return p->front;
+}
+
+uint64_t
+part_unflushed(const struct part *p)
+{
+	return p->front - p->flushed;
 }
 
 uint64_t

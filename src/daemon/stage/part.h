@@ -77,6 +77,8 @@ void part_free(struct part *p);
 void stage_write(struct part *p, const void *data, size_t n);
 /* A write failed: what comes now is dropped. */
 bool part_has_failed(const struct part *p);
+/* What failed may be tried again: bytes come behind the front, as before. */
+void part_mend(struct part *p);
 /* Writes what is gathered: the bytes of one turn leave in one pwrite. */
 void stage_flush(struct stage *s);
 /* Forgets what is gathered for this part. */
@@ -85,6 +87,7 @@ void part_stop(struct part *p);
 const char *part_name(const struct part *p);     /* in .haul/ */
 const char *part_out_name(const struct part *p); /* for the decoded file */
 uint64_t part_front(const struct part *p);
+uint64_t part_unflushed(const struct part *p); /* bytes of it that are not on the disk */
 uint64_t part_inode(const struct part *p);
 struct dest_dir *part_dir(const struct part *p); /* borrowed */
 /* The worker says that bytes up to here are on the disk, and how long it

@@ -19,6 +19,7 @@ struct root {
 	struct list link;
 	char *path; /* owned */
 	int fd;     /* owned */
+	dev_t dev;
 };
 
 struct roots {
@@ -107,16 +108,32 @@ roots_add(struct roots *r, const char *path, struct result *why)
 {
 	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct root *root;
+	struct stat st;
 
-	if (fd < 0) {
+	if (fd < 0 || fstat(fd, &st) < 0) {
 		result_set_errno(why, errno, "open the root", path);
+		fd_close(&fd);
 		return false;
 	}
 	root = NEW(struct root);
 	root->path = xstrdup(path);
 	root->fd = fd;
+	root->dev = st.st_dev;
 	list_append(&r->all, &root->link);
 	return true;
+}
+
+const char *
+roots_at(const struct roots *r, unsigned i, dev_t *ret_dev)
+{
+	struct root *root;
+
+	LIST_FOREACH(root, &r->all, struct root, link)
+		if (i-- == 0) {
+			*ret_dev = root->dev;
+			return root->path;
+		}
+	return NULL;
 }
 
 static struct root *
@@ -140,6 +157,18 @@ find_root(const struct roots *r, const char *path, const char **ret_rel)
 	if (best)
 		*ret_rel = path + best_len + 1;
 	return best;
+}
+
+const char *
+roots_of(const struct roots *r, const char *path, dev_t *ret_dev)
+{
+	const char *rel;
+	struct root *root = find_root(r, path, &rel);
+
+	if (!root)
+		return NULL;
+	*ret_dev = root->dev;
+	return root->path;
 }
 
 /* One component below dir, through no link and no mount point. */
@@ -224,6 +253,7 @@ dest_dir_open(struct roots *r, struct root *root, const struct dir_key *k, const
 	haul = open_or_make(dir, ".haul", 0700);
 	if (haul < 0 || fstat(haul, &st) < 0 || fstat(dir, &own) < 0) {
 		explain(why, haul < 0 ? -haul : errno, path, "the .haul directory");
+		(void)unlinkat(dir, ".haul", AT_REMOVEDIR); /* it may be there, and new */
 		return NULL;
 	}
 	d = NEW(struct dest_dir);

@@ -35,6 +35,11 @@ struct roots *roots_new(void);
 void roots_free(struct roots *r);
 /* Opens and probes the directory; false fills *why. */
 bool roots_add(struct roots *r, const char *path, struct result *why);
+/* The i-th of them in the order they were added, as it was then: its path (borrowed)
+ * and its filesystem.  NULL: there are fewer. */
+const char *roots_at(const struct roots *r, unsigned i, dev_t *ret_dev);
+/* The root that a destination lies beneath, and its filesystem.  NULL: none. */
+const char *roots_of(const struct roots *r, const char *path, dev_t *ret_dev);
 /*
  * The directory of an absolute destination path, made if it is missing, with
  * its .haul/; *ret_name is the last component (borrowed from path).  What stands
