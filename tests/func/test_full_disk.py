@@ -59,7 +59,7 @@ def test_what_does_not_fit_waits_and_gets_room(on, disk, server):
     assert s.read("big") == body(20 * MIB, 1) and s.published() == ["big", "ok"]
 
 
-@pytest.mark.parametrize("path", ["/chunked/20M?seed=2", "/slow/20M/20000000?seed=2&key=%s"])
+@pytest.mark.parametrize("path", ["/chunked/20M?seed=2", "/slow/20M/5000000?seed=2&key=%s"])
 def test_a_disk_that_is_full_in_the_middle(on, disk, server, path):
     """Of a size that is not announced, and of one that was, when others took the room."""
     s = on()
