@@ -101,7 +101,7 @@ host_limit(const char *host, void *arg)
 	return s && spec_has(s, HOST_MAX_CONNECTIONS) ? spec_number(s, HOST_MAX_CONNECTIONS) : 0;
 }
 
-static const struct sched_ops sched_ops = { on_start, host_limit };
+static const struct sched_ops sched_ops = { .on_start = on_start, .host_limit = host_limit };
 
 /* ---- One destination is a lock ---------------------------------------------- */
 
