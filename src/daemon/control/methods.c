@@ -440,6 +440,7 @@ static const struct method methods[] = {
 	{ "check", POLICY_MANAGE, "", method_check },
 	{ "config", POLICY_MANAGE, "", method_config },
 	{ "drain", POLICY_MANAGE, "", method_drain },
+	{ "hosts", POLICY_OBSERVE, "limit", method_hosts },
 	{ "list", POLICY_OBSERVE, "state limit after", method_list },
 	{ "pause", POLICY_SUBMIT, "jobs job", method_pause },
 	{ "reload", POLICY_MANAGE, "", method_reload },
