@@ -311,6 +311,17 @@ def test_a_mirror_takes_over_in_the_middle(serve, server, tmp):
             first.stop()
 
 
+def test_without_a_digest_a_mirror_begins_anew(serve, server):
+    """The same name, length and ETag may be another file there."""
+    s = serve(**QUICK)
+    with s.client() as c:
+        urls = [server.url("/stall/3M/2M?seed=x"), server.url("/ok/3M?seed=y", "127.0.0.2")]
+        one, = c.add(job(urls, retry=2, **{"stall-timeout": "1s", "retry-delay": "10ms"}))
+        assert c.wait_job(one)["state"] == "done"
+        assert [servers.header_of(r, "Range") for r in server.requests("seed=y")] == [None]
+        assert s.read("a") == body(3 << 20, "y")
+
+
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_server_that_asks_for_time_is_spared(serve, server, status):
     s = serve(**QUICK)

@@ -141,6 +141,7 @@ struct download {
 	bool moving;           /* it leaves an origin that is down */
 	unsigned n_wrong;      /* downloads whose bytes were wrong */
 	uint64_t wrong_sources; /* they were from these: a bit each, the last for all above */
+	uint64_t tried_sources; /* likewise */
 	uint64_t began_ms;     /* the first attempt since it was queued or resumed */
 	enum verdict verdict;
 	struct result result;    /* of the attempt */
@@ -208,8 +209,8 @@ bool resume_is_suspect(const struct download *d, const struct result *r);
 /* The same file came whole although its rest was asked for, from a server that says
  * it has ranges: perhaps it is only the condition that it does not understand. */
 bool resume_without_condition(struct download *d, const struct transfer_report *end);
-/* What came can be continued by another source, if that has the same file: its
- * validator or a digest will show. */
+/* What came may be gone on with from another source, if that shows the same validator:
+ * a digest will tell whether it was the same file. */
 bool resume_is_portable(const struct download *d);
 /* What the next request asks for. */
 void resume_fill(struct download *d, struct transfer_request *req);

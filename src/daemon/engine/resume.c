@@ -54,7 +54,7 @@ is_broken_transfer(enum result_code c)
 bool
 resume_is_portable(const struct download *d)
 {
-	return d->etag || work_has_digest(d);
+	return work_has_digest(d);
 }
 
 bool

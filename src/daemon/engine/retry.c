@@ -13,9 +13,16 @@
 
 /* ---- What counts as a try ----------------------------------------------------- */
 
+static uint64_t
+bit_of(unsigned source)
+{
+	return UINT64_C(1) << MIN(source, 63U);
+}
+
 void
 retry_begin(struct download *d)
 {
+	d->tried_sources |= bit_of(d->job->source);
 	d->job->attempts++;
 	d->attempted = true;
 	if (!d->began_ms)
@@ -42,7 +49,7 @@ n_sources(const struct job *j)
 static bool
 is_wrong(const struct download *d, unsigned source)
 {
-	return d && (d->wrong_sources >> MIN(source, 63U) & 1);
+	return d && (d->wrong_sources & bit_of(source));
 }
 
 static bool
@@ -92,7 +99,7 @@ retry_next_source(struct download *d, bool same)
 	if (now == n)
 		now = was;
 	take_source(d->entry, now);
-	return now > was && d->job->attempts < n;
+	return !(d->tried_sources & bit_of(now));
 }
 
 const char *
@@ -223,7 +230,7 @@ is_worth_another(struct download *d)
 	bool file = has_prefix(d->url, "file:");
 
 	d->n_wrong++;
-	d->wrong_sources |= UINT64_C(1) << MIN(d->job->source, 63);
+	d->wrong_sources |= bit_of(d->job->source);
 	if (n_sources(d->job) == 1)
 		return d->n_wrong < 2 && !file;
 	return find_source(d->entry, d->job->source, false) != n_sources(d->job);
