@@ -13,6 +13,7 @@
 #include "conf/output.h"
 #include "conf/secret.h"
 #include "model/algo.h"
+#include "model/retry.h"
 #include "model/values.h"
 
 void
@@ -214,6 +215,9 @@ check_string(
 		break;
 	case HOST_MATCH:
 		why = refuse_match(text, &reason);
+		break;
+	case JOB_RETRY_ON:
+		why = reason = retry_on_refuse(text);
 		break;
 	case JOB_PINNEDPUBKEY:
 		why = refuse_pin(text, &reason);

@@ -75,6 +75,9 @@ check_between_keys(const struct jobs *j, const struct draft *d)
 		tell(j, d, JOB_KEEP_DOWNLOAD, "has no meaning without decompress");
 	if (draft_find(d, JOB_KEY) && !cert && !d->tried[JOB_CERT])
 		tell(j, d, JOB_KEY, "has no meaning without cert");
+	if (draft_find(d, JOB_RETRY_DELAY) &&
+	    draft_number(d, NULL, JOB_RETRY_DELAY) > draft_number(d, j->defaults, JOB_RETRY_MAX_DELAY))
+		tell(j, d, JOB_RETRY_DELAY, "is longer than retry-max-delay");
 	if (draft_count(d, JOB_CHECKSUM) > TASK_DIGESTS_MAX)
 		tell(j, d, JOB_CHECKSUM, "has more than 8 digests");
 	if (draft_count(d, JOB_CHECKSUM_OUTPUT) > TASK_DIGESTS_MAX)

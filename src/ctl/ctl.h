@@ -94,6 +94,7 @@ int verb_pause(struct ctl *c);
 int verb_resume(struct ctl *c);
 int verb_remove(struct ctl *c);
 int verb_retry(struct ctl *c);
+int verb_hosts(struct ctl *c);       /* hosts.c */
 int verb_workers(struct ctl *c);     /* service.c */
 int verb_check(struct ctl *c);
 int verb_reload(struct ctl *c);

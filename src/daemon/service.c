@@ -156,6 +156,7 @@ on_retry(const struct job *j, uint64_t delay_ms, void *arg)
 
 	log_notice("job will be tried again: %s: %s job=%s id=%llu try=%u in_ms=%llu", result_word(j->result), j->result->text,
 	    log_safe(job_label(j)), (unsigned long long)j->id, j->attempts, (unsigned long long)delay_ms);
+	keep_update(s->store, s->engine, j); /* the tries that were made are not made again in the next life */
 	control_on_retry(s->control, j, delay_ms);
 }
 
@@ -372,6 +373,7 @@ start_engine(struct service *s)
 		.slice_timeout_ms = s->options->slice_timeout_ms,
 		.keep_receipts = true,
 		.wait_for_room = true,
+		.patient = true,
 		.instance = s->instance,
 	};
 	struct result why = { 0 };

@@ -66,8 +66,7 @@ identify(struct json *w, const struct job *j)
 void
 show_json_start(struct show_json *s, const struct job *j)
 {
-	unsigned n = spec_list_len(j->spec, JOB_URL);
-	AUTO_FREE char *url = url_redact(spec_list(j->spec, JOB_URL, (j->attempts - 1) % n));
+	AUTO_FREE char *url = url_redact(spec_list(j->spec, JOB_URL, j->source));
 	struct json w;
 
 	begin(s, &w, "start");

@@ -63,7 +63,7 @@ job_set_result(struct job *j, const struct result *r)
 void
 job_restart(struct job *j)
 {
-	j->attempts = 0;
+	j->attempts = j->source = 0;
 	j->received = j->published = 0;
 	j->started_ms = j->ended_ms = 0;
 	job_share_result(j, &no_result);

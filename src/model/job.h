@@ -47,6 +47,7 @@ struct job {
 	enum job_state state : 8;
 	enum job_phase phase : 8; /* of JOB_ACTIVE */
 	bool from_config;     /* desired state: reload decides on it */
+	uint16_t source;      /* which of its urls is tried, or was last */
 	bool owns_result;     /* else it is one that outlives the job */
 };
 

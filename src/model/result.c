@@ -8,50 +8,69 @@
 
 #include "base/str.h"
 
+#define S RESULT_OF_SOURCE
+#define O RESULT_OF_ORIGIN
+#define C RESULT_CHOICE
+
 static const struct {
 	const char *name;
 	enum result_class class;
+	unsigned flags;
 } codes[_RESULT_CODE_MAX] = {
-	[RESULT_OK] = { "done", CLASS_OK },
-	[RESULT_DNS] = { "dns", CLASS_RETRY_NOW },
-	[RESULT_CONNECT] = { "connect", CLASS_RETRY_NOW },
-	[RESULT_TLS] = { "tls", CLASS_PERMANENT },
-	[RESULT_PROXY] = { "proxy", CLASS_RETRY_NOW },
-	[RESULT_HTTP] = { "http", CLASS_PERMANENT }, /* but see result_class() */
-	[RESULT_STALLED] = { "stalled", CLASS_RETRY_NOW },
-	[RESULT_TIMEOUT] = { "timeout", CLASS_RETRY_NOW },
-	[RESULT_DEADLINE] = { "deadline", CLASS_PERMANENT },
-	[RESULT_TRUNCATED] = { "truncated", CLASS_RETRY_NOW },
-	[RESULT_UNPROVEN] = { "unproven", CLASS_PERMANENT },
-	[RESULT_RANGE_CHANGED] = { "range-changed", CLASS_RETRY_NOW },
-	[RESULT_TOO_LARGE] = { "too-large", CLASS_PERMANENT },
-	[RESULT_SIZE_MISMATCH] = { "size-mismatch", CLASS_PERMANENT },
-	[RESULT_CHECKSUM_MISMATCH] = { "checksum-mismatch", CLASS_PERMANENT },
-	[RESULT_SIGNATURE_BAD] = { "signature-bad", CLASS_PERMANENT },
-	[RESULT_ENCODING_REFUSED] = { "encoding-refused", CLASS_PERMANENT },
-	[RESULT_DECODE] = { "decode", CLASS_PERMANENT },
-	[RESULT_EXPANSION_LIMIT] = { "expansion-limit", CLASS_PERMANENT },
-	[RESULT_DISK_FULL] = { "disk-full", CLASS_PERMANENT },
-	[RESULT_WRITE] = { "write", CLASS_PERMANENT },
-	[RESULT_EXISTS] = { "exists", CLASS_PERMANENT },
-	[RESULT_PATH_REFUSED] = { "path-refused", CLASS_PERMANENT },
-	[RESULT_REDIRECT_REFUSED] = { "redirect-refused", CLASS_PERMANENT },
-	[RESULT_ADDRESS_REFUSED] = { "address-refused", CLASS_PERMANENT },
-	[RESULT_UNSUPPORTED] = { "unsupported", CLASS_PERMANENT },
-	[RESULT_WORKER_CRASHED] = { "worker-crashed", CLASS_PERMANENT },
-	[RESULT_HOOK_FAILED] = { "hook-failed", CLASS_PERMANENT },
-	[RESULT_CANCELLED] = { "cancelled", CLASS_CANCELLED },
-	[RESULT_INTERRUPTED] = { "interrupted", CLASS_CANCELLED },
-	[RESULT_SIBLING_FAILED] = { "sibling-failed", CLASS_CANCELLED },
-	[RESULT_DEPENDENCY_FAILED] = { "dependency-failed", CLASS_PERMANENT },
-	[RESULT_INTERNAL] = { "internal", CLASS_PERMANENT },
-	[RESULT_PROTOCOL] = { "protocol", CLASS_RETRY_NOW },
+	[RESULT_OK] = { "done", CLASS_OK, 0 },
+	[RESULT_DNS] = { "dns", CLASS_RETRY_NOW, S | O | C },
+	[RESULT_CONNECT] = { "connect", CLASS_RETRY_NOW, S | O | C },
+	[RESULT_TLS] = { "tls", CLASS_PERMANENT, S | O | C },
+	[RESULT_PROXY] = { "proxy", CLASS_RETRY_NOW, S | O | C },
+	[RESULT_HTTP] = { "http", CLASS_PERMANENT, S }, /* but see result_class() */
+	[RESULT_STALLED] = { "stalled", CLASS_RETRY_NOW, S | O | C },
+	[RESULT_TIMEOUT] = { "timeout", CLASS_RETRY_NOW, S | O | C },
+	[RESULT_DEADLINE] = { "deadline", CLASS_PERMANENT, 0 },
+	[RESULT_TRUNCATED] = { "truncated", CLASS_RETRY_NOW, S | C },
+	[RESULT_UNPROVEN] = { "unproven", CLASS_PERMANENT, S | C },
+	[RESULT_RANGE_CHANGED] = { "range-changed", CLASS_RETRY_NOW, S | C },
+	[RESULT_TOO_LARGE] = { "too-large", CLASS_PERMANENT, S },
+	[RESULT_SIZE_MISMATCH] = { "size-mismatch", CLASS_FETCH_ANEW, S | C },
+	[RESULT_CHECKSUM_MISMATCH] = { "checksum-mismatch", CLASS_FETCH_ANEW, S | C },
+	[RESULT_SIGNATURE_BAD] = { "signature-bad", CLASS_PERMANENT, 0 },
+	[RESULT_ENCODING_REFUSED] = { "encoding-refused", CLASS_PERMANENT, S | C },
+	[RESULT_DECODE] = { "decode", CLASS_FETCH_ANEW, S | C },
+	[RESULT_EXPANSION_LIMIT] = { "expansion-limit", CLASS_PERMANENT, S },
+	[RESULT_DISK_FULL] = { "disk-full", CLASS_PERMANENT, 0 },
+	[RESULT_WRITE] = { "write", CLASS_PERMANENT, 0 },
+	[RESULT_EXISTS] = { "exists", CLASS_PERMANENT, 0 },
+	[RESULT_PATH_REFUSED] = { "path-refused", CLASS_PERMANENT, 0 },
+	[RESULT_REDIRECT_REFUSED] = { "redirect-refused", CLASS_PERMANENT, S },
+	[RESULT_ADDRESS_REFUSED] = { "address-refused", CLASS_PERMANENT, S },
+	[RESULT_UNSUPPORTED] = { "unsupported", CLASS_PERMANENT, 0 },
+	[RESULT_WORKER_CRASHED] = { "worker-crashed", CLASS_PERMANENT, 0 },
+	[RESULT_HOOK_FAILED] = { "hook-failed", CLASS_PERMANENT, 0 },
+	[RESULT_CANCELLED] = { "cancelled", CLASS_CANCELLED, 0 },
+	[RESULT_INTERRUPTED] = { "interrupted", CLASS_CANCELLED, 0 },
+	[RESULT_SIBLING_FAILED] = { "sibling-failed", CLASS_CANCELLED, 0 },
+	[RESULT_DEPENDENCY_FAILED] = { "dependency-failed", CLASS_PERMANENT, 0 },
+	[RESULT_INTERNAL] = { "internal", CLASS_PERMANENT, 0 },
+	[RESULT_PROTOCOL] = { "protocol", CLASS_RETRY_NOW, S | C },
+	[RESULT_NOT_YET_VALID] = { "not-yet-valid", CLASS_RETRY_LATER, S | O | C },
 };
+
+#undef S
+#undef O
+#undef C
 
 const char *
 result_code_to_string(enum result_code c)
 {
 	return c < _RESULT_CODE_MAX ? codes[c].name : "internal";
+}
+
+enum result_code
+result_code_from_string(const char *word)
+{
+	for (unsigned c = 0; c < _RESULT_CODE_MAX; c++)
+		if (text_equal(codes[c].name, word))
+			return (enum result_code)c;
+	return RESULT_OK;
 }
 
 const char *
@@ -89,6 +108,22 @@ result_class(const struct result *r)
 	if (r->code == RESULT_HTTP)
 		return http_class(r->http_status);
 	return r->code < _RESULT_CODE_MAX ? codes[r->code].class : CLASS_PERMANENT;
+}
+
+unsigned
+result_code_flags(enum result_code c)
+{
+	return c < _RESULT_CODE_MAX ? codes[c].flags : 0;
+}
+
+bool
+result_is_of_origin(const struct result *r)
+{
+	/* What stands before the origin says that it is away, or it does itself, or it is
+	 * asked for more than it wants to give us. */
+	if (r->code == RESULT_HTTP)
+		return r->http_status == 429 || (r->http_status >= 502 && r->http_status <= 504);
+	return result_code_flags(r->code) & RESULT_OF_ORIGIN;
 }
 
 void

@@ -44,6 +44,7 @@ enum result_code { /* on the wire and in databases: never reuse a number */
 	RESULT_DEPENDENCY_FAILED = 31,
 	RESULT_INTERNAL = 32,
 	RESULT_PROTOCOL = 33, /* an answer that is not HTTP, or contradicts itself */
+	RESULT_NOT_YET_VALID = 34, /* a certificate of the future, or our clock is behind */
 	_RESULT_CODE_MAX
 };
 
@@ -51,8 +52,15 @@ enum result_class {
 	CLASS_OK,
 	CLASS_RETRY_NOW,   /* a fault of the connection: soon again */
 	CLASS_RETRY_LATER, /* the other side asks for time */
+	CLASS_FETCH_ANEW,  /* wrong bytes: once more from the first, from another source where there is one */
 	CLASS_PERMANENT,   /* trying again gives the same */
 	CLASS_CANCELLED,
+};
+
+enum { /* what else the table says of a code */
+	RESULT_OF_SOURCE = 1, /* another source can mend it */
+	RESULT_OF_ORIGIN = 2, /* the origin itself, not this one file: others there will fare alike */
+	RESULT_CHOICE = 4,    /* retry-on may name it: it is neither of the job nor of this machine */
 };
 
 enum { RESULT_TEXT_MAX = 240 };
@@ -68,7 +76,13 @@ struct result {
 const char *result_code_to_string(enum result_code c);
 /* The user's word with its number where it has one: "http-404"; static. */
 const char *result_word(const struct result *r);
+/* The code of such a word; RESULT_OK when there is none. */
+enum result_code result_code_from_string(const char *word);
 enum result_class result_class(const struct result *r);
+/* What is said of it, of RESULT_OF_SOURCE and its like; "http" of no status in particular. */
+unsigned result_code_flags(enum result_code c);
+/* The fault is the origin's: no connection, no answer in time, 429, 502, 503 and 504. */
+bool result_is_of_origin(const struct result *r);
 /* Fills *r; the text is cut to fit and made safe. */
 void result_set(struct result *r, enum result_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The outcome of a failed file operation: doing ("write"), on what, errno. */

@@ -891,6 +891,29 @@ def test_remove(ctl, fake):
     assert ctl("remove", "1").rc == 7
 
 
+def test_hosts(ctl, fake):
+    def row(origin, **more):
+        return {"origin": origin, "host": origin.split("/")[2].split(":")[0], "connections": 2, "limit": 5, "running": 1,
+                "queued": 7, "breaker": "closed", "failures": 0, "cause": None, "probe_in_ms": 0, **more}
+    answer = {"hosts": [row("https://b.example:443", breaker="open", failures=6, cause="connect: cannot connect\x1b[2J",
+                            probe_in_ms=12000, queued=3),
+                        row("https://c.example:443", breaker="half-open", failures=9, cause="dns: x"), row("http://a.example:80")],
+              "total": 3, "network_down": False, "network_probe_in_ms": 0}
+    fake.on["hosts"] = lambda params, client: answer
+    lines = ctl("hosts").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["ORIGIN", "http://a.example:80", "https://b.example:443", "https://c.example:443"]
+    assert lines[1].split()[1:] == ["2", "of", "5", "7", "closed"]
+    assert "open, probe in 12s" in lines[2] and "connect: cannot connect" in lines[2] and "\x1b" not in lines[2]
+    assert "half-open" in lines[3]
+    assert ctl("hosts", "--json").lines == [answer]
+    answer.update(total=1700, network_down=True, network_probe_in_ms=3000)
+    text = ctl("hosts").out
+    assert text.startswith("the network is down, the next job tries it in 3.0s\n") and text.endswith("and 1697 more\n")
+    answer.update(hosts=[], total=0, network_down=False)
+    done = ctl("hosts")
+    assert done.out == "" and "no job is at a host" in done.err
+
+
 def test_workers(ctl, fake):
     fake.on["workers"] = lambda params, client: {"workers": [{"number": 1, "pid": 99, "tasks": 3, "heavy": 1, "uptime_s": 61}],
                                                  "limit": 2, "deaths": 4}

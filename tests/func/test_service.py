@@ -543,7 +543,7 @@ def test_one_line_for_each_job_that_ended_with_its_cause(serve, server):
     s = serve()
     with s.client() as c:
         ids = c.add(good(server, "ok"), {"name": "missing", "url": server.url("/status/404"), "output": "m"},
-                    {"name": "wrong", "url": server.url("/ok/1000?w"), "output": "w", "checksum": "md5:" + "0" * 32},
+                    {"name": "wrong", "url": server.url("/ok/1000?w"), "output": "w", "retry": 0, "checksum": "md5:" + "0" * 32},
                     stalled(server, "gone"), good(server, "last"))
         c.wait_state(ids[3], "active")
         c.call("cancel", job=ids[3])

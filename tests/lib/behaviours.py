@@ -593,6 +593,14 @@ async def flaky_short(c, r):
     await ok(c, r)
 
 
+@route("flaky-bytes")
+async def flaky_bytes(c, r):
+    """/flaky-bytes/N/SIZE?key=K: one byte in the middle is wrong N times; then good"""
+    wrong = await flaky_times(c, r)
+    r.parts = ["", r.parts[2]]
+    await (wrong_bytes if wrong else ok)(c, r)
+
+
 # ---- redirects
 
 async def redirect_to(c, location, number=302):

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 
 CONFIG = """
 [req]
@@ -18,6 +19,17 @@ basicConstraints = CA:FALSE
 keyUsage = digitalSignature
 extendedKeyUsage = %(usage)s
 subjectAltName = %(san)s
+"""
+
+CA_CONFIG = """
+[dated]
+database = %(directory)s/index
+new_certs_dir = %(directory)s
+rand_serial = yes
+default_md = sha256
+policy = any
+[any]
+commonName = supplied
 """
 
 
@@ -53,16 +65,30 @@ class Authority:
         return path
 
     def issue(self, label="server", san="DNS:localhost,IP:127.0.0.1", days=30,
-              usage="serverAuth, clientAuth"):
-        """Returns the paths of certificate and key."""
+              usage="serverAuth, clientAuth", valid_from=None):
+        """Returns the paths of certificate and key; valid_from: seconds since 1970."""
         cert, key, request = (self._path(label + end) for end in (".crt", ".key", ".csr"))
         config = self._config(label, label, san, usage)
         make_key(key)
         openssl("req", "-new", "-key", key, "-config", config, "-out", request)
+        if valid_from:
+            self._sign_from(valid_from, config, request, cert)
+            return cert, key
         openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self._key,
                 "-set_serial", str(int.from_bytes(label.encode()[:16], "big") + 1), "-days", str(days),
                 "-extfile", config, "-extensions", "leaf", "-out", cert)
         return cert, key
+
+
+    def _sign_from(self, when, config, request, cert):
+        """Only `openssl ca` takes a date, and it wants files of its own."""
+        with open(config, "a") as f:
+            f.write(CA_CONFIG % {"directory": self.directory})
+        with open(self._path("index"), "w"):
+            pass
+        dates = [time.strftime("%Y%m%d%H%M%SZ", time.gmtime(when + more)) for more in (0, 30 * 86400)]
+        openssl("ca", "-batch", "-notext", "-config", config, "-name", "dated", "-cert", self.cert, "-keyfile", self._key,
+                "-extensions", "leaf", "-startdate", dates[0], "-enddate", dates[1], "-in", request, "-out", cert)
 
 
 def public_key_pin(cert):

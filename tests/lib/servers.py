@@ -15,12 +15,13 @@ class BadServer:
     command, such as nsenter's."""
 
     def __init__(self, directory, bind=("127.0.0.1",), tls=None, client_ca=None, root=None,
-                 prefix=(), old_tls=False):
+                 prefix=(), old_tls=False, port=0):
         self.log_path = os.path.join(str(directory), "badserver-%d.log" % id(self))
         self.scheme = "https" if tls else "http"
         self.host = bind[0]
         self.root = str(root)
-        command = [*prefix, "/usr/bin/python3", os.path.join(HERE, "badserver.py"), "--log", self.log_path]
+        command = [*prefix, "/usr/bin/python3", os.path.join(HERE, "badserver.py"), "--log", self.log_path,
+                   "--port", str(port)]
         for address in bind:
             command += ["--bind", address]
         if tls:

@@ -126,6 +126,18 @@ static const struct bad bad_values[] = {
 	{ JOB("retry = 1.5;"),
 	    "t.conf:1: jobs[0]: retry is a number with a point: it must be a whole number\n" },
 	{ JOB("retry = -1;"), "t.conf:1: jobs[0]: retry must not be negative\n" },
+	{ JOB("retry-on = \"5x4\";"),
+	    "t.conf:1: jobs[0]: retry-on has \"5x4\", which is no status (\"503\", \"5xx\"), no word of a failure (\"dns\") "
+	    "and not \"*\"\n" },
+	{ JOB("retry-on = [ \"503\", \"!conect\" ];"),
+	    "t.conf:1: jobs[0]: retry-on has \"conect\", which is no status (\"503\", \"5xx\"), no word of a failure (\"dns\") "
+	    "and not \"*\": did you mean \"connect\"?\n" },
+	{ JOB("retry-on = \"disk-full\";"), "t.conf:1: jobs[0]: retry-on has \"disk-full\", which no repeat can mend\n" },
+	{ JOB("retry-on = 503;"), "t.conf:1: jobs[0]: retry-on is the number 503: it must be a string or a list of strings\n" },
+	{ JOB("retry-delay = \"2m\";"), "t.conf:1: jobs[0]: retry-delay is longer than retry-max-delay\n" },
+	{ JOB("retry-delay = 0;"), "t.conf:1: jobs[0]: retry-delay must be from 1 to 31622400000 milliseconds\n" },
+	{ "daemon = { max-probe-delay = \"10ms\"; };",
+	    "t.conf:1: daemon: max-probe-delay must be from 1000 to 31622400000 milliseconds\n" },
 	{ JOB("retry = true;"),
 	    "t.conf:1: jobs[0]: retry is true or false: it must be a whole number\n" },
 	{ JOB("no-clobber = 1;"),

@@ -126,6 +126,13 @@ static const struct {
 	    "-c t.conf",
 	    "daemon roots=/srv/haul\ndefaults mode=384 priority=-3 connect-timeout=250 stall-timeout=5000 retry=7 "
 	    "http-version=1 fsync=0 no-clobber=1\nend 0 0\n" },
+	{ "defaults = { retry-on = [ \"5xx\", \"!501\" ]; retry-max-delay = \"5m\"; };\n"
+	  "daemon = { max-origin-failures = 0; max-probe-delay = 30; };\n"
+	  "jobs = ( { url = \"http://h/f\"; retry-on = \"404, tls\"; retry-delay = \"2m\"; retry-max-time = \"1h\"; } );",
+	    "-c t.conf",
+	    "daemon roots=/srv/haul max-origin-failures=0 max-probe-delay=30000\n"
+	    "defaults retry-on=5xx retry-on=!501 retry-max-delay=300000\n"
+	    "job url=http://h/f output=/srv/haul/f retry-on=404, tls retry-delay=120000 retry-max-time=3600000\nend 1 0\n" },
 	{ "hosts = ( { match = \"*.example.org\"; max-connections = 2; header = [ \"X-Team: a\", \"B:\\tc\" ]; } );\n"
 	  "groups = ( { name = \"g\"; } );\njobs = ( { group = \"g\"; url = \"http://h/f\"; } );",
 	    "-c t.conf",

@@ -2,6 +2,8 @@
 #include "daemon/xfer/outcome.h"
 
 #include <check.h>
+#include <errno.h>
+#include <openssl/x509_vfy.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -133,6 +135,48 @@ START_TEST(foreign_bytes_are_made_harmless)
 }
 END_TEST
 
+START_TEST(what_an_attempt_shows_of_the_network)
+{
+	static const struct {
+		CURLcode rc;
+		int os_error;
+		bool connected;
+		uint64_t ms;
+		enum transfer_reach reach;
+	} rows[] = {
+		{ CURLE_OK, 0, true, 10, REACH_MADE }, { CURLE_OPERATION_TIMEDOUT, 0, true, 10000, REACH_MADE },
+		{ CURLE_SSL_CONNECT_ERROR, 0, true, 10, REACH_MADE }, { CURLE_OPERATION_TIMEDOUT, 0, false, 10, REACH_NONE },
+		{ CURLE_COULDNT_CONNECT, ECONNREFUSED, false, 1, REACH_MADE }, { CURLE_COULDNT_CONNECT, ECONNRESET, false, 1, REACH_MADE },
+		{ CURLE_COULDNT_CONNECT, ENETUNREACH, false, 1, REACH_LOCAL }, { CURLE_COULDNT_CONNECT, EHOSTUNREACH, false, 3000, REACH_NONE },
+		{ CURLE_COULDNT_CONNECT, ETIMEDOUT, false, 9000, REACH_NONE }, { CURLE_COULDNT_CONNECT, ENETDOWN, false, 1, REACH_NONE },
+		{ CURLE_COULDNT_CONNECT, 0, false, 1, REACH_UNKNOWN }, { CURLE_COULDNT_CONNECT, EACCES, false, 1, REACH_UNKNOWN },
+		{ CURLE_COULDNT_RESOLVE_HOST, 0, false, 20, REACH_LOCAL }, { CURLE_COULDNT_RESOLVE_HOST, 0, false, 5000, REACH_NONE },
+		{ CURLE_COULDNT_RESOLVE_PROXY, 0, false, 5000, REACH_NONE }, { CURLE_URL_MALFORMAT, 0, false, 0, REACH_UNKNOWN },
+		{ CURLE_SEND_ERROR, 0, false, 0, REACH_UNKNOWN },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+		ck_assert_msg(outcome_reach(rows[i].rc, rows[i].os_error, rows[i].connected, rows[i].ms) == rows[i].reach, "row %u", i);
+}
+END_TEST
+
+START_TEST(a_certificate_of_the_future_may_be_the_clocks_fault)
+{
+	for (long verify = 0; verify < 80; verify++) {
+		struct result r = { 0 };
+
+		result_set(&r, RESULT_TLS, "the certificate is not accepted");
+		outcome_judge_certificate(verify, "files.example", &r);
+		ck_assert_int_eq(r.code, verify == X509_V_ERR_CERT_NOT_YET_VALID ? RESULT_NOT_YET_VALID : RESULT_TLS);
+		ck_assert_int_eq(result_class(&r), verify == X509_V_ERR_CERT_NOT_YET_VALID ? CLASS_RETRY_LATER : CLASS_PERMANENT);
+		ck_assert(verify != X509_V_ERR_CERT_NOT_YET_VALID || (strstr(r.text, "files.example") && strstr(r.text, "clock")));
+		result_set(&r, RESULT_CONNECT, "something else");
+		outcome_judge_certificate(verify, "files.example", &r);
+		ck_assert_int_eq(r.code, RESULT_CONNECT);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -144,6 +188,8 @@ main(void)
 	tcase_add_test(t, every_other_code_is_internal_and_has_a_sentence_too);
 	tcase_add_test(t, the_cause_is_in_the_sentence_where_libcurl_told_it);
 	tcase_add_test(t, foreign_bytes_are_made_harmless);
+	tcase_add_test(t, what_an_attempt_shows_of_the_network);
+	tcase_add_test(t, a_certificate_of_the_future_may_be_the_clocks_fault);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

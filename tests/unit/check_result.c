@@ -51,7 +51,7 @@ START_TEST(classes)
 		{ RESULT_OK, CLASS_OK }, { RESULT_DNS, CLASS_RETRY_NOW }, { RESULT_CONNECT, CLASS_RETRY_NOW },
 		{ RESULT_TLS, CLASS_PERMANENT }, { RESULT_STALLED, CLASS_RETRY_NOW },
 		{ RESULT_TRUNCATED, CLASS_RETRY_NOW }, { RESULT_PROTOCOL, CLASS_RETRY_NOW },
-		{ RESULT_UNPROVEN, CLASS_PERMANENT }, { RESULT_CHECKSUM_MISMATCH, CLASS_PERMANENT },
+		{ RESULT_UNPROVEN, CLASS_PERMANENT }, { RESULT_CHECKSUM_MISMATCH, CLASS_FETCH_ANEW },
 		{ RESULT_DISK_FULL, CLASS_PERMANENT }, { RESULT_CANCELLED, CLASS_CANCELLED },
 		{ RESULT_INTERRUPTED, CLASS_CANCELLED }, { RESULT_DEADLINE, CLASS_PERMANENT },
 	};
@@ -90,6 +90,41 @@ START_TEST(classes_of_http_answers)
 
 		ck_assert_msg(result_class(&r) == rows[i].class, "%d", rows[i].status);
 	}
+}
+END_TEST
+
+START_TEST(every_word_leads_back_to_its_code)
+{
+	for (int c = 0; c < _RESULT_CODE_MAX; c++)
+		ck_assert_int_eq(result_code_from_string(result_code_to_string((enum result_code)c)), c);
+	ck_assert_int_eq(result_code_from_string("nonsense"), RESULT_OK);
+	ck_assert_int_eq(result_code_from_string(""), RESULT_OK);
+}
+END_TEST
+
+/* Of a failure that is the origin's all its jobs take notice. */
+START_TEST(whose_fault_it_is)
+{
+	static const struct {
+		enum result_code code;
+		int status;
+		bool origin, source;
+	} rows[] = {
+		{ RESULT_DNS, 0, true, true }, { RESULT_CONNECT, 0, true, true }, { RESULT_TIMEOUT, 0, true, true },
+		{ RESULT_NOT_YET_VALID, 0, true, true }, { RESULT_TRUNCATED, 200, false, true },
+		{ RESULT_HTTP, 500, false, true }, { RESULT_HTTP, 502, true, true }, { RESULT_HTTP, 503, true, true },
+		{ RESULT_HTTP, 504, true, true }, { RESULT_HTTP, 429, true, true }, { RESULT_HTTP, 404, false, true },
+		{ RESULT_CHECKSUM_MISMATCH, 200, false, true }, { RESULT_WRITE, 200, false, false },
+		{ RESULT_DISK_FULL, 503, false, false }, { RESULT_CANCELLED, 0, false, false }, { RESULT_OK, 200, false, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct result r = { .code = rows[i].code, .http_status = rows[i].status };
+
+		ck_assert_msg(result_is_of_origin(&r) == rows[i].origin, "%s", result_word(&r));
+		ck_assert_msg(!(result_code_flags(r.code) & RESULT_OF_SOURCE) == !rows[i].source, "%s", result_word(&r));
+	}
+	ck_assert_uint_eq(result_code_flags(_RESULT_CODE_MAX), 0);
 }
 END_TEST
 
@@ -159,6 +194,8 @@ main(void)
 	tcase_add_test(tc, the_words_of_the_design_are_all_there);
 	tcase_add_test(tc, classes);
 	tcase_add_test(tc, classes_of_http_answers);
+	tcase_add_test(tc, every_word_leads_back_to_its_code);
+	tcase_add_test(tc, whose_fault_it_is);
 	tcase_add_test(tc, words_of_http_answers_have_their_number);
 	suite_add_tcase(s, tc);
 	tcase_add_test(texts, texts_are_safe_and_fit);

@@ -159,12 +159,14 @@ on_start(struct ticket *t, void *arg)
 	}
 }
 
-static const struct sched_ops ops = { on_start, host_limit };
+static const struct sched_ops ops = { .on_start = on_start, .host_limit = host_limit };
 
 static void
 start_with(uint64_t global, uint64_t per_host, uint64_t verifying, uint64_t memory)
 {
-	rig.limits = (struct sched_limits){ global, per_host, verifying, memory };
+	rig.limits = (struct sched_limits){
+		.global = global, .per_host = per_host, .verifying = verifying, .decoder_memory = memory,
+	};
 	rig.s = scheduler_new(rig.loop, &rig.limits, &ops, &rig);
 }
 
@@ -810,12 +812,12 @@ on_start_of_many(struct ticket *t, void *arg)
 	many.starts++;
 }
 
-static const struct sched_ops ops_of_many = { on_start_of_many, NULL };
+static const struct sched_ops ops_of_many = { .on_start = on_start_of_many };
 
 static struct scheduler *
 many_new(unsigned n, unsigned hosts, uint64_t global, uint64_t per_host)
 {
-	struct sched_limits l = { global, per_host, 100, 0 };
+	struct sched_limits l = { .global = global, .per_host = per_host, .verifying = 100 };
 	struct scheduler *s = scheduler_new(rig.loop, &l, &ops_of_many, NULL);
 	char name[32];
 

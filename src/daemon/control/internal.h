@@ -79,7 +79,7 @@ struct method {
 	void (*run)(struct call *c);
 };
 
-/* methods.c, status.c, add.c, watch.c, await.c */
+/* methods.c, status.c, hosts.c, add.c, watch.c, await.c */
 const struct method *method_find(const char *name);
 const char *method_suggest(const char *name);
 void method_add(struct call *c);
@@ -89,6 +89,7 @@ void statuses_init(struct control *c);
 void statuses_begin(struct control *c);
 /* Forgets those that wait; clients have gone. */
 void statuses_done(struct control *c);
+void method_hosts(struct call *c);
 void method_wait(struct call *c);
 void method_subscribe(struct call *c);
 void method_unsubscribe(struct call *c);

@@ -14,9 +14,7 @@
 static void
 put_identity(struct json *w, const struct job *j)
 {
-	unsigned n = spec_list_len(j->spec, JOB_URL);
-	AUTO_FREE char *url =
-	    url_redact(spec_list(j->spec, JOB_URL, n && j->attempts ? (j->attempts - 1) % n : 0));
+	AUTO_FREE char *url = url_redact(spec_list(j->spec, JOB_URL, j->source));
 
 	jsonw_key_u64(w, "id", j->id);
 	jsonw_key_string(w, "name", spec_string(j->spec, JOB_NAME));
@@ -35,11 +33,12 @@ put_identity(struct json *w, const struct job *j)
 }
 
 static void
-put_outcome(struct json *w, const struct job *j)
+put_outcome(struct json *w, const struct engine_view *v)
 {
+	const struct job *j = v->job;
 	uint64_t end = job_is_over(j) ? j->ended_ms : clock_now_ms();
 	/* While it waits for its next try, why the last one failed. */
-	bool told = job_is_over(j) || (j->state == JOB_BLOCKED && j->result->code != RESULT_OK);
+	bool told = job_is_over(j) || (v->state == JOB_BLOCKED && j->result->code != RESULT_OK);
 
 	jsonw_key_string(w, "code", told ? result_word(j->result) : "");
 	jsonw_key_string(w, "reason", told && j->state != JOB_DONE ? j->result->text : "");
@@ -56,7 +55,7 @@ put_members(struct json *w, const struct engine_view *v)
 	const struct job *j = v->job;
 
 	put_identity(w, j);
-	jsonw_key_string(w, "state", job_state_to_string(j->state));
+	jsonw_key_string(w, "state", job_state_to_string(v->state));
 	jsonw_key_string(w, "phase", job_phase_to_string(j->phase));
 	jsonw_key_string(w, "why", j->state == JOB_QUEUED || j->state == JOB_BLOCKED ? v->blocked : NULL);
 	jsonw_key_u64(w, "attempts", j->attempts);
@@ -67,7 +66,7 @@ put_members(struct json *w, const struct engine_view *v)
 	jsonw_key_u64(w, "published", j->published);
 	jsonw_key_u64(w, "rate", v->rate);
 	jsonw_key_u64(w, "retry_in_ms", v->wait_ms);
-	put_outcome(w, j);
+	put_outcome(w, v);
 }
 
 void

@@ -274,7 +274,7 @@ put_page(struct call *c, unsigned states, uint64_t limit, uint64_t after)
 	jsonw_begin_array(&w);
 	for (; j && limit && looked < LIST_SCAN_MAX; j = engine_next(e, last), looked++) {
 		last = j->id;
-		if (!(states & 1U << j->state))
+		if (!(states & 1U << engine_state(e, j)))
 			continue;
 		job_json_id(&w, e, j->id);
 		limit--;
@@ -440,6 +440,7 @@ static const struct method methods[] = {
 	{ "check", POLICY_MANAGE, "", method_check },
 	{ "config", POLICY_MANAGE, "", method_config },
 	{ "drain", POLICY_MANAGE, "", method_drain },
+	{ "hosts", POLICY_OBSERVE, "limit", method_hosts },
 	{ "list", POLICY_OBSERVE, "state limit after", method_list },
 	{ "pause", POLICY_SUBMIT, "jobs job", method_pause },
 	{ "reload", POLICY_MANAGE, "", method_reload },

@@ -58,7 +58,7 @@ engine_pause(struct engine *e, uint64_t id)
 static void
 queue_again(struct entry *en)
 {
-	engine_requeue(en, spec_list(en->job.spec, JOB_URL, 0), 0);
+	engine_requeue(en, retry_first_source(en), 0);
 	engine_tell_state(en);
 }
 
@@ -145,6 +145,34 @@ engine_receipt(const struct engine *e, uint64_t id)
 	return en && job_is_over(&en->job) ? en->receipt : NULL;
 }
 
+/* However many wait for one origin or for the network, none of them is touched when
+ * that goes down: they are only seen as what they are. */
+static enum job_state
+state_of(const struct entry *en)
+{
+	if (en->job.state == JOB_QUEUED && scheduler_is_blocked(en->engine->scheduler, &en->ticket))
+		return JOB_BLOCKED;
+	return en->job.state;
+}
+
+enum job_state
+engine_state(const struct engine *e, const struct job *j)
+{
+	return j->state == JOB_QUEUED ? state_of(registry_find(&e->jobs, j->id)) : j->state;
+}
+
+uint64_t
+engine_each_origin(const struct engine *e, uint64_t most, void (*cb)(const struct sched_origin_view *v, void *arg), void *arg)
+{
+	return scheduler_each_origin(e->scheduler, most, cb, arg);
+}
+
+enum breaker_state
+engine_network(const struct engine *e, uint64_t *ret_probe_in_ms)
+{
+	return scheduler_network(e->scheduler, ret_probe_in_ms);
+}
+
 static void
 fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
 {
@@ -152,8 +180,10 @@ fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
 
 	*v = (struct engine_view){
 		.job = &en->job,
+		.state = state_of(en),
 		.received = en->job.received,
 		.blocked = scheduler_why(en->engine->scheduler, &en->ticket),
+		.wait_ms = scheduler_probe_in(en->engine->scheduler, &en->ticket),
 	};
 	/* An ended job looks the same in its last event and to who asks later. */
 	if (en->job.state == JOB_DONE)
@@ -167,8 +197,9 @@ fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
 	v->processed = d->processed;
 	v->unpacked = d->unpacked;
 	v->rate = d->transfer ? d->speed : 0;
-	v->last = en->job.state == JOB_BLOCKED && en->job.attempts ? en->job.result : NULL;
-	v->wait_ms = d->retry_at_ms > now ? d->retry_at_ms - now : 0;
+	v->last = v->state == JOB_BLOCKED && en->job.result->code != RESULT_OK ? en->job.result : NULL;
+	if (d->retry_at_ms > now)
+		v->wait_ms = d->retry_at_ms - now;
 	if (list_linked(&d->waiting))
 		v->blocked = "destination-busy";
 }
@@ -200,6 +231,7 @@ void
 engine_get_numbers(const struct engine *e, struct engine_numbers *ret)
 {
 	const struct sched_use use = scheduler_use(e->scheduler);
+	uint64_t blocked = scheduler_blocked(e->scheduler);
 
 	*ret = (struct engine_numbers){
 		.transfers = use.global.used,
@@ -215,6 +247,8 @@ engine_get_numbers(const struct engine *e, struct engine_numbers *ret)
 		.draining = e->draining,
 	};
 	memcpy(ret->jobs, e->jobs.counts, sizeof ret->jobs);
+	ret->jobs[JOB_QUEUED] -= MIN(blocked, ret->jobs[JOB_QUEUED]);
+	ret->jobs[JOB_BLOCKED] += blocked;
 }
 
 void

@@ -6,14 +6,18 @@
 #include "daemon/engine/space.h"
 #include "model/algo.h"
 
-static char *
-host_of_url(const char *url)
+char *
+engine_origin(const char *url)
 {
+	AUTO_FREE char *host = NULL;
 	struct url u;
 	const char *why;
 
 	/* A file: url has no host; its copies share one queue. */
-	return url_parse(url, &u, &why) == 0 ? url_host(&u) : xstrdup("");
+	if (url_parse(url, &u, &why) < 0 || url_scheme_is(&u, "file"))
+		return xstrdup("");
+	host = url_host(&u);
+	return xasprintf("%s://%s:%u", url_scheme_is(&u, "https") ? "https" : "http", host, url_effective_port(&u));
 }
 
 /* What a job's decoder may come to need.  The formats with a fixed window do
@@ -39,9 +43,9 @@ decoder_memory(const struct spec *s)
 static void
 enqueue(struct entry *en, const char *url, uint64_t delay_ms)
 {
-	AUTO_FREE char *host = host_of_url(url);
+	AUTO_FREE char *origin = engine_origin(url);
 
-	scheduler_enqueue(en->engine->scheduler, &en->ticket, host, delay_ms);
+	scheduler_enqueue(en->engine->scheduler, &en->ticket, origin, delay_ms);
 }
 
 static struct entry *
@@ -53,6 +57,7 @@ new_entry(struct engine *e, uint64_t id, struct spec *spec)
 	list_init(&en->ended);
 	en->ticket.priority = (int32_t)spec_number(spec, JOB_PRIORITY);
 	en->ticket.decoder_memory = MIN(decoder_memory(spec), TICKET_MEMORY_MAX);
+	en->ticket.elsewhere = spec_list_len(spec, JOB_URL) > 1;
 	registry_add(&e->jobs, en, id, spec);
 	return en;
 }
@@ -60,7 +65,7 @@ new_entry(struct engine *e, uint64_t id, struct spec *spec)
 static void
 begin(struct entry *en)
 {
-	const char *url = spec_list(en->job.spec, JOB_URL, 0);
+	const char *url = retry_first_source(en);
 
 	xfer_prepare(en->engine->xfer, en->job.spec, has_prefix(url, "https:"));
 	enqueue(en, url, 0);
@@ -113,6 +118,8 @@ engine_restore(struct engine *e, const struct job *from, uint64_t run_ms, struct
 	j->uid = from->uid;
 	j->from_config = from->from_config;
 	j->added_s = from->added_s;
+	j->attempts = from->attempts;
+	j->source = (uint16_t)(from->attempts ? (from->attempts - 1) % spec_list_len(from->spec, JOB_URL) : 0);
 	en->receipt = receipt;
 	if (from->state == JOB_PAUSED) {
 		engine_set_state(en, JOB_PAUSED);
@@ -126,7 +133,6 @@ engine_restore(struct engine *e, const struct job *from, uint64_t run_ms, struct
 	j->started_ms = 1;
 	registry_restore_state(&e->jobs, en, from->state);
 	j->ended_ms = run_ms + 1;
-	j->attempts = from->attempts;
 	j->received = from->received;
 	j->published = from->published;
 	job_set_result(j, from->result);

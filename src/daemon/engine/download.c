@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -15,7 +14,6 @@
 #include "daemon/engine/space.h"
 #include "daemon/engine/work.h"
 #include "daemon/xfer/hop.h"
-#include "model/backoff.h"
 
 static void attempt_failed(struct download *d, const struct result *r);
 static void clean_up(struct download *d);
@@ -42,7 +40,7 @@ download_new(struct entry *en)
 	d->job = &en->job;
 	d->generation = en->generation;
 	d->output = spec_string(en->job.spec, JOB_OUTPUT);
-	d->url = xstrdup(spec_list(en->job.spec, JOB_URL, 0));
+	d->url = xstrdup(spec_list(en->job.spec, JOB_URL, en->job.source));
 	d->last_modified = -1;
 	list_init(&d->lock_waiters);
 	list_init(&d->waiting);
@@ -171,6 +169,7 @@ on_head(const struct response *r, void *arg)
 	struct download *d = arg;
 	struct result why = { 0 };
 
+	reach_answered(d);
 	d->job->phase = PHASE_DOWNLOAD;
 	d->total = d->rest.start ? d->rest.total : r->has_length && !r->chunked ? r->length : 0;
 	d->last_modified = r->last_modified;
@@ -233,7 +232,7 @@ url_is_at_origin(const struct download *d)
 
 	if (d->hops == 0)
 		return true;
-	return url_parse(spec_list(d->job->spec, JOB_URL, d->source), &origin, &why) == 0 &&
+	return url_parse(spec_list(d->job->spec, JOB_URL, d->job->source), &origin, &why) == 0 &&
 	    url_parse(d->url, &now, &why) == 0 && url_same_origin(&origin, &now);
 }
 
@@ -262,14 +261,12 @@ fetch(struct download *d)
 		fail(d, RESULT_UNSUPPORTED, why);
 		return;
 	}
-	if (d->hops == 0) {
-		if (!space_may_start(d))
-			return;
-		d->attempted = true;
-		d->job->attempts++;
+	if (d->hops == 0 && !space_may_start(d))
+		return;
+	if (d->hops == 0)
 		d->led_public = false;
-		d->engine->ops->on_start(d->job, d->engine->arg);
-	}
+	if (d->hops == 0 && !d->fresh_connection)
+		retry_begin(d);
 	if (url_scheme_is(&u, "file")) {
 		work_copy(d);
 		return;
@@ -284,6 +281,7 @@ fetch(struct download *d)
 	resume_fill(d, &req);
 	req.has_digest = work_has_digest(d);
 	req.has_codec = spec_number(d->job->spec, JOB_DECOMPRESS) != CODEC_OFF;
+	req.fresh = d->fresh_connection;
 	d->transfer = transfer_start(d->engine->xfer, &req, &transfer_ops, d);
 	engine_need_tick(d->engine);
 }
@@ -336,6 +334,10 @@ on_transfer_done(const struct transfer_report *end, void *arg)
 	transfer_is_gone(d);
 	d->times = end->times;
 	d->retry_after_ms = wait > 0 ? (uint64_t)wait * 1000 : 0;
+	if (retry_is_stale(d, end))
+		return;
+	d->fresh_connection = false;
+	reach_ended(d, end);
 	d->led_public |= end->is_public;
 	if (end->redirect) {
 		follow_redirect(d, end->response->location);
@@ -380,7 +382,10 @@ work_copied(struct download *d, const struct result_msg *r)
 void
 work_failed(struct download *d, const struct result *r)
 {
-	d->again |= resume_is_suspect(d, r);
+	if (resume_is_suspect(d, r)) {
+		d->again = true;
+		d->n_wrong++;
+	}
 	/* A sync that failed, say: then nothing of it is worth keeping. */
 	d->parking &= r->code == RESULT_CANCELLED;
 	if (d->verdict != VERDICT_NONE)
@@ -408,87 +413,11 @@ work_published(struct download *d, const struct result_msg *r)
 
 /* ---- 4. An attempt failed ------------------------------------------------ */
 
-/* Another source can mend what is wrong with this one, but not what is wrong
- * with the job or the disk. */
-static bool
-blames_source(enum result_code c)
-{
-	switch (c) {
-	case RESULT_HTTP:
-	case RESULT_TLS:
-	case RESULT_PROTOCOL:
-	case RESULT_UNPROVEN:
-	case RESULT_TOO_LARGE:
-	case RESULT_CHECKSUM_MISMATCH:
-	case RESULT_ENCODING_REFUSED:
-	case RESULT_DECODE:
-	case RESULT_EXPANSION_LIMIT:
-	case RESULT_REDIRECT_REFUSED:
-	case RESULT_ADDRESS_REFUSED:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* The next url of the job, or the first one again. True when it is a new one. */
-static bool
-next_source(struct download *d)
-{
-	unsigned n = spec_list_len(d->job->spec, JOB_URL);
-	bool fresh = d->source + 1 < n;
-
-	d->source = (d->source + 1) % n;
-	free(d->url);
-	d->url = xstrdup(spec_list(d->job->spec, JOB_URL, d->source));
-	d->hops = 0;
-	return fresh && d->job->attempts < n;
-}
-
-static uint64_t
-random_bits(void)
-{
-	uint64_t v;
-
-	if (getrandom(&v, sizeof v, GRND_NONBLOCK) != (ssize_t)sizeof v)
-		v = hash_u64(clock_now_ns());
-	return v;
-}
-
-void
-download_try_again(struct download *d, uint64_t delay)
-{
-	d->verdict = VERDICT_NONE;
-	d->attempted = false;
-	job_set_result(d->job, &d->result);
-	d->retry_at_ms = clock_now_ms() + delay;
-	d->engine->ops->on_retry(d->job, delay, d->engine->arg);
-	if (delay)
-		engine_requeue(d->entry, d->url, delay);
-	else
-		engine_go_on(d->entry, d->url);
-}
-
-bool
-download_may_retry(const struct download *d, const struct result *r, uint64_t *ret_delay)
-{
-	enum result_class class = result_class(r);
-
-	if ((class != CLASS_RETRY_NOW && class != CLASS_RETRY_LATER) ||
-	    d->job->attempts > spec_number(d->job->spec, JOB_RETRY))
-		return false;
-	*ret_delay = backoff_delay_ms(class, d->job->attempts - 1, d->retry_after_ms, random_bits());
-	return true;
-}
-
 /* Everything let go: again, or for good. */
 static void
 conclude(struct download *d)
 {
-	enum result_class class = result_class(&d->result);
-	bool retry = class == CLASS_RETRY_NOW || class == CLASS_RETRY_LATER, again = d->again;
-	uint64_t delay;
-	bool final = d->verdict == VERDICT_FINAL;
+	bool again = d->again, final = d->verdict == VERDICT_FINAL;
 
 	if (d->verdict == VERDICT_PAUSE) {
 		engine_paused(d);
@@ -501,21 +430,14 @@ conclude(struct download *d)
 	d->adopted = 0;
 	d->whole = d->split = d->hash_ok = d->main_ready = false;
 	d->total = d->processed = d->unpacked = d->hash_told = 0;
-	if (again && !final) {
+	if (final) {
+		engine_finish(d, &d->result, NULL);
+	} else if (again) {
 		d->was_again = true;
 		download_try_again(d, 0);
-		return;
+	} else {
+		retry_conclude(d);
 	}
-	if (final || (!retry && !blames_source(d->result.code))) {
-		engine_finish(d, &d->result, NULL);
-		return;
-	}
-	if (next_source(d))
-		download_try_again(d, 0);
-	else if (retry && download_may_retry(d, &d->result, &delay))
-		download_try_again(d, delay);
-	else
-		engine_finish(d, &d->result, NULL);
 }
 
 /* Cancels what still runs and throws the part away, a step each time it is
@@ -535,6 +457,13 @@ clean_up(struct download *d)
 		work_discard(d);
 	else
 		conclude(d);
+}
+
+void
+download_start_over(struct download *d)
+{
+	d->verdict = VERDICT_AGAIN;
+	clean_up(d);
 }
 
 static void
@@ -582,6 +511,7 @@ download_pause(struct download *d)
 	d->verdict = VERDICT_PAUSE;
 	if (d->cleaning)
 		return;
+	retry_spare(d); /* it did not fail */
 	d->parking = resume_can_wait(d);
 	scheduler_withdraw(d->engine->scheduler, &d->entry->ticket);
 	clean_up(d);

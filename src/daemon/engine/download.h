@@ -14,6 +14,7 @@
 #include "daemon/engine/engine.h"
 #include "daemon/engine/registry.h"
 #include "daemon/pool/pool.h"
+#include "daemon/sched/netwatch.h"
 #include "daemon/sched/rate.h"
 #include "daemon/sched/scheduler.h"
 #include "daemon/stage/part.h"
@@ -42,6 +43,7 @@ struct engine {
 	struct list touched; /* downloads that got bytes in this call into curl */
 	struct map locks;    /* downloads by destination: one at a time */
 	struct rate rate;    /* of all transfers together */
+	struct netwatch netwatch;
 	struct loop_timer tick;    /* stalls, held transfers: while there are any */
 	struct loop_timer release; /* the next held transfer may go on */
 	struct loop_deferred idle, interrupting, forgetting;
@@ -94,7 +96,7 @@ struct download {
 	struct spec *host;       /* ref: the hosts entry that matches, or NULL */
 	char *url, *host_name;   /* owned: of this hop */
 	const char *output;      /* borrowed from the spec */
-	unsigned source, hops, generation;
+	unsigned hops, generation;
 	bool locked, checked, network;
 	bool led_public; /* a public host led to this hop */
 	struct transfer *transfer; /* until its on_done */
@@ -134,6 +136,13 @@ struct download {
 	bool cleaning, discarding; /* after a failure: see clean_up() */
 	bool resume; /* VERDICT_PAUSE: a user wants it to go on after all */
 	bool again, was_again; /* fetch it anew once, whatever the failure's class says */
+	bool fresh_connection; /* the next request makes one of its own */
+	bool unreached;        /* the network was down when the last attempt failed */
+	bool moving;           /* it leaves an origin that is down */
+	unsigned n_wrong;      /* downloads whose bytes were wrong */
+	uint64_t wrong_sources; /* they were from these: a bit each, the last for all above */
+	uint64_t tried_sources; /* likewise */
+	uint64_t began_ms;     /* the first attempt since it was queued or resumed */
 	enum verdict verdict;
 	struct result result;    /* of the attempt */
 	uint64_t retry_after_ms, retry_at_ms;
@@ -141,10 +150,8 @@ struct download {
 
 /* The ticket was granted. */
 void download_run(struct entry *en);
-/* Is queued again, to begin in delay milliseconds. */
-void download_try_again(struct download *d, uint64_t delay);
-/* The delay before the next try after this result; false: there were enough. */
-bool download_may_retry(const struct download *d, const struct result *r, uint64_t *ret_delay);
+/* Throws away what has come; retry_conclude() is next. */
+void download_start_over(struct download *d);
 /* Ends it with this result, of class cancelled, after its workers let go. */
 void download_stop(struct download *d, const struct result *r);
 /* The same, but the job can be resumed. */
@@ -165,6 +172,32 @@ bool place_open(struct download *d, struct result *why);
 /* Is there anything under the final name?  1: a file, 2: something else. */
 int place_is_taken(const struct download *d);
 
+/* retry.c: a request that is not one of several hops begins. */
+void retry_begin(struct download *d);
+/* The attempt that is under way costs no try after all. */
+void retry_spare(struct download *d);
+/* Is queued again, to begin in delay milliseconds. */
+void download_try_again(struct download *d, uint64_t delay);
+/* The delay before the next try after this result; false: there were enough. */
+bool download_may_retry(const struct download *d, const struct result *r, uint64_t *ret_delay);
+/* A connection that had been kept was closed before it answered: the request is made
+ * again at once.  False: that is not what happened. */
+bool retry_is_stale(struct download *d, const struct transfer_report *end);
+/* All of a failed attempt was let go: again, elsewhere, or for good. */
+void retry_conclude(struct download *d);
+/* The url to begin with: the first, or the first whose origin is up. */
+const char *retry_first_source(struct entry *en);
+/* sched_ops.on_origin_down */
+bool retry_elsewhere(struct ticket *t, void *arg);
+/* The url of the next source, or of the same (same, or there is no other).  True when
+ * it is one that was not tried yet. */
+bool retry_next_source(struct download *d, bool same);
+
+/* reach.c: the header of the file came. */
+void reach_answered(struct download *d);
+/* The transfer ended; the ticket still has its slot.  d->unreached is its finding. */
+void reach_ended(struct download *d, const struct transfer_report *end);
+
 /* resume.c: the header of the file came, and its part is begun. */
 void resume_note(struct download *d, const struct response *r);
 /* The transfer broke, but what came can be continued: it waits for its next try
@@ -176,6 +209,9 @@ bool resume_is_suspect(const struct download *d, const struct result *r);
 /* The same file came whole although its rest was asked for, from a server that says
  * it has ranges: perhaps it is only the condition that it does not understand. */
 bool resume_without_condition(struct download *d, const struct transfer_report *end);
+/* What came may be gone on with from another source, if that shows the same validator:
+ * a digest will tell whether it was the same file. */
+bool resume_is_portable(const struct download *d);
 /* What the next request asks for. */
 void resume_fill(struct download *d, struct transfer_request *req);
 /* Bytes came into the part: a later life will want to know. */
@@ -220,6 +256,8 @@ void engine_set_state(struct entry *en, enum job_state to);
 void engine_requeue(struct entry *en, const char *url, uint64_t delay_ms);
 /* The same at once, for a job that runs: nothing but a limit holds it up. */
 void engine_go_on(struct entry *en, const char *url);
+/* "https://files.example:443", newly allocated; "": the url has none. */
+char *engine_origin(const char *url);
 /* The hosts entry for a host name, or NULL. */
 struct spec *engine_host_spec(const struct engine *e, const char *host);
 /* False: another download has this destination; d waits for it. */

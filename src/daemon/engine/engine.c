@@ -78,6 +78,16 @@ on_start(struct ticket *t, void *arg UNUSED)
 	download_run(CONTAINER_OF(t, struct entry, ticket));
 }
 
+static void
+on_due(struct ticket *t, void *arg)
+{
+	struct entry *en = CONTAINER_OF(t, struct entry, ticket);
+
+	engine_set_state(en, JOB_QUEUED);
+	if (t->elsewhere && scheduler_origin_is_suspect(en->engine->scheduler, t))
+		(void)retry_elsewhere(t, arg);
+}
+
 struct spec *
 engine_host_spec(const struct engine *e, const char *host)
 {
@@ -101,7 +111,7 @@ host_limit(const char *host, void *arg)
 	return s && spec_has(s, HOST_MAX_CONNECTIONS) ? spec_number(s, HOST_MAX_CONNECTIONS) : 0;
 }
 
-static const struct sched_ops sched_ops = { on_start, host_limit };
+static const struct sched_ops sched_ops = { on_start, host_limit, on_due, retry_elsewhere };
 
 /* ---- One destination is a lock ---------------------------------------------- */
 
@@ -387,13 +397,15 @@ max_transfers(const struct spec *daemon)
 
 /* Limits that may change while jobs run. */
 static struct sched_limits
-limits_of(const struct spec *daemon)
+limits_of(const struct engine *e, const struct spec *daemon)
 {
 	return (struct sched_limits){
 		.global = max_transfers(daemon),
 		.per_host = spec_number(daemon, DAEMON_MAX_CONNECTIONS_PER_HOST),
 		.verifying = spec_number(daemon, DAEMON_MAX_CONCURRENT_VERIFICATIONS),
 		.decoder_memory = all_decoder_memory(daemon),
+		.origin_failures = e->options.patient ? spec_number(daemon, DAEMON_MAX_ORIGIN_FAILURES) : 0,
+		.probe_delay_ms = spec_number(daemon, DAEMON_MAX_PROBE_DELAY),
 	};
 }
 
@@ -401,7 +413,7 @@ static void
 make_parts(struct engine *e, struct children *c)
 {
 	const struct spec *s = e->conf->daemon;
-	struct sched_limits limits = limits_of(s);
+	struct sched_limits limits = limits_of(e, s);
 	struct pool_options pool = {
 		.worker_path = e->options.worker_path,
 		.workers = (unsigned)spec_number(s, DAEMON_WORKERS),
@@ -540,7 +552,7 @@ engine_drain(struct engine *e)
 void
 engine_set_conf(struct engine *e, const struct conf *conf)
 {
-	struct sched_limits limits = limits_of(conf->daemon);
+	struct sched_limits limits = limits_of(e, conf->daemon);
 
 	e->conf = conf;
 	xfer_set_addresses(e->xfer, conf->daemon);

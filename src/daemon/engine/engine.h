@@ -12,6 +12,7 @@
 #include "daemon/loop/child.h"
 #include "daemon/loop/loop.h"
 #include "daemon/pool/pool.h"
+#include "daemon/sched/scheduler.h"
 #include "model/algo.h"
 #include "model/job.h"
 #include "wire/work_msg.h"
@@ -25,6 +26,7 @@ struct engine_options {
 	bool keep_receipts;         /* engine_receipt() will be asked for */
 	bool wait_for_room;         /* a job for a full disk waits until somebody makes room,
 				     * else until no other job can */
+	bool patient;               /* an origin or a network that is down is waited for */
 	const char *instance;       /* of a service; see stage_init(); borrowed; NULL: none */
 };
 
@@ -161,6 +163,7 @@ void engine_each_worker(const struct engine *e, pool_worker_cb cb, void *arg);
 /* One job on its way, for those who draw. */
 struct engine_view {
 	const struct job *job;
+	enum job_state state; /* as users see it: one that waits for its origin is blocked */
 	uint64_t total;     /* of the download; 0: not known */
 	uint64_t received;
 	uint64_t processed; /* bytes of it that were verified or unpacked */
@@ -168,8 +171,14 @@ struct engine_view {
 	uint64_t rate;      /* bytes per second that come in */
 	const char *blocked; /* why it waits ("retry-at"), or NULL */
 	const struct result *last; /* of a job that waits for a retry */
-	uint64_t wait_ms;    /* until the retry */
+	uint64_t wait_ms;    /* until the retry, or the probe that it waits for */
 };
+/* The state of a job as users see it. */
+enum job_state engine_state(const struct engine *e, const struct job *j);
+/* See scheduler_each_origin() and scheduler_network(). */
+uint64_t engine_each_origin(const struct engine *e, uint64_t most,
+    void (*cb)(const struct sched_origin_view *v, void *arg), void *arg);
+enum breaker_state engine_network(const struct engine *e, uint64_t *ret_probe_in_ms);
 /* False: there is no such job. */
 bool engine_view(const struct engine *e, uint64_t id, struct engine_view *ret);
 /* Calls back for each job that is active or waits for a retry. */

@@ -44,6 +44,7 @@ is_broken_transfer(enum result_code c)
 	case RESULT_STALLED:
 	case RESULT_TIMEOUT:
 	case RESULT_TRUNCATED:
+	case RESULT_NOT_YET_VALID:
 		return true;
 	default:
 		return false;
@@ -51,9 +52,15 @@ is_broken_transfer(enum result_code c)
 }
 
 bool
+resume_is_portable(const struct download *d)
+{
+	return work_has_digest(d);
+}
+
+bool
 resume_later(struct download *d, const struct result *r)
 {
-	bool busy_server = r->code == RESULT_HTTP && result_class(r) == CLASS_RETRY_LATER;
+	bool busy_server = r->code == RESULT_HTTP && result_class(r) == CLASS_RETRY_LATER, stuck;
 	uint64_t front, delay;
 
 	if (!d->part || !d->size || (!is_broken_transfer(r->code) && !busy_server))
@@ -63,18 +70,15 @@ resume_later(struct download *d, const struct result *r)
 		return false;
 	front = part_front(d->part);
 	/* Another source goes first when this one gave nothing new. */
-	if (front < WORTH_IT || front >= d->size ||
-	    (front == d->rest.start && spec_list_len(d->job->spec, JOB_URL) > 1))
+	stuck = front == d->rest.start && !d->unreached && spec_list_len(d->job->spec, JOB_URL) > 1;
+	if (front < WORTH_IT || front >= d->size || (stuck && !resume_is_portable(d)))
 		return false;
 	if (!download_may_retry(d, r, &delay))
 		return false;
 	scheduler_withdraw(d->engine->scheduler, &d->entry->ticket);
 	d->result = *r;
-	free(d->url);
-	d->url = xstrdup(spec_list(d->job->spec, JOB_URL, d->source));
-	d->hops = 0;
 	work_flush(d);
-	download_try_again(d, delay);
+	download_try_again(d, retry_next_source(d, !stuck) ? 0 : delay);
 	return true;
 }
 
@@ -131,7 +135,7 @@ resume_map(struct download *d)
 		.job = d->job->id,
 		.generation = d->generation,
 		.size = d->size,
-		.url = text_of(spec_list(d->job->spec, JOB_URL, d->source)),
+		.url = text_of(spec_list(d->job->spec, JOB_URL, d->job->source)),
 		.etag = text_of(d->etag),
 		.modified = d->modified,
 	};
@@ -160,7 +164,7 @@ resume_keep(struct download *d)
 	k->root = xstrdup(d->dir->root);
 	k->dir = xstrdup(d->dir->rel);
 	k->base = xasprintf("%.*s", (int)(strlen(part_name(d->part)) - strlen("part")), part_name(d->part));
-	k->url = xstrdup(spec_list(d->job->spec, JOB_URL, d->source));
+	k->url = xstrdup(spec_list(d->job->spec, JOB_URL, d->job->source));
 	k->etag = TAKE_PTR(d->etag);
 	k->modified = d->modified;
 	k->size = d->size;
@@ -222,8 +226,7 @@ adopt_part(struct download *d, const struct kept *k)
 static void
 verify_adopted(struct download *d)
 {
-	d->job->attempts++;
-	d->engine->ops->on_start(d->job, d->engine->arg);
+	retry_begin(d);
 	d->total = d->size;
 	d->last_modified = d->modified;
 	d->proof = PROOF_LENGTH;
@@ -234,6 +237,7 @@ bool
 resume_adopt(struct download *d)
 {
 	struct kept *k = d->part ? NULL : kept_take(d->engine, d->job->id);
+	bool elsewhere;
 	int source;
 
 	if (!k)
@@ -246,7 +250,8 @@ resume_adopt(struct download *d)
 		kept_free(k);
 		return false;
 	}
-	d->source = (unsigned)source;
+	elsewhere = source != d->job->source;
+	d->job->source = (uint16_t)source;
 	free(d->url);
 	d->url = TAKE_PTR(k->url);
 	free(d->etag);
@@ -258,9 +263,12 @@ resume_adopt(struct download *d)
 	kept_free(k);
 	log_debug("going on at byte %llu of %llu job=%s id=%llu", (unsigned long long)d->adopted,
 	    (unsigned long long)d->size, log_safe(job_label(d->job)), (unsigned long long)d->job->id);
-	if (d->adopted < d->size)
+	if (d->adopted == d->size)
+		verify_adopted(d);
+	else if (elsewhere) /* the slot that it has is one of another host */
+		engine_go_on(d->entry, d->url);
+	else
 		return false;
-	verify_adopted(d);
 	return true;
 }
 

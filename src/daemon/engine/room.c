@@ -168,7 +168,7 @@ go_on(struct entry *en)
 {
 	const struct download *d = en->download;
 
-	engine_requeue(en, d ? d->url : spec_list(en->job.spec, JOB_URL, 0), 0);
+	engine_requeue(en, d ? d->url : retry_first_source(en), 0);
 }
 
 /* A run without a service does not wait for somebody else to make room. */

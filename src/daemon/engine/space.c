@@ -120,7 +120,7 @@ space_later(struct download *d, const struct result *r)
 	d->result = *r;
 	job_set_result(d->job, r);
 	free(d->url);
-	d->url = xstrdup(spec_list(d->job->spec, JOB_URL, d->source));
+	d->url = xstrdup(spec_list(d->job->spec, JOB_URL, d->job->source));
 	d->hops = 0;
 	d->entry->need = d->size - front;
 	(void)take_back_attempt(d);

@@ -248,7 +248,7 @@ on_main_result(const struct result_msg *r, void *arg)
 		/* A worker may die behind the rename of an unpacked file and the removal
 		 * of the packed one: then only a new download can tell.  It is no fault
 		 * of the job's and costs it no repeat. */
-		d->again = !d->was_again && d->main.given > 1 && r->result.os_error == ENOENT;
+		d->again |= !d->was_again && d->main.given > 1 && r->result.os_error == ENOENT;
 		work_failed(d, &r->result);
 		return;
 	}

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "daemon/sched/internal.h"
 
 enum {
 	STARTS_PER_PASS = 64, /* the rest follow in the next turn */
@@ -17,57 +18,7 @@ enum {
 	OVERTAKEN_MAX = 64,   /* then it is its turn, and nobody else gets memory */
 };
 
-struct sched_host {
-	struct heap_node node; /* among the ready, while it could run one */
-	struct heap queue;     /* of tickets */
-	struct semaphore slots;
-	uint64_t tickets;      /* that name this host; the last one frees it */
-	char name[];
-};
-
-struct scheduler {
-	struct loop *loop;
-	struct semaphore global, verifying, memory;
-	uint64_t per_host;
-	const struct sched_ops *ops;
-	void *arg;
-	struct map hosts;      /* by name */
-	struct heap ready;     /* hosts with a waiting ticket and a free slot */
-	struct heap delayed;   /* tickets, by time */
-	struct heap aside;     /* tickets that want more decoder memory than is free */
-	struct loop_timer timer;
-	struct loop_deferred pass;
-	uint64_t next_order, waiting, begun;
-	bool held;
-};
-
-static struct ticket *
-ticket_of(const struct heap_node *n)
-{
-	return n ? CONTAINER_OF(n, struct ticket, node) : NULL;
-}
-
-static struct sched_host *
-host_of(const struct heap_node *n)
-{
-	return n ? CONTAINER_OF(n, struct sched_host, node) : NULL;
-}
-
-static bool
-ticket_before(const struct heap_node *a, const struct heap_node *b)
-{
-	const struct ticket *x = ticket_of(a), *y = ticket_of(b);
-
-	if (x->begun != y->begun)
-		return x->begun;
-	return x->priority != y->priority ? x->priority > y->priority : x->order < y->order;
-}
-
-static bool
-host_before(const struct heap_node *a, const struct heap_node *b)
-{
-	return ticket_before(heap_peek(&host_of(a)->queue), heap_peek(&host_of(b)->queue));
-}
+#define ticket_of origin_ticket
 
 static bool
 sooner(const struct heap_node *a, const struct heap_node *b)
@@ -75,83 +26,49 @@ sooner(const struct heap_node *a, const struct heap_node *b)
 	return ticket_of(a)->not_before_ms < ticket_of(b)->not_before_ms;
 }
 
-static bool
-host_has_name(const void *item, const void *key)
-{
-	return strcmp(((const struct sched_host *)item)->name, key) == 0;
-}
-
-/* Puts the host where it belongs after its queue or slots changed. */
-static void
-host_update(struct scheduler *s, struct sched_host *h)
-{
-	bool ready = heap_peek(&h->queue) && semaphore_has(&h->slots, 1);
-
-	if (ready && heap_contains(&h->node))
-		heap_update(&s->ready, &h->node);
-	else if (ready)
-		heap_add(&s->ready, &h->node);
-	else
-		heap_remove(&s->ready, &h->node);
-}
-
 static void
 detach(struct scheduler *s, struct ticket *t)
 {
-	struct sched_host *h = t->host;
+	struct sched_origin *o = t->origin;
 
-	t->host = NULL;
-	if (!h || --h->tickets)
-		return;
-	(void)map_remove(&s->hosts, hash_str(h->name), h->name);
-	heap_done(&h->queue);
-	free(h);
+	t->origin = NULL;
+	if (o)
+		origin_release(&s->origins, o);
 }
 
 static uint64_t
-host_limit(const struct scheduler *s, const char *name)
+host_limit(const char *name, void *arg)
 {
+	const struct scheduler *s = arg;
 	uint64_t limit = s->ops->host_limit ? s->ops->host_limit(name, s->arg) : 0;
 
 	return limit ? limit : s->per_host;
 }
 
-static struct sched_host *
-host_get(struct scheduler *s, const char *name)
+static void
+queue_add(struct scheduler *s, struct ticket *t)
 {
-	uint64_t hash = hash_str(name);
-	struct sched_host *h = map_find(&s->hosts, hash, name);
-	size_t n = strlen(name) + 1;
+	heap_add(&t->origin->queue, &t->node);
+	s->queued++;
+	origin_update(&s->origins, t->origin);
+}
 
-	if (h)
-		return h;
-	h = xcalloc(1, sizeof *h + n);
-	memcpy(h->name, name, n);
-	heap_init(&h->queue, ticket_before);
-	h->slots.limit = host_limit(s, name);
-	map_add(&s->hosts, hash, h);
-	return h;
+static void
+queue_remove(struct scheduler *s, struct ticket *t)
+{
+	heap_remove(&t->origin->queue, &t->node);
+	s->queued--;
+	origin_update(&s->origins, t->origin);
 }
 
 static void
 queue_ticket(struct scheduler *s, struct ticket *t)
 {
 	t->state = TICKET_QUEUED;
-	heap_add(&t->host->queue, &t->node);
-	host_update(s, t->host);
+	queue_add(s, t);
+	if (heap_peek(&s->origins.probes)) /* perhaps it is the first that waits for one */
+		scheduler_set_timer(s);
 	scheduler_kick(s);
-}
-
-static void
-set_timer(struct scheduler *s)
-{
-	struct ticket *first = ticket_of(heap_peek(&s->delayed));
-	uint64_t now = clock_now_ms();
-
-	if (!first)
-		loop_timer_cancel(&s->timer);
-	else
-		loop_timer_set(&s->timer, first->not_before_ms > now ? first->not_before_ms - now : 0);
 }
 
 static void
@@ -164,8 +81,12 @@ on_timer(void *arg)
 	while ((t = ticket_of(heap_peek(&s->delayed))) && t->not_before_ms <= now) {
 		heap_remove(&s->delayed, &t->node);
 		queue_ticket(s, t);
+		if (s->ops->on_due)
+			s->ops->on_due(t, s->arg);
 	}
-	set_timer(s);
+	(void)origins_due(&s->origins, now);
+	scheduler_set_timer(s);
+	scheduler_kick(s);
 }
 
 /* Memory for this one?  Not while one that came before it was overtaken too
@@ -177,7 +98,7 @@ has_memory(const struct scheduler *s, const struct ticket *t)
 
 	if (!t->decoder_memory)
 		return true;
-	if (first && ticket_of(first)->overtaken >= OVERTAKEN_MAX && ticket_before(first, &t->node))
+	if (first && ticket_of(first)->overtaken >= OVERTAKEN_MAX && origin_ticket_before(first, &t->node))
 		return false;
 	return semaphore_has(&s->memory, t->decoder_memory);
 }
@@ -191,24 +112,38 @@ waits_no_more(struct scheduler *s, struct ticket *t)
 	t->begun = false;
 }
 
+/* The host whose turn it is; what needs no network does not wait for it. */
+static struct sched_host *
+next_host(const struct scheduler *s)
+{
+	struct sched_host *h;
+
+	if (breaker_lets(&s->network, clock_now_ms()))
+		return origins_ready(&s->origins);
+	h = origins_host(&s->origins, "");
+	return h && heap_contains(&h->node) ? h : NULL;
+}
+
 /* Takes the ticket's whole set; the caller knows that all of it is there. */
 static void
 start(struct scheduler *s, struct ticket *t)
 {
-	struct sched_host *h = t->host;
+	struct sched_origin *o = t->origin;
 	struct ticket *first = ticket_of(heap_peek(&s->aside));
 
-	if (first && t->decoder_memory && ticket_before(&first->node, &t->node))
+	if (first && t->decoder_memory && origin_ticket_before(&first->node, &t->node))
 		first->overtaken++;
 	t->overtaken = 0;
-	heap_remove(&h->queue, &t->node);
+	queue_remove(s, t);
 	waits_no_more(s, t);
 	semaphore_take(&s->global, 1);
-	semaphore_take(&h->slots, 1);
+	semaphore_take(&o->host->slots, 1);
 	semaphore_take(&s->memory, t->decoder_memory);
 	t->holds_network = true;
 	t->holds_memory = t->decoder_memory > 0;
-	host_update(s, h);
+	o->running++;
+	scheduler_begin_probe(s, t);
+	origin_update(&s->origins, o);
 	s->ops->on_start(t, s->arg);
 }
 
@@ -219,8 +154,8 @@ pass(void *arg)
 	unsigned started = 0, set_aside = 0;
 
 	while (semaphore_has(&s->global, 1) && semaphore_has(&s->verifying, 1)) {
-		struct sched_host *h = host_of(heap_peek(&s->ready));
-		struct ticket *t = h ? ticket_of(heap_peek(&h->queue)) : NULL;
+		struct sched_host *h = next_host(s);
+		struct ticket *t = h ? ticket_of(heap_peek(&origins_first(h)->queue)) : NULL;
 
 		if (!t || (s->held && !t->begun)) /* those that have begun come first */
 			break;
@@ -229,10 +164,9 @@ pass(void *arg)
 				scheduler_kick(s);
 				break;
 			}
-			heap_remove(&h->queue, &t->node);
+			queue_remove(s, t);
 			t->state = TICKET_ASIDE;
 			heap_add(&s->aside, &t->node);
-			host_update(s, h);
 			continue;
 		}
 		if (++started > STARTS_PER_PASS) {
@@ -256,47 +190,43 @@ scheduler_new(struct loop *l, const struct sched_limits *limits, const struct sc
 	s->memory.limit = limits->decoder_memory;
 	s->per_host = limits->per_host;
 	s->next_order = 1;
-	map_init(&s->hosts, host_has_name);
-	heap_init(&s->ready, host_before);
+	s->origin_failures = limits->origin_failures;
+	s->probe_delay_ms = limits->probe_delay_ms;
+	origins_init(&s->origins);
+	list_init(&s->leaving);
 	heap_init(&s->delayed, sooner);
-	heap_init(&s->aside, ticket_before);
+	heap_init(&s->aside, origin_ticket_before);
 	loop_timer_init(&s->timer, l, "scheduler timer", on_timer, s);
 	loop_deferred_init(&s->pass, "scheduler pass", pass, s);
+	loop_deferred_init(&s->leave, "origin down", scheduler_on_leave, s);
 	return s;
 }
 
 void
 scheduler_free(struct scheduler *s)
 {
-	struct sched_host *h;
-	size_t cursor = 0;
-
 	if (!s)
 		return;
-	while ((h = map_next(&s->hosts, &cursor))) {
-		heap_done(&h->queue);
-		free(h);
-	}
-	map_done(&s->hosts);
-	heap_done(&s->ready);
+	origins_done(&s->origins);
 	heap_done(&s->delayed);
 	heap_done(&s->aside);
 	loop_timer_done(&s->timer);
 	loop_undefer(&s->pass);
+	loop_undefer(&s->leave);
 	free(s);
 }
 
 void
-scheduler_enqueue(struct scheduler *s, struct ticket *t, const char *host, uint64_t delay_ms)
+scheduler_enqueue(struct scheduler *s, struct ticket *t, const char *origin, uint64_t delay_ms)
 {
-	assert(t->state == TICKET_IDLE && !t->holds_network && !t->host);
+	assert(t->state == TICKET_IDLE && !t->holds_network && !t->origin);
 	/* One decoder may ask for all the memory there is, not for more: it would
 	 * wait for ever. */
 	t->decoder_memory = MIN(t->decoder_memory, s->memory.limit);
 	if (!t->order)
 		t->order = s->next_order++;
-	t->host = host_get(s, host);
-	t->host->tickets++;
+	t->origin = origins_get(&s->origins, origin, host_limit, s);
+	origin_hold(&s->origins, t->origin);
 	s->waiting++;
 	s->begun += t->begun;
 	if (!delay_ms) {
@@ -306,7 +236,7 @@ scheduler_enqueue(struct scheduler *s, struct ticket *t, const char *host, uint6
 	t->state = TICKET_DELAYED;
 	t->not_before_ms = clock_now_ms() + delay_ms;
 	heap_add(&s->delayed, &t->node);
-	set_timer(s);
+	scheduler_set_timer(s);
 }
 
 static void
@@ -333,8 +263,10 @@ give_network(struct scheduler *s, struct ticket *t)
 		return;
 	t->holds_network = false;
 	semaphore_give(&s->global, 1);
-	semaphore_give(&t->host->slots, 1);
-	host_update(s, t->host);
+	semaphore_give(&t->origin->host->slots, 1);
+	t->origin->running--;
+	scheduler_end_probe(s, t);
+	origin_update(&s->origins, t->origin);
 	detach(s, t);
 	scheduler_kick(s);
 }
@@ -347,11 +279,10 @@ scheduler_withdraw(struct scheduler *s, struct ticket *t)
 		break;
 	case TICKET_DELAYED:
 		heap_remove(&s->delayed, &t->node);
-		set_timer(s);
+		scheduler_set_timer(s);
 		break;
 	case TICKET_QUEUED:
-		heap_remove(&t->host->queue, &t->node);
-		host_update(s, t->host);
+		queue_remove(s, t);
 		break;
 	case TICKET_ASIDE:
 		heap_remove(&s->aside, &t->node);
@@ -411,9 +342,11 @@ scheduler_why(const struct scheduler *s, const struct ticket *t)
 	}
 	if (s->held && !t->begun)
 		return "draining";
+	if (scheduler_is_blocked(s, t))
+		return scheduler_waits_for_network(s, t) ? "network-down" : "origin-down";
 	if (!semaphore_has(&s->verifying, 1))
 		return "worker-backlog";
-	if (!semaphore_has(&t->host->slots, 1))
+	if (!semaphore_has(&t->origin->host->slots, 1))
 		return "host-limit";
 	return semaphore_has(&s->global, 1) ? NULL : "global-limit"; /* NULL: its turn comes now */
 }
@@ -427,10 +360,14 @@ scheduler_set_limits(struct scheduler *s, const struct sched_limits *limits)
 	s->global.limit = limits->global;
 	s->verifying.limit = limits->verifying;
 	s->per_host = limits->per_host;
-	while ((h = map_next(&s->hosts, &cursor))) {
-		h->slots.limit = host_limit(s, h->name);
-		host_update(s, h);
+	s->origin_failures = limits->origin_failures;
+	s->probe_delay_ms = limits->probe_delay_ms;
+	while ((h = map_next(&s->origins.hosts, &cursor))) {
+		h->slots.limit = host_limit(h->name, s);
+		origin_host_update(&s->origins, h);
 	}
+	if (!s->origin_failures)
+		origins_close_all(&s->origins);
 	scheduler_kick(s);
 }
 

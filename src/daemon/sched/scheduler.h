@@ -1,13 +1,17 @@
 /*
- * What may run: tickets wait in a queue per host, and a heap holds the hosts
+ * What may run: tickets wait in a queue per origin, and a heap holds the hosts
  * that could run one, so that a busy host never hides another and a pass costs
- * what it starts, not what is queued.  A ticket starts when it gets all of its
+ * what it starts, not what is queued (origins.h).  A ticket starts when it gets all of its
  * semaphores at once (global, host, decoder memory), in that order, or none.
  * Caller: engine.
  *
  * The network slots (global and host) are held for the network phase only;
  * what comes after it holds a place of `verifying`, and no transfer starts
  * while all of those are taken (worker-backlog).
+ *
+ * An origin that fails again and again has a breaker (breaker.h): its tickets
+ * wait, and one at a time probes it.  So has the network as a whole; the caller
+ * says when that is down.
  */
 #pragma once
 
@@ -17,10 +21,12 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "daemon/loop/loop.h"
+#include "daemon/sched/breaker.h"
 #include "daemon/sched/semaphore.h"
+#include "model/result.h"
 
 struct scheduler;
-struct sched_host;
+struct sched_origin;
 
 enum ticket_state {
 	TICKET_IDLE,
@@ -34,20 +40,23 @@ enum ticket_state {
 /* Embedded in what wants to run.  Zero it before first use.  A million of them
  * may wait: it is kept small. */
 struct ticket {
-	struct heap_node node;     /* in its host's queue, among the delayed or those aside */
+	struct heap_node node;     /* in its origin's queue, among the delayed or those aside */
 	int32_t priority;
-	struct sched_host *host;   /* where it waits or holds a slot; else NULL */
+	struct sched_origin *origin; /* where it waits or holds a slot; else NULL */
 	uint64_t order;            /* of arrival: smaller first at equal priority */
 	uint64_t not_before_ms;    /* clock_now_ms() */
 	uint64_t decoder_memory : 48; /* bytes it will need, at most TICKET_MEMORY_MAX; 0: none */
 	uint64_t overtaken : 8;    /* while it was the first to wait for decoder memory */
-	uint64_t state : 4;        /* enum ticket_state */
+	uint64_t state : 3;        /* enum ticket_state */
 	bool begun : 1;            /* set by the owner: its job runs and only goes on (a redirect) */
+	bool elsewhere : 1;        /* set by the owner: on_origin_down may find another place for it */
 	bool holds_network : 1, holds_verify : 1, holds_memory : 1;
 };
 
 struct sched_limits {
 	uint64_t global, per_host, verifying, decoder_memory;
+	uint64_t origin_failures; /* in a row, then its breaker opens; 0: never */
+	uint64_t probe_delay_ms;  /* the longest */
 };
 
 struct sched_ops {
@@ -55,6 +64,11 @@ struct sched_ops {
 	void (*on_start)(struct ticket *t, void *arg);
 	/* The limit for a host (name lower case); 0: per_host. */
 	uint64_t (*host_limit)(const char *host, void *arg);
+	/* A ticket that was delayed waits for its turn now.  May be NULL. */
+	void (*on_due)(struct ticket *t, void *arg);
+	/* The origin where this ticket waits, one of those that are `elsewhere`, is not
+	 * to be had: true when it was withdrawn.  May be NULL. */
+	bool (*on_origin_down)(struct ticket *t, void *arg);
 };
 
 struct scheduler *scheduler_new(struct loop *l, const struct sched_limits *limits,
@@ -62,9 +76,11 @@ struct scheduler *scheduler_new(struct loop *l, const struct sched_limits *limit
 /* All tickets must be idle. */
 void scheduler_free(struct scheduler *s);
 
-/* Queues an idle ticket at a host; delay_ms from now at the earliest.  A ticket
- * keeps its order when it comes again (order 0: it gets one). */
-void scheduler_enqueue(struct scheduler *s, struct ticket *t, const char *host, uint64_t delay_ms);
+/* Queues an idle ticket at an origin, "https://host:443" (anything else is a host of
+ * its own; "": none, which no limit but the global ones holds up); delay_ms from now
+ * at the earliest.  A ticket keeps its order when it comes again (order 0: it gets
+ * one). */
+void scheduler_enqueue(struct scheduler *s, struct ticket *t, const char *origin, uint64_t delay_ms);
 /* Takes a waiting ticket out; gives back whatever it holds. */
 void scheduler_withdraw(struct scheduler *s, struct ticket *t);
 /* The network phase is over: its slots are free, a verify place is taken. */
@@ -76,6 +92,24 @@ void scheduler_hold(struct scheduler *s, bool held);
 /* Waiting tickets of jobs that have begun. */
 uint64_t scheduler_begun(const struct scheduler *s);
 
+/* ---- What the tickets that run found out; nothing for one that holds no slot. */
+
+/* Its origin answers. */
+void scheduler_origin_good(struct scheduler *s, struct ticket *t);
+/* It does not, or with a failure of its own; not before floor_ms from now is it
+ * probed. */
+void scheduler_origin_bad(struct scheduler *s, struct ticket *t, const struct result *why, uint64_t floor_ms);
+/* The breaker of the ticket's origin is not closed. */
+bool scheduler_origin_is_suspect(const struct scheduler *s, const struct ticket *t);
+/* Would a ticket wait for this origin, though it had a slot? */
+bool scheduler_origin_is_down(const struct scheduler *s, const char *origin);
+/* Nothing can be reached, t (that runs) found out: only probes begin from now on.
+ * All origins have a new chance when it is up again. */
+void scheduler_network_down(struct scheduler *s, const struct ticket *t);
+/* Something was reached. */
+void scheduler_network_up(struct scheduler *s);
+bool scheduler_network_is_down(const struct scheduler *s);
+
 /* Why a ticket that waits does not run: the words of DESIGN 4 ("host-limit",
  * "retry-at", ...); NULL when it does not wait, or
  * not longer than until the next pass. */
@@ -83,6 +117,29 @@ const char *scheduler_why(const struct scheduler *s, const struct ticket *t);
 /* New limits but for decoder memory, for which tickets may wait with more than a
  * smaller one; what runs goes on, also where it is above them now. */
 void scheduler_set_limits(struct scheduler *s, const struct sched_limits *limits);
+/* It waits for its origin or for the network: "origin-down" or "network-down" is why. */
+bool scheduler_is_blocked(const struct scheduler *s, const struct ticket *t);
+/* How many do. */
+uint64_t scheduler_blocked(const struct scheduler *s);
+/* Milliseconds until the next probe that it waits for; 0: one runs, or is about to. */
+uint64_t scheduler_probe_in(const struct scheduler *s, const struct ticket *t);
+
+struct sched_origin_view {
+	const char *origin, *host;
+	uint64_t used, limit;      /* connections of the host */
+	uint64_t running, waiting; /* tickets of the origin */
+	enum breaker_state state;
+	unsigned failures;         /* in a row */
+	const char *cause;         /* of the last one; NULL: none */
+	uint64_t probe_in_ms;      /* of BREAKER_OPEN */
+};
+/* Calls back for at most so many: first for those that have failed.  How many there
+ * are. */
+uint64_t scheduler_each_origin(const struct scheduler *s, uint64_t most,
+    void (*cb)(const struct sched_origin_view *v, void *arg), void *arg);
+/* The breaker of the network. */
+enum breaker_state scheduler_network(const struct scheduler *s, uint64_t *ret_probe_in_ms);
+
 struct sched_use {
 	struct semaphore global, verifying, memory;
 };

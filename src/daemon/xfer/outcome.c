@@ -1,9 +1,16 @@
 /* From libcurl's words to ours; see outcome.h. */
 #include "daemon/xfer/outcome.h"
 
+#include <errno.h>
+#include <openssl/x509_vfy.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
+
+/* A name server that can be asked answers sooner. */
+enum { LOOKUP_SLOW_MS = 1000 };
 
 bool
 outcome_is_body_end(CURLcode rc, enum transfer_end *ret_end)
@@ -79,4 +86,86 @@ outcome_from_curl(CURLcode rc, const char *detail, const char *host, struct resu
 	}
 	result_set(r, RESULT_INTERNAL, "libcurl failed with code %d at %s: %s", (int)rc, host,
 	    detail && *detail ? detail : curl_easy_strerror(rc));
+}
+
+void
+outcome_judge_certificate(long verify, const char *host, struct result *r)
+{
+	time_t now = (time_t)clock_wall_s();
+	char clock[32] = "?";
+	struct tm tm;
+
+	if (r->code != RESULT_TLS || verify != X509_V_ERR_CERT_NOT_YET_VALID)
+		return;
+	if (gmtime_r(&now, &tm))
+		(void)strftime(clock, sizeof clock, "%Y-%m-%d %H:%M:%S", &tm);
+	result_set(r, RESULT_NOT_YET_VALID, "the certificate of %s is not valid yet, or the clock of this machine is behind (it says %s UTC)",
+	    host, clock);
+}
+
+enum transfer_reach
+outcome_reach(CURLcode rc, int os_error, bool connected, uint64_t ms)
+{
+	if (connected)
+		return REACH_MADE;
+	switch (rc) {
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return ms >= LOOKUP_SLOW_MS ? REACH_NONE : REACH_LOCAL;
+	case CURLE_OPERATION_TIMEDOUT:
+		return REACH_NONE;
+	case CURLE_COULDNT_CONNECT:
+		break;
+	default:
+		return REACH_UNKNOWN;
+	}
+	switch (os_error) {
+	case ECONNREFUSED:
+	case ECONNRESET:
+		return REACH_MADE;
+	case ENETUNREACH: /* perhaps of IPv6 only */
+	case EADDRNOTAVAIL:
+		return REACH_LOCAL;
+	case EHOSTUNREACH:
+	case EHOSTDOWN:
+	case ENETDOWN:
+	case ETIMEDOUT:
+		return REACH_NONE;
+	default:
+		return REACH_UNKNOWN;
+	}
+}
+
+void
+outcome_explain(CURL *easy, CURLcode rc, const char *detail, const char *host, struct result *r)
+{
+	long verify = 0;
+
+	outcome_from_curl(rc, detail, host, r);
+	(void)curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &verify);
+	outcome_judge_certificate(verify, host, r);
+}
+
+/* A server may close a connection that was kept at the moment it is used anew.
+ * libcurl tries another one itself, five times, as long as not a byte came; where
+ * more than that had been kept, it gives up. */
+static bool
+is_stale(CURLcode rc)
+{
+	return rc == CURLE_SEND_ERROR || rc == CURLE_RECV_ERROR || rc == CURLE_GOT_NOTHING || rc == CURLE_HTTP2 ||
+	    rc == CURLE_HTTP2_STREAM;
+}
+
+void
+outcome_look(CURL *easy, CURLcode rc, bool settled, struct transfer_report *ret)
+{
+	long connects = 1, os_error = 0, status = 0;
+	curl_off_t connected = 0;
+
+	(void)curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connects);
+	(void)curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
+	(void)curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connected);
+	(void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+	ret->stale_connection = !connects && !settled && is_stale(rc);
+	ret->reach = outcome_reach(rc, (int)os_error, status || (connects && connected), clock_now_ms() - ret->started_ms);
 }

@@ -9,8 +9,22 @@
 #include <stdbool.h>
 
 #include "daemon/xfer/complete.h"
+#include "daemon/xfer/transfer.h"
 #include "model/result.h"
 
+/* rc, errno of the connect (0: none), whether a connection was made for it, and how
+ * long all of it took. */
+enum transfer_reach outcome_reach(CURLcode rc, int os_error, bool connected, uint64_t ms);
+/* How the attempt of a handle that is done looks for the network (->reach, with
+ * ->started_ms of the report), and whether it was made over a connection that had been
+ * kept and was closed before anything came (->stale_connection); settled: something
+ * came, or we ended it. */
+void outcome_look(CURL *easy, CURLcode rc, bool settled, struct transfer_report *ret);
+/* outcome_from_curl() and outcome_judge_certificate() of a handle that is done. */
+void outcome_explain(CURL *easy, CURLcode rc, const char *detail, const char *host, struct result *r);
+/* The certificate of a peer that was refused: verify is OpenSSL's X509_V_ERR_*.  One of
+ * the future becomes RESULT_NOT_YET_VALID, for the clock may be what is wrong. */
+void outcome_judge_certificate(long verify, const char *host, struct result *r);
 /* True when the end is one that complete_judge() decides about; *ret_end then
  * says how the transfer ended. */
 bool outcome_is_body_end(CURLcode rc, enum transfer_end *ret_end);

@@ -200,6 +200,10 @@ request_apply(CURL *easy, const struct transfer_request *req, const char *defaul
 	(void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, state->error);
 	(void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)spec_number(req->spec, JOB_CONNECT_TIMEOUT));
 	apply_version(easy, req->spec, state);
+	if (req->fresh) {
+		state->special = true;
+		(void)curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+	}
 	if (req->limit_rate) {
 		state->special = true;
 		(void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, receive_buffer(req->limit_rate));

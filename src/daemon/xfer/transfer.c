@@ -34,6 +34,7 @@ struct xfer {
 	struct curl_slist *common; /* owned */
 	struct list identities;
 	struct list active; /* struct transfer */
+	uint64_t last_ms;   /* of the last byte of any */
 };
 
 struct transfer {
@@ -140,9 +141,10 @@ on_curl_done(CURL *easy, CURLcode rc, void *arg UNUSED)
 	if (t->gate.stopped && connects == 0 && connect_anew(t))
 		return;
 	read_times(t, &end.times);
+	end.started_ms = t->pace.started;
+	outcome_look(easy, rc, t->response.status || t->response.malformed || t->failing || t->gate.stopped, &end);
 	end.received = t->received;
 	end.response = &t->response;
-	end.stale_connection = connects == 0 && t->response.status == 0 && rc != CURLE_OK;
 	end.is_public = t->gate.is_public && t->response.status;
 	if (t->failing)
 		end.result = t->failure;
@@ -153,7 +155,7 @@ on_curl_done(CURL *easy, CURLcode rc, void *arg UNUSED)
 	else if (outcome_is_body_end(rc, &how))
 		judge(t, how, &end);
 	else
-		outcome_from_curl(rc, t->state.error, t->host, &end.result);
+		outcome_explain(easy, rc, t->state.error, t->host, &end.result);
 	if (!end.result.http_status)
 		end.result.http_status = t->response.status;
 	finish(t, &end);
@@ -238,7 +240,8 @@ on_header(char *data, size_t size UNUSED, size_t n, void *arg)
 {
 	struct transfer *t = arg;
 
-	pace_header(&t->pace, clock_now_ms());
+	t->xfer->last_ms = clock_now_ms();
+	pace_header(&t->pace, t->xfer->last_ms);
 	if (t->failing || response_line(&t->response, data, n) < 0)
 		return 0;
 	if (response_is_final(&t->response) && t->response.state == RESPONSE_ENDED) {
@@ -272,6 +275,7 @@ on_body(char *data, size_t size UNUSED, size_t n, void *arg)
 	struct transfer *t = arg;
 	uint64_t max = spec_number(t->req.spec, JOB_MAX_FILESIZE), now = clock_now_ms();
 
+	t->xfer->last_ms = now;
 	pace_touch(&t->pace, now);
 	response_body_started(&t->response);
 	/* It may come again after an error was returned (curl 13337). */
@@ -357,6 +361,8 @@ on_failed(void *arg)
 	struct transfer_report end = { .result = t->failure, .response = &t->response, .received = t->received };
 
 	end.result.http_status = t->response.status;
+	end.started_ms = t->pace.started;
+	end.reach = t->response.status ? REACH_MADE : REACH_UNKNOWN;
 	if (t->easy)
 		read_times(t, &end.times);
 	finish(t, &end);
@@ -464,6 +470,12 @@ xfer_check_stalls(struct xfer *x)
 		if (pace_is_late(&t->pace, now, bytes_of(t), t->held, t->req.spec, t->host, &why))
 			transfer_fail(t, &why);
 	}
+}
+
+uint64_t
+xfer_last_byte_ms(const struct xfer *x)
+{
+	return x->last_ms;
 }
 
 uint64_t

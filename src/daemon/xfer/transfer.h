@@ -35,11 +35,19 @@ struct transfer_request {
 	struct complete_rest rest; /* of a file that is continued; etag borrowed */
 	bool has_digest;         /* see complete.h */
 	bool has_codec;
+	bool fresh;              /* over a connection of its own making */
 };
 
 /* Milliseconds from the start of the request, as curl_easy_getinfo(3) has them. */
 struct transfer_times {
 	uint32_t dns, connect, tls, first_byte, total;
+};
+
+enum transfer_reach { /* what an attempt shows of the network, whatever became of it */
+	REACH_UNKNOWN,
+	REACH_MADE,  /* something out there answered, if only with a refusal */
+	REACH_NONE,  /* nothing did, and that took its time */
+	REACH_LOCAL, /* this machine knew at once that there is no way, or no such name */
 };
 
 struct transfer_report {
@@ -50,6 +58,8 @@ struct transfer_report {
 	bool is_public;                  /* a public host answered */
 	bool stale_connection;           /* a reused connection broke before the first byte */
 	uint64_t received;
+	enum transfer_reach reach;
+	uint64_t started_ms;             /* clock_now_ms() */
 	struct transfer_times times;
 };
 
@@ -92,6 +102,8 @@ void transfer_hold(struct transfer *t, bool held);
  * longer, slower than speed-limit for speed-time, or longer than max-time;
  * to be called about once a second while there are any. */
 void xfer_check_stalls(struct xfer *x);
+/* When a byte came last, of any of them; clock_now_ms(), 0: never. */
+uint64_t xfer_last_byte_ms(const struct xfer *x);
 uint64_t transfer_received(const struct transfer *t);
 /* "connect" before the first byte of the answer, then "download". */
 const char *transfer_phase(const struct transfer *t);

@@ -1,0 +1,120 @@
+/* `haulctl hosts`: the servers that jobs are at, and those that are down. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "ctl/brief.h"
+#include "ctl/ctl.h"
+#include "ctl/table.h"
+
+static const struct table_column columns[] = {
+	{ "ORIGIN", false, 24, WIDTH_CUT_MIDDLE },
+	{ "CONNECTIONS", true, 0, WIDTH_CUT_END },
+	{ "QUEUED", true, 0, WIDTH_CUT_END },
+	{ "STATE", false, 0, WIDTH_CUT_END },
+	{ "FAILURES", true, 0, WIDTH_CUT_END },
+	{ "LAST FAILURE", false, 12, WIDTH_CUT_END },
+};
+
+/* Origins of one host beside each other. */
+static int
+compare(const void *va, const void *vb)
+{
+	const json_t *a = *(const json_t *const *)va, *b = *(const json_t *const *)vb;
+	int r = strcmp(member_text(a, "host"), member_text(b, "host"));
+
+	return r ? r : strcmp(member_text(a, "origin"), member_text(b, "origin"));
+}
+
+/* "closed", "open, probe in 12s". */
+static char *
+state_text(const json_t *h)
+{
+	const char *breaker = member_text(h, "breaker");
+	uint64_t ms = member_u64(h, "probe_in_ms");
+	char wait[32];
+
+	if (!text_equal(breaker, "open"))
+		return xstrdup(breaker);
+	return ms ? xasprintf("open, probe in %s", format_duration(wait, sizeof wait, ms)) : xstrdup("open, probe is due");
+}
+
+static void
+put_host(struct table *t, const json_t *h)
+{
+	bool closed = text_equal(member_text(h, "breaker"), "closed");
+	uint64_t failures = member_u64(h, "failures");
+	AUTO_FREE char *state = state_text(h);
+	char text[64];
+
+	table_put(t, member_text(h, "origin"), TERM_INK_PLAIN);
+	(void)snprintf(text, sizeof text, "%llu of %llu", (unsigned long long)member_u64(h, "connections"),
+	    (unsigned long long)member_u64(h, "limit"));
+	table_put(t, text, TERM_INK_PLAIN);
+	(void)snprintf(text, sizeof text, "%llu", (unsigned long long)member_u64(h, "queued"));
+	table_put(t, text, TERM_INK_PLAIN);
+	table_put(t, state, closed ? TERM_INK_PLAIN : TERM_INK_WARN);
+	(void)snprintf(text, sizeof text, "%llu", (unsigned long long)failures);
+	table_put(t, failures ? text : "", TERM_INK_PLAIN);
+	table_put(t, member_text(h, "cause"), TERM_INK_PLAIN);
+}
+
+static void
+put_table(struct ctl *c, const json_t *hosts)
+{
+	size_t n = json_array_size(hosts);
+	AUTO_FREE const json_t **sorted = xcalloc(n + 1, sizeof *sorted);
+	struct table t;
+
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = json_array_get(hosts, i);
+	qsort(sorted, n, sizeof *sorted, compare);
+	table_init(&t, &c->term, columns, ARRAY_SIZE(columns));
+	for (size_t i = 0; i < n; i++)
+		put_host(&t, sorted[i]);
+	table_print(&t, &c->out);
+	table_done(&t);
+}
+
+static void
+put_network(struct ctl *c, const json_t *result)
+{
+	uint64_t ms = member_u64(result, "network_probe_in_ms");
+	char wait[32];
+
+	if (!json_is_true(json_object_get(result, "network_down")))
+		return;
+	if (ms)
+		ctl_put_ink(c, TERM_INK_WARN, "the network is down, the next job tries it in %s",
+		    format_duration(wait, sizeof wait, ms));
+	else
+		ctl_put_ink(c, TERM_INK_WARN, "the network is down, a job tries it now");
+	buf_append_str(&c->out, "\n");
+}
+
+int
+verb_hosts(struct ctl *c)
+{
+	AUTO_JSON json_t *result = NULL;
+	const json_t *hosts;
+	uint64_t total;
+	int r = ctl_call(c, "hosts", json_pack("{s:i}", "limit", 1000), &result);
+
+	if (r != CTL_OK)
+		return r;
+	if (c->args.json) {
+		ctl_put_json(c, result);
+		return CTL_OK;
+	}
+	hosts = json_object_get(result, "hosts");
+	total = member_u64(result, "total");
+	put_network(c, result);
+	put_table(c, hosts);
+	if (!json_array_size(hosts))
+		ctl_tell(c, "no job is at a host, and none has failed");
+	else if (total > json_array_size(hosts))
+		buf_printf(&c->out, "and %llu more\n", (unsigned long long)(total - json_array_size(hosts)));
+	return CTL_OK;
+}

@@ -1,0 +1,98 @@
+/* What attempts show of their origins and of the network; what follows from it is the
+ * scheduler's (sched/breaker.h, sched/netwatch.h). */
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/engine/download.h"
+#include "daemon/xfer/route.h"
+#include "model/retry.h"
+
+/* Something was reached, at that time. */
+static void
+network_is_up(struct engine *e, uint64_t when_ms)
+{
+	bool down = scheduler_network_is_down(e->scheduler);
+
+	netwatch_reached(&e->netwatch, down, !down || route_is_there(), when_ms);
+	if (!down)
+		return;
+	log_notice("the network is up again");
+	scheduler_network_up(e->scheduler);
+}
+
+/* Nothing was reached, however briefly it was tried: true when that is the network's
+ * fault. */
+static bool
+network_is_down(struct download *d, const struct transfer_report *end)
+{
+	struct engine *e = d->engine;
+	uint64_t byte_ms = xfer_last_byte_ms(e->xfer);
+	bool down;
+
+	/* A transfer that goes on shows that it is up. */
+	if (byte_ms > e->netwatch.reached_ms)
+		network_is_up(e, byte_ms);
+	down = scheduler_network_is_down(e->scheduler);
+	if (!netwatch_failed(&e->netwatch, hash_str(d->host_name), end->reach == REACH_LOCAL, down, route_is_there(),
+		end->started_ms, clock_now_ms())) {
+		if (down) /* it was for want of a route, and there is one now */
+			scheduler_network_up(e->scheduler);
+		return false;
+	}
+	if (!down)
+		log_warning("the network is down: jobs wait, and one at a time tries: %s", end->result.text);
+	scheduler_network_down(e->scheduler, &d->entry->ticket);
+	return true;
+}
+
+static void
+origin_is_up(struct download *d)
+{
+	struct engine *e = d->engine;
+	AUTO_FREE char *origin = NULL;
+
+	if (scheduler_origin_is_suspect(e->scheduler, &d->entry->ticket)) {
+		origin = engine_origin(d->url);
+		log_notice("origin answers again origin=%s", log_safe(origin));
+	}
+	scheduler_origin_good(e->scheduler, &d->entry->ticket);
+}
+
+static void
+origin_failed(struct download *d, const struct result *r)
+{
+	struct scheduler *s = d->engine->scheduler;
+	bool was = scheduler_origin_is_suspect(s, &d->entry->ticket);
+	AUTO_FREE char *origin = NULL;
+
+	scheduler_origin_bad(s, &d->entry->ticket, r, MIN(d->retry_after_ms, (uint64_t)RETRY_AFTER_CAP_MS));
+	if (was || !scheduler_origin_is_suspect(s, &d->entry->ticket))
+		return;
+	origin = engine_origin(d->url);
+	log_warning("origin is down: its jobs wait, and one at a time tries: %s origin=%s", r->text, log_safe(origin));
+}
+
+void
+reach_answered(struct download *d)
+{
+	network_is_up(d->engine, clock_now_ms());
+	origin_is_up(d);
+}
+
+void
+reach_ended(struct download *d, const struct transfer_report *end)
+{
+	struct retry_policy policy = retry_policy_of(d->job->spec);
+	enum result_class class = retry_class(&policy, &end->result);
+
+	d->unreached = false;
+	if (end->reach == REACH_MADE)
+		network_is_up(d->engine, clock_now_ms());
+	else if (end->reach != REACH_UNKNOWN && d->engine->options.patient)
+		d->unreached = network_is_down(d, end);
+	if (d->unreached)
+		return;
+	if (result_is_of_origin(&end->result) && (class == CLASS_RETRY_NOW || class == CLASS_RETRY_LATER))
+		origin_failed(d, &end->result);
+	else if (end->response->status)
+		origin_is_up(d);
+}

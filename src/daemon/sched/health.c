@@ -1,0 +1,275 @@
+/* Origins and a network that are down: who probes, who goes elsewhere, what is seen
+ * of it; see scheduler.h. */
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "daemon/sched/internal.h"
+
+enum { LEAVE_PER_TURN = 1024 }; /* tickets of origins that went down that are looked at */
+
+void
+scheduler_set_timer(struct scheduler *s)
+{
+	const struct ticket *first = origin_ticket(heap_peek(&s->delayed));
+	const struct heap_node *probe = heap_peek(&s->origins.probes);
+	uint64_t now = clock_now_ms(), at = first ? first->not_before_ms : UINT64_MAX;
+
+	if (probe)
+		at = MIN(at, CONTAINER_OF(probe, struct sched_origin, timed)->breaker.until_ms);
+	if (s->network.state == BREAKER_OPEN && s->network.until_ms > now)
+		at = MIN(at, s->network.until_ms);
+	if (at == UINT64_MAX)
+		loop_timer_cancel(&s->timer);
+	else
+		loop_timer_set(&s->timer, at > now ? at - now : 0);
+}
+
+/* ---- Probes -------------------------------------------------------------------- */
+
+void
+scheduler_begin_probe(struct scheduler *s, struct ticket *t)
+{
+	struct sched_origin *o = t->origin;
+
+	if (o->breaker.state != BREAKER_CLOSED)
+		o->probe = t;
+	breaker_begin(&o->breaker);
+	if (!scheduler_waits_for_network(s, t))
+		return;
+	s->network_probe = t;
+	breaker_begin(&s->network);
+}
+
+void
+scheduler_end_probe(struct scheduler *s, const struct ticket *t)
+{
+	struct sched_origin *o = t->origin;
+
+	if (o->probe == t) {
+		o->probe = NULL;
+		breaker_abandon(&o->breaker, clock_now_ms());
+	}
+	if (s->network_probe == t) {
+		s->network_probe = NULL;
+		breaker_abandon(&s->network, clock_now_ms());
+	}
+}
+
+static uint64_t
+random_bits(void)
+{
+	uint64_t v;
+
+	if (getrandom(&v, sizeof v, GRND_NONBLOCK) != (ssize_t)sizeof v)
+		v = hash_u64(clock_now_ns());
+	return v;
+}
+
+void
+scheduler_origin_good(struct scheduler *s, struct ticket *t)
+{
+	if (!t->holds_network || !list_linked(&t->origin->trouble))
+		return;
+	origin_close(&s->origins, t->origin);
+	scheduler_kick(s);
+}
+
+void
+scheduler_origin_bad(struct scheduler *s, struct ticket *t, const struct result *why, uint64_t floor_ms)
+{
+	struct sched_origin *o = t->origin;
+	bool probe, opened;
+
+	if (!t->holds_network || !*o->host->name)
+		return;
+	probe = o->probe == t;
+	opened = breaker_failure(&o->breaker, probe, s->origin_failures, s->probe_delay_ms, floor_ms, clock_now_ms(), random_bits());
+	if (probe)
+		o->probe = NULL;
+	origin_note_failure(&s->origins, o, why);
+	if (!opened)
+		return;
+	scheduler_set_timer(s);
+	if (!s->ops->on_origin_down || !heap_peek(&o->queue))
+		return;
+	o->leaving_at = o->queue.len;
+	if (!list_linked(&o->leaving))
+		list_append(&s->leaving, &o->leaving);
+	loop_defer(s->loop, &s->leave);
+}
+
+bool
+scheduler_origin_is_suspect(const struct scheduler *s UNUSED, const struct ticket *t)
+{
+	return t->origin && t->origin->breaker.state != BREAKER_CLOSED;
+}
+
+bool
+scheduler_origin_is_down(const struct scheduler *s, const char *origin)
+{
+	const struct sched_origin *o = origins_find(&s->origins, origin);
+
+	return o && !origin_lets(o, clock_now_ms());
+}
+
+void
+scheduler_network_down(struct scheduler *s, const struct ticket *t)
+{
+	bool probe = s->network_probe == t;
+
+	if (probe)
+		s->network_probe = NULL;
+	if (!breaker_failure(&s->network, probe, 1, s->probe_delay_ms, 0, clock_now_ms(), random_bits()))
+		return;
+	/* What failed so far was the network's fault, not that of an origin. */
+	origins_close_all(&s->origins);
+	scheduler_set_timer(s);
+}
+
+void
+scheduler_network_up(struct scheduler *s)
+{
+	breaker_success(&s->network);
+	s->network_probe = NULL;
+	scheduler_kick(s);
+}
+
+bool
+scheduler_network_is_down(const struct scheduler *s)
+{
+	return s->network.state != BREAKER_CLOSED;
+}
+
+/* ---- Elsewhere ------------------------------------------------------------------ */
+
+/* The queue changes while it is walked, from its end: what is missed waits for a
+ * probe.  True when there is no more to look at. */
+static bool
+leave(struct scheduler *s, struct sched_origin *o, unsigned *left)
+{
+	while ((o->leaving_at = MIN(o->leaving_at, o->queue.len)) > 0) {
+		struct ticket *t = origin_ticket(o->queue.nodes[o->leaving_at - 1]);
+
+		if (o->breaker.state == BREAKER_CLOSED)
+			break;
+		if (!(*left)--)
+			return false;
+		/* Where one left is another now. */
+		if (!t->elsewhere || !s->ops->on_origin_down(t, s->arg))
+			o->leaving_at--;
+	}
+	return true;
+}
+
+void
+scheduler_on_leave(void *arg)
+{
+	struct scheduler *s = arg;
+	unsigned left = LEAVE_PER_TURN;
+
+	while (!list_empty(&s->leaving)) {
+		struct sched_origin *o = LIST_FIRST(&s->leaving, struct sched_origin, leaving);
+		bool done;
+
+		origin_hold(&s->origins, o); /* it stays while it is walked */
+		done = leave(s, o, &left);
+		if (done)
+			list_remove(&o->leaving);
+		origin_release(&s->origins, o);
+		if (!done) {
+			loop_defer(s->loop, &s->leave);
+			break;
+		}
+	}
+}
+
+/* ---- What is seen of it ------------------------------------------------------------ */
+
+bool
+scheduler_waits_for_network(const struct scheduler *s, const struct ticket *t)
+{
+	return s->network.state != BREAKER_CLOSED && *t->origin->host->name;
+}
+
+bool
+scheduler_is_blocked(const struct scheduler *s, const struct ticket *t)
+{
+	return t->state == TICKET_QUEUED && (scheduler_waits_for_network(s, t) || t->origin->breaker.state != BREAKER_CLOSED);
+}
+
+uint64_t
+scheduler_blocked(const struct scheduler *s)
+{
+	const struct sched_origin *o = origins_find(&s->origins, "");
+	uint64_t n = 0;
+
+	if (s->network.state != BREAKER_CLOSED)
+		return s->queued - (o ? o->queue.len : 0);
+	LIST_FOREACH(o, &s->origins.troubled, const struct sched_origin, trouble)
+		n += o->breaker.state != BREAKER_CLOSED ? o->queue.len : 0;
+	return n;
+}
+
+static uint64_t
+probe_in(const struct breaker *b, uint64_t now)
+{
+	return b->state == BREAKER_OPEN && b->until_ms > now ? b->until_ms - now : 0;
+}
+
+uint64_t
+scheduler_probe_in(const struct scheduler *s, const struct ticket *t)
+{
+	if (!scheduler_is_blocked(s, t))
+		return 0;
+	return probe_in(scheduler_waits_for_network(s, t) ? &s->network : &t->origin->breaker, clock_now_ms());
+}
+
+enum breaker_state
+scheduler_network(const struct scheduler *s, uint64_t *ret_probe_in_ms)
+{
+	*ret_probe_in_ms = probe_in(&s->network, clock_now_ms());
+	return s->network.state;
+}
+
+static struct sched_origin_view
+view_of(const struct sched_origin *o, uint64_t now)
+{
+	return (struct sched_origin_view){
+		.origin = o->name,
+		.host = o->host->name,
+		.used = o->host->slots.used,
+		.limit = o->host->slots.limit,
+		.running = o->running,
+		.waiting = o->tickets - o->running,
+		.state = o->breaker.state,
+		.failures = o->breaker.failures,
+		.cause = o->cause,
+		.probe_in_ms = probe_in(&o->breaker, now),
+	};
+}
+
+uint64_t
+scheduler_each_origin(const struct scheduler *s, uint64_t most, void (*cb)(const struct sched_origin_view *v, void *arg),
+    void *arg)
+{
+	const struct sched_origin *o, *none = origins_find(&s->origins, "");
+	uint64_t now = clock_now_ms(), n = 0;
+	struct sched_origin_view v;
+	size_t cursor = 0;
+
+	LIST_FOREACH(o, &s->origins.troubled, const struct sched_origin, trouble) {
+		if (n++ == most)
+			break;
+		v = view_of(o, now);
+		cb(&v, arg);
+	}
+	while (n < most && (o = map_next(&s->origins.by_name, &cursor))) {
+		if (o == none || list_linked(&o->trouble))
+			continue;
+		n++;
+		v = view_of(o, now);
+		cb(&v, arg);
+	}
+	return s->origins.by_name.len - (none != NULL);
+}
