@@ -10,6 +10,7 @@ import re
 
 import pytest
 from powercutlab import Lab, shim
+from servers import header_of
 from service import sanitized
 
 POINTS = os.environ.get("HAUL_POWERCUT_POINTS", "60")
@@ -41,6 +42,20 @@ def test_no_disk_shows_half_a_file_or_lacks_a_job(cut, capsys):
     with capsys.disabled():
         print("\npower cuts, HAUL_POWERCUT_SEED=%d: %s" % (SEED, json.dumps(one.counts)))
     assert one.counts["states"] == one.expected and one.counts["starts"] == len(starts)
+
+
+def test_a_parked_download_goes_on_behind_a_power_cut(cut, server):
+    """What a stop has saved is on the disk: at its end, nothing is missing that was not synced."""
+    one = cut()
+    job, came = one.record_park()
+    one.choose(None)
+    for state in one.states():
+        assert not one.fault_of(state)
+        if state.at == len(one.ops):
+            server.mark()
+            one.start_on(state)
+            asked, = server.requests("n=%d&" % job.number)
+            assert int(header_of(asked, "Range")[len("bytes="):-1]) >= came, state.how
 
 
 KEEP = {"decompress": "gzip", "keep-download": "kept/new/file"}

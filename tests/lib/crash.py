@@ -362,9 +362,9 @@ class Exercise:
 
     # ---- killing
 
-    def run(self, kills):
-        self.counts["acknowledged"] = 0
-        for _ in range(kills):
+    def run(self, strikes):
+        """So many that hit something; a SIGTERM is one, too."""
+        while self.counts["strikes"] < strikes:
             time.sleep(self.rng.uniform(0.02, 0.9)) # the instant: not a wait for anything
             self.strike(self.rng.choices(list(self.targets), self.targets.values())[0])
             if self.trouble:
@@ -373,20 +373,17 @@ class Exercise:
 
     def strike(self, what):
         s = self.service
-        self.counts["kills"] += what != "term"
-        self.counts[what] += 1
-        if what == "worker":
-            pids = s.workers()
-            if pids:
-                kill_quietly(self.rng.choice(pids))
-        elif what == "store":
-            for pid in children_named(s.pid, "hauld-store"):
-                kill_quietly(pid)
-        elif what == "intake":
-            for pid in children_named(s.pid, "hauld-conf"):
-                kill_quietly(pid)
+        program = {"worker": "hauld-worker", "store": "hauld-store", "intake": "hauld-conf"}.get(what)
+        pids = children_named(s.pid, program) if program else []
+        if pids:
+            kill_quietly(self.rng.choice(pids))
+        elif program:
+            return # there is none just now
         else:
             self.end_service(what)
+        self.counts["strikes"] += 1
+        self.counts["kills"] += what != "term"
+        self.counts[what] += 1
 
     def end_service(self, what):
         s = self.service

@@ -84,11 +84,11 @@ class Lab:
         self.loose.add("new/loose")
         return [self.want(loose), self.want(tight)]
 
-    def one_job(self, name, output, **keys):
+    def one_job(self, name, output, rate=0, **keys):
         asset = next(a for a in self.maker.same if a.name == name)
         self.maker.n += 1
         params = {"name": "c%d" % self.maker.n, "output": output, **keys,
-                  "url": self.maker.url(name, how="length", val="etag")}
+                  "url": self.maker.url(name, how="length", val="etag", rate=rate)}
         allowed = {output: [asset.plain]}
         if "keep-download" in keys:
             allowed[keys["keep-download"]] = [asset.sent]
@@ -172,6 +172,16 @@ class Lab:
                 assert c.wait_job(w.id)["state"] == "done"
             return len(self.server.requests("n=%d&" % w.number)) == 1
 
+    def record_park(self):
+        """A stop in the middle of a transfer: the job, and what had come of it."""
+        with self.recording() as s:
+            w = self.want(self.one_job("crash-1048576", "file", rate=1 << 19, fsync="full"))
+            with s.client() as c:
+                self.add(c, [w])
+                came = wait_until(lambda: c.show(w.id)["received"] > 600000 and c.show(w.id)["received"], 30)
+            s.stop()
+        return w, came
+
     def first_life(self, c, brief):
         first = self.some_jobs(8)
         self.add(c, first[:1])
@@ -208,6 +218,7 @@ class Lab:
         """So many of the instants that count, by chance; None: all of them."""
         self.ops, self.chances = list(read_log(self.log)), chances
         instants = [i for i, op in enumerate(self.ops) if op.kind in (SYNC, SYNC_ALL, RENAME, ACK)]
+        instants.append(len(self.ops)) # the end
         self.counts["operations"], self.counts["instants"] = len(self.ops), len(instants)
         if points is not None:
             instants = self.rng.sample(instants, min(points, len(instants)))
@@ -219,15 +230,16 @@ class Lab:
         disk.directories.add(self.root_inode)
         disk.base[self.place_inode, "root"] = self.root_inode
         self.acks = {"added": {}, "cancelled": set(), "removing": set(), "removed": set()}
-        for i, op in enumerate(self.ops):
-            if op.kind == ACK:
+        for i, op in enumerate(self.ops + [None]):
+            if op and op.kind == ACK:
                 self.take_ack(op)
             if i in self.chosen:
                 for state in states_of(disk, self.rng, self.chances):
                     state.at = i
                     self.counts["states"] += 1
                     yield state
-            disk.apply(op)
+            if op:
+                disk.apply(op)
 
     def take_ack(self, op):
         what = json.loads(op.data)
@@ -341,7 +353,8 @@ class Lab:
             self.end(s)
         finally:
             s.close()
-        for directory, _dirs, names in os.walk(s.root):
+        for directory, dirs, names in os.walk(s.root):
+            dirs[:] = [d for d in dirs if d != ".haul"] # see nothing_is_left()
             for name in names:
                 rel = os.path.relpath(os.path.join(directory, name), s.root)
                 with open(s.path(rel), "rb") as f:

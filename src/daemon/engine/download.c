@@ -426,7 +426,7 @@ conclude(struct download *d)
 	if (!final && space_park(d))
 		return;
 	space_give_back(d);
-	d->cleaning = d->again = d->continued = d->plain = d->parking = false;
+	d->cleaning = d->again = d->continued = d->plain = d->parking = d->saving = false;
 	d->adopted = 0;
 	d->whole = d->split = d->hash_ok = d->main_ready = false;
 	d->total = d->processed = d->unpacked = d->hash_told = 0;

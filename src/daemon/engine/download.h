@@ -125,6 +125,7 @@ struct download {
 	uint64_t adopted;        /* bytes of the part that came from an earlier download */
 	char *over;              /* owned: a map that an earlier life left of it; NULL */
 	bool parking;            /* what there is of it stays when its workers let go */
+	bool saving;             /* they were asked to save it */
 	struct room *room;       /* filesystem of its part; NULL: not asked yet */
 	struct space_claim claim;
 	uint64_t need;           /* bytes that it wanted to claim */

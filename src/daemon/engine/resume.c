@@ -158,7 +158,7 @@ resume_keep(struct download *d)
 {
 	struct kept *k = NEW(struct kept);
 
-	d->parking = false;
+	d->parking = d->saving = false;
 	k->id = d->job->id;
 	k->generation = d->generation;
 	k->root = xstrdup(d->dir->root);

@@ -293,11 +293,24 @@ work_wants_to_follow(const struct download *d, uint64_t front)
 	return part_flush_to(d->part, is_durable(d)) > 0;
 }
 
+/* Bytes that are not on the disk do not count when the machine was started anew,
+ * which is what a stop is for, mostly.  Where nothing is computed no worker has
+ * been asked for anything yet. */
+static void
+ask_for_sync(struct download *d)
+{
+	if (d->parking && !d->saving && !work_is_started(d) && is_durable(d))
+		work_start(d, true);
+	d->saving = true;
+}
+
 void
 work_let_go(struct download *d)
 {
-	struct pool_task *saver = d->split ? &d->hash : &d->main;
+	struct pool_task *saver;
 
+	ask_for_sync(d);
+	saver = d->split ? &d->hash : &d->main;
 	if (d->parking && pool_task_is_busy(saver)) {
 		struct front_msg f = { part_front(d->part), 0, d->whole };
 
