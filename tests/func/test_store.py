@@ -25,8 +25,8 @@ def load(committed=0, after=0):
     return frame(LOAD, struct.pack("<Q", after), committed)
 
 
-def job(number, spec=b"spec", text=b""):
-    data = struct.pack("<QBIqBIQQQHHHH", number, 0, 1000, 1700000000, 5, 2, 30, 40, 50, 5, 404, 0, len(text))
+def job(number, spec=b"spec", text=b"", state=3, ended=0):
+    data = struct.pack("<QBIqBIQQQqHHHH", number, 0, 1000, 1700000000, state, 2, 30, 40, 50, ended, 5, 404, 0, len(text))
     data += text + struct.pack("<I", 0)
     return data if spec is None else data + struct.pack("<I", len(spec)) + spec
 
@@ -95,7 +95,7 @@ def test_changes_are_in_the_database_when_they_are_committed(store, tmp_path):
         assert kind == COMMITTED
     assert store.end() == (0, "")
     assert rows(tmp_path, "id, state, code, http_status, text, spec") == [
-        (7, 5, 5, 404, "", b"spec"), (8, 5, 5, 404, "no such file", b"spec")]
+        (7, 3, 5, 404, "", b"spec"), (8, 3, 5, 404, "no such file", b"spec")]
     assert os.listdir(tmp_path) == ["jobs.db"]
 
 

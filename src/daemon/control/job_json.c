@@ -35,8 +35,9 @@ put_identity(struct json *w, const struct job *j)
 }
 
 static void
-put_outcome(struct json *w, const struct job *j)
+put_outcome(struct json *w, const struct engine_view *v)
 {
+	const struct job *j = v->job;
 	uint64_t end = job_is_over(j) ? j->ended_ms : clock_now_ms();
 	/* While it waits for its next try, why the last one failed. */
 	bool told = job_is_over(j) || (j->state == JOB_BLOCKED && j->result->code != RESULT_OK);
@@ -48,6 +49,11 @@ put_outcome(struct json *w, const struct job *j)
 		jsonw_double(w, (double)(end - j->started_ms) / 1000);
 	else
 		jsonw_u64(w, 0);
+	jsonw_key(w, "ended");
+	if (job_is_over(j) && v->receipt && v->receipt->ended_s)
+		jsonw_i64(w, v->receipt->ended_s);
+	else
+		jsonw_null(w);
 }
 
 static void
@@ -67,7 +73,7 @@ put_members(struct json *w, const struct engine_view *v)
 	jsonw_key_u64(w, "published", j->published);
 	jsonw_key_u64(w, "rate", v->rate);
 	jsonw_key_u64(w, "retry_in_ms", v->wait_ms);
-	put_outcome(w, j);
+	put_outcome(w, v);
 }
 
 void
@@ -84,6 +90,17 @@ job_json_id(struct json *w, const struct engine *e, uint64_t id)
 	struct engine_view v;
 
 	if (engine_view(e, id, &v))
+		job_json(w, &v);
+	else
+		jsonw_null(w);
+}
+
+void
+job_json_of(struct json *w, const struct call *c, uint64_t id)
+{
+	struct engine_view v;
+
+	if (call_view(c, id, &v))
 		job_json(w, &v);
 	else
 		jsonw_null(w);
@@ -113,8 +130,28 @@ put_receipt(struct json *w, const struct receipt *r)
 	jsonw_end_object(w);
 }
 
+static void
+put_attempts(struct json *w, const struct receipt *r)
+{
+	jsonw_key(w, "failed_attempts");
+	jsonw_begin_array(w);
+	for (unsigned i = 0; r && i < r->n_attempts; i++) {
+		const struct attempt *a = &r->attempts[i];
+		struct result result = { .code = a->code, .http_status = a->http_status };
+
+		jsonw_begin_object(w);
+		jsonw_key_u64(w, "number", a->number);
+		jsonw_key(w, "time");
+		jsonw_i64(w, a->at_s);
+		jsonw_key_string(w, "code", result_word(&result));
+		jsonw_key_string(w, "reason", a->text);
+		jsonw_end_object(w);
+	}
+	jsonw_end_array(w);
+}
+
 void
-job_json_full(struct json *w, const struct engine *e, const struct engine_view *v)
+job_json_full(struct json *w, const struct engine_view *v)
 {
 	const struct job *j = v->job;
 
@@ -129,7 +166,8 @@ job_json_full(struct json *w, const struct engine *e, const struct engine_view *
 	} else {
 		jsonw_null(w);
 	}
-	put_receipt(w, j->state == JOB_DONE ? engine_receipt(e, j->id) : NULL);
+	put_receipt(w, j->state == JOB_DONE ? v->receipt : NULL);
+	put_attempts(w, v->receipt);
 	jsonw_key(w, "settings");
 	spec_json(w, j->spec, SCOPE_JOB, false);
 	jsonw_end_object(w);

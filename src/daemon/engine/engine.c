@@ -444,6 +444,7 @@ engine_new(struct loop *l, struct children *c, const struct conf *conf, const st
 	list_init(&e->active);
 	list_init(&e->touched);
 	list_init(&e->ended);
+	list_init(&e->ended_config);
 	list_init(&e->gone);
 	list_init(&e->errands);
 	list_init(&e->rooms);
