@@ -174,7 +174,7 @@ end_job(struct engine *e, struct entry *en, const struct result *r, const struct
 	else
 		job_set_result(j, r);
 	engine_set_state(en, class == CLASS_OK ? JOB_DONE : class == CLASS_CANCELLED ? JOB_CANCELLED : JOB_FAILED);
-	if (e->options.keep_receipts && j->state == JOB_DONE)
+	if (e->options.keep_receipts && r != &interruption)
 		engine_keep_receipt(en, receipt);
 	log_end(j);
 	rooms_job_ended(en);
