@@ -45,8 +45,8 @@ on_job(const struct store_job *j, void *arg)
 
 	store_msg_put_job(&r->up, r->question, (enum store_msg_type)READ_JOB, j);
 	r->page += buf_len(&r->up) - before;
-	if (r->finding && buf_len(&r->up) >= WRITE_SIZE)
-		return flush(r) == 0;
+	if (r->finding)
+		return buf_len(&r->up) < WRITE_SIZE || flush(r) == 0;
 	return r->page < PAGE_BYTES;
 }
 

@@ -6,12 +6,13 @@ import resource
 import select
 import signal
 import sqlite3
+import subprocess
 import threading
 import time
 
 import pytest
 from bodies import body, digest
-from haul import children_named, kill_quietly
+from haul import children_named, kill_quietly, program
 from service import RpcError, Service, sanitized
 from test_control import as_other, reachable # noqa: F401, a fixture
 from waiting import wait_until
@@ -327,6 +328,64 @@ def test_a_reader_that_hangs_is_told_and_nobody_waits_for_it(s, server):
         error = c.message(number, timeout=20)["error"]
         assert error["data"]["word"] == "failed" and "hangs" in error["message"]
         assert c.show(job)["state"] == "done"
+
+
+@pytest.mark.parametrize("bad", ["exit 3", "kill -9 $$", "echo nonsense nonsense nonsense nonsense", "exec true"])
+def test_a_reader_that_is_no_good_is_told(tmp, server, bad):
+    """And the writer goes on."""
+    script = os.path.join(str(tmp), "store")
+    with open(script, "w") as f:
+        f.write('#!/bin/sh\nif [ "$1" = --read ]; then %s; else exec %s "$@"; fi\n' % (bad, program("hauld-store")))
+    os.chmod(script, 0o755)
+    with Service(tmp, args=["--store-path", script]) as s:
+        with s.client() as c:
+            job, = c.add(good(server, "a", name="a"))
+            c.wait_job(job)
+        again(s)
+        with s.client() as c:
+            for _ in range(2):
+                error = c.refused("show", job="a")
+                assert error.word == "failed" and "ends again and again" in error.text, error
+                assert c.refused("list").word == "failed"
+            c.wait_job(c.add(good(server, "b"))[0])
+            assert c.call("list", state=["active"]) == {"jobs": [], "next": None}
+            assert c.call("status")["jobs"]["done"] == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")
+def test_a_state_directory_that_cannot_be_written_to(tmp, server):
+    """Nothing can be saved, and what was is still told; later it can.  At the start it is the end, in words."""
+    state = os.path.join(str(tmp), "state")
+    os.makedirs(state, mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m,mode=0700", "tmpfs", state], check=True)
+    try:
+        with Service(tmp) as s:
+            with s.client() as c:
+                job, = c.add(good(server, "a", name="a"))
+                c.wait_job(job)
+            again(s)
+            with s.client() as c:
+                assert c.show("a")["state"] == "done"
+                # A mount that is written to cannot be made read-only: to the store a limit is the same.
+                resource.prlimit(stores(s)[0], resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+                assert c.refused("add", job=good(server, "b")).word == "failed"
+                kill_quietly(stores(s)[1])
+                assert c.show("a")["state"] == "done" # also to a reader that begins now
+                assert s.ctl("status").out.count("failing") == 1
+                resource.prlimit(stores(s)[0], resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+                wait_until(lambda: c.call("status")["store"]["state"] == "working", 20)
+                c.wait_job(c.add(good(server, "c"))[0])
+        subprocess.run(["mount", "-o", "remount,ro", state], check=True)
+        s.spawn()
+        assert s.wait_exit() == 1
+        assert state in s.log and "Read-only" in s.log, s.log
+        subprocess.run(["mount", "-o", "remount,rw", state], check=True)
+        s.start()
+        with s.client() as c:
+            assert c.show("a")["state"] == "done"
+        s.stop()
+    finally:
+        subprocess.run(["umount", "-l", state], check=True)
 
 
 def test_a_database_that_is_damaged_below_is_told(s, server):

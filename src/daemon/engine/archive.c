@@ -33,6 +33,7 @@ struct archive {
 	struct store *store;     /* NULL: not yet */
 	struct map names, ids;   /* struct past_name, owned: by name, by id */
 	struct store_ended ended; /* as the store said last */
+	bool left;               /* some of them may be in the history only */
 	struct list fetches;     /* struct fetch */
 	struct map deleted;      /* struct deleted, by id */
 	struct list deletions;   /* the same, in the order of their numbers */
@@ -119,6 +120,7 @@ on_evict(void *arg)
 		if (name)
 			archive_on_named(a, id, name, strlen(name));
 		engine_evict(a->engine, id);
+		a->left = true;
 	}
 }
 
@@ -158,7 +160,13 @@ archive_on_stored(struct archive *a, const struct job *j)
 void
 archive_on_ended(struct archive *a, const struct store_ended *n)
 {
+	uint64_t all = n->done + n->failed + n->cancelled;
+
 	a->ended = *n;
+	if (all == 0)
+		a->left = false;
+	else if (all > engine_ended(a->engine))
+		a->left = true; /* of an earlier life, or about to be deleted */
 }
 
 void
@@ -198,7 +206,7 @@ archive_past(const struct archive *a)
 bool
 archive_is_empty(const struct archive *a)
 {
-	return !archive_past(a);
+	return !a->left;
 }
 
 void
