@@ -178,6 +178,14 @@ take_option(struct args *a, const struct verb_option *o, const char *text)
 		if (parse_u64(text, &a->limit) < 0 || a->limit == 0)
 			why = xasprintf("--limit \"%s\" must be a number from 1", text);
 		break;
+	case OPTION_SINCE:
+	case OPTION_UNTIL:
+	case OPTION_GROUP:
+	case OPTION_NAME:
+	case OPTION_LIST_OUTPUT:
+	case OPTION_URL:
+		a->filters[o->id - OPTION_SINCE] = text;
+		break;
 	case OPTION_NONE:
 		break;
 	}

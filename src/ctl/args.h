@@ -25,6 +25,7 @@ struct args {
 	uint64_t timeout_ms;
 	const char *input, *base_url, *key;
 	const char *state, *sort;
+	const char *filters[OPTION_URL - OPTION_SINCE + 1]; /* of list, by option; NULL: not given */
 	uint64_t limit;          /* 0: none */
 	struct args_value *values; /* owned array */
 	size_t n_values;

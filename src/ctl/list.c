@@ -88,11 +88,28 @@ put_sorted(struct listing *l)
 	free(l->kept);
 }
 
-static json_t *
-page_params(const struct ctl *c, uint64_t after, uint64_t want)
+/* The parameters that are options under the same names. */
+static void
+add_filters(const struct ctl *c, json_t *p)
 {
-	json_t *p = json_pack("{s:I, s:I}", "limit", (json_int_t)want, "after", (json_int_t)after), *states;
+	for (const struct verb_option *o = c->args.verb->options; o->id != OPTION_NONE; o++)
+		if (o->id >= OPTION_SINCE && o->id <= OPTION_URL && c->args.filters[o->id - OPTION_SINCE])
+			(void)json_object_set_new(p, o->name, json_string(c->args.filters[o->id - OPTION_SINCE]));
+}
 
+/* after: what the last page gave as next; NULL: the first one. */
+static json_t *
+page_params(const struct ctl *c, json_t *after, uint64_t want)
+{
+	json_t *p = json_pack("{s:I}", "limit", (json_int_t)want), *states;
+
+	if (text_equal(c->args.sort, "ended"))
+		(void)json_object_set_new(p, "order", json_string("ended"));
+	else if (!after)
+		(void)json_object_set_new(p, "after", json_integer(0));
+	if (after)
+		(void)json_object_set(p, "after", after);
+	add_filters(c, p);
 	if (!c->args.state)
 		return p;
 	states = json_array();
@@ -106,15 +123,25 @@ page_params(const struct ctl *c, uint64_t after, uint64_t want)
 	return p;
 }
 
+/* A page that says so itself must not be asked for for ever. */
+static bool
+goes_on(const json_t *next, const json_t *after)
+{
+	if (json_is_integer(next))
+		return json_integer_value(next) > json_integer_value(after);
+	return json_is_string(next) && !json_equal(next, after);
+}
+
 static int
 read_pages(struct listing *l, bool sorted)
 {
-	uint64_t limit = sorted ? 0 : l->ctl->args.limit, after = 0;
+	uint64_t limit = sorted ? 0 : l->ctl->args.limit;
+	AUTO_JSON json_t *after = NULL;
 
 	for (;;) {
-		uint64_t want = limit ? MIN(limit - l->n, (uint64_t)CLIENT_JOBS_MAX) : CLIENT_JOBS_MAX, next;
+		uint64_t want = limit ? MIN(limit - l->n, (uint64_t)CLIENT_JOBS_MAX) : CLIENT_JOBS_MAX;
 		AUTO_JSON json_t *page = NULL;
-		json_t *job;
+		json_t *job, *next;
 		size_t i;
 		int r = ctl_call(l->ctl, "list", page_params(l->ctl, after, want), &page);
 
@@ -127,18 +154,28 @@ read_pages(struct listing *l, bool sorted)
 				put(l, job);
 			l->n++;
 		}
-		next = member_u64(page, "next");
-		if (next <= after || (limit && l->n >= limit))
+		next = json_object_get(page, "next");
+		if (!goes_on(next, after) || (limit && l->n >= limit))
 			return CTL_OK;
-		after = next;
+		json_decref(after);
+		after = json_incref(next);
 	}
+}
+
+static bool
+is_filtered(const struct args *a)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(a->filters); i++)
+		if (a->filters[i])
+			return true;
+	return false;
 }
 
 int
 verb_list(struct ctl *c)
 {
 	struct listing l = { .ctl = c };
-	bool sorted = c->args.sort && !text_equal(c->args.sort, "id");
+	bool sorted = c->args.sort && !text_equal(c->args.sort, "id") && !text_equal(c->args.sort, "ended");
 	int r;
 
 	job_table_init(&l.table, &c->term);
@@ -147,6 +184,7 @@ verb_list(struct ctl *c)
 	table_print(&l.table, &c->out);
 	table_done(&l.table);
 	if (r == CTL_OK && !l.n && !c->args.json)
-		ctl_tell(c, c->args.state ? "no job is in such a state" : "there are no jobs");
+		ctl_tell(c, is_filtered(&c->args) ? "there are no such jobs" :
+		    c->args.state ? "no job is in such a state" : "there are no jobs");
 	return r;
 }

@@ -75,16 +75,41 @@ put_bytes(struct ctl *c, const struct brief *b)
 		put_line(c, "time", "%s", format_duration(time, sizeof time, (uint64_t)(b->seconds * 1000)));
 }
 
+/* "2026-11-22 10:00:00 UTC", into out[64]; empty when it is not known. */
+static const char *
+format_when(char *out, uint64_t s)
+{
+	time_t t = (time_t)s;
+	struct tm tm;
+
+	out[0] = '\0';
+	if (s && gmtime_r(&t, &tm))
+		(void)strftime(out, 64, "%Y-%m-%d %H:%M:%S UTC", &tm);
+	return out;
+}
+
+static void
+put_attempts(struct ctl *c, const json_t *attempts)
+{
+	const char *label = "failed";
+	const json_t *a;
+	char when[64];
+	size_t i;
+
+	json_array_foreach(attempts, i, a) {
+		put_line(c, label, "attempt %llu, %s: %s: %s", (unsigned long long)member_u64(a, "number"),
+		    format_when(when, member_u64(a, "time")), member_text(a, "code"), member_text(a, "reason"));
+		label = "";
+	}
+}
+
 static void
 put_origin(struct ctl *c, const json_t *job, const struct brief *b)
 {
 	const json_t *uid = json_object_get(job, "uid");
-	time_t added = (time_t)member_u64(job, "added");
-	char when[64] = "", who[40] = "";
-	struct tm tm;
+	char when[64], who[40] = "";
 
-	if (added && gmtime_r(&added, &tm))
-		(void)strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S UTC", &tm);
+	(void)format_when(when, member_u64(job, "added"));
 	if (json_is_integer(uid))
 		(void)snprintf(who, sizeof who, " of uid %lld", (long long)json_integer_value(uid));
 	put_line(c, "added", "%s%s%s%s", when, *b->origin ? " by " : "",
@@ -159,6 +184,7 @@ put_job(struct ctl *c, const json_t *job)
 {
 	const json_t *last = json_object_get(job, "last");
 	struct brief b;
+	char when[64];
 
 	brief_read(job, &b);
 	ctl_put_ink(c, TERM_INK_STRONG, "job %llu", (unsigned long long)b.id);
@@ -170,12 +196,14 @@ put_job(struct ctl *c, const json_t *job)
 	put_bytes(c, &b);
 	if (b.attempts)
 		put_line(c, "attempts", "%llu", (unsigned long long)b.attempts);
+	put_attempts(c, json_object_get(job, "failed_attempts"));
 	if (json_is_object(last) && !brief_is(&b, "failed"))
 		put_line(c, "last try", "%s: %s", member_text(last, "code"), member_text(last, "reason"));
 	if (b.priority)
 		put_line(c, "priority", "%lld", (long long)b.priority);
 	put_receipt(c, json_object_get(job, "receipt"));
 	put_origin(c, job, &b);
+	put_text(c, "ended", format_when(when, member_u64(job, "ended")));
 	put_settings(c, json_object_get(job, "settings"));
 }
 

@@ -201,6 +201,21 @@ put_machine(struct ctl *c, const json_t *s)
 	end(&f);
 }
 
+/* Only when it is not as it should be. */
+static void
+put_store(struct ctl *c, const json_t *store)
+{
+	struct facts f;
+
+	if (!*member_text(store, "reason"))
+		return;
+	begin(&f, c, "store");
+	put(&f, TERM_INK_BAD, "%s", member_text(store, "state"));
+	put(&f, TERM_INK_PLAIN, "%llu changes wait", (unsigned long long)member_u64(store, "queued"));
+	put(&f, TERM_INK_PLAIN, "%s", member_text(store, "reason"));
+	end(&f);
+}
+
 /* What runs: the first of the active jobs. */
 static int
 put_active(struct ctl *c, uint64_t n_active)
@@ -278,6 +293,7 @@ verb_status(struct ctl *c)
 	put_rate(c, s);
 	put_waiting(c, s);
 	put_limits(c, s);
+	put_store(c, json_object_get(s, "store"));
 	put_machine(c, s);
 	return put_active(c, member_u64(json_object_get(s, "jobs"), "active"));
 }

@@ -29,6 +29,13 @@ enum option_id {
 	OPTION_STATE,
 	OPTION_SORT,
 	OPTION_LIMIT,
+	/* Parameters of list, under their names. */
+	OPTION_SINCE,
+	OPTION_UNTIL,
+	OPTION_GROUP,
+	OPTION_NAME,
+	OPTION_LIST_OUTPUT,
+	OPTION_URL,
 };
 
 struct verb_option {

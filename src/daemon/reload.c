@@ -23,6 +23,7 @@ struct reload {
 	struct loop *loop;
 	struct engine *engine;
 	struct store *store;
+	const struct archive *archive;
 	const struct conf *conf;
 	reload_cb on_done;
 	void *arg;
@@ -136,16 +137,16 @@ static void
 add_one(struct reload *r, struct spec *s)
 {
 	const char *name = spec_string(s, JOB_NAME);
-	const struct job *j = name ? engine_job_by_name(r->engine, name) : NULL;
+	uint64_t other = name ? archive_find_name(r->archive, name) : 0;
 
-	if (!j) {
+	if (!other) {
 		keep_new(r->store, engine_add(r->engine, s, JOB_NO_UID, true), s, JOB_NO_UID, true, clock_wall_s());
 		r->report.added++;
 		return;
 	}
 	r->report.refused++;
 	log_warning("a client's job has the name of one of the configuration, which is left out: remove that one and reload job=%s id=%llu",
-	    log_safe(name), (unsigned long long)j->id);
+	    log_safe(name), (unsigned long long)other);
 }
 
 static bool
@@ -207,7 +208,7 @@ on_step(void *arg)
 }
 
 struct reload *
-reload_start(struct loop *l, struct engine *e, struct store *store, const struct conf *conf,
+reload_start(struct loop *l, struct engine *e, struct store *store, struct archive *archive, const struct conf *conf,
     reload_cb on_done, void *arg)
 {
 	struct reload *r = NEW(struct reload);
@@ -215,6 +216,7 @@ reload_start(struct loop *l, struct engine *e, struct store *store, const struct
 	r->loop = l;
 	r->engine = e;
 	r->store = store;
+	r->archive = archive;
 	r->conf = conf;
 	r->on_done = on_done;
 	r->arg = arg;

@@ -25,7 +25,6 @@
 
 enum {
 	EXIT_OK = 0,
-	EXIT_FAILED = 1,
 	EXIT_CONFIG = 78,     /* EX_CONFIG of sysexits.h(3head) */
 	PARK_MS = 5000,       /* for transfers and workers to let go */
 	STATUS_MS = 2000,     /* between two STATUS= of a busy service */
@@ -41,6 +40,7 @@ tell_status(void *arg)
 	struct engine_numbers n;
 
 	engine_get_numbers(s->engine, &n);
+	archive_count(s->archive, n.jobs);
 	notify_status("%llu active, %llu waiting, %llu done, %llu failed", (unsigned long long)n.jobs[JOB_ACTIVE],
 	    (unsigned long long)(n.jobs[JOB_QUEUED] + n.jobs[JOB_BLOCKED]), (unsigned long long)n.jobs[JOB_DONE],
 	    (unsigned long long)n.jobs[JOB_FAILED]);
@@ -82,8 +82,8 @@ on_park_timeout(void *arg)
 }
 
 /* Transfers stop, jobs end as interrupted, on_idle comes. */
-static void
-stop(struct service *s)
+void
+service_stop(struct service *s)
 {
 	if (s->state >= STOPPING)
 		return;
@@ -120,7 +120,7 @@ on_idle(void *arg)
 		while (s->n_drains)
 			call_ok(s->drains[--s->n_drains]);
 		log_info("drained");
-		stop(s);
+		service_stop(s);
 	} else if (s->state == STOPPING) {
 		s->state = LEAVING;
 		log_info("stopped");
@@ -156,6 +156,7 @@ on_retry(const struct job *j, uint64_t delay_ms, void *arg)
 
 	log_notice("job will be tried again: %s: %s job=%s id=%llu try=%u in_ms=%llu", result_word(j->result), j->result->text,
 	    log_safe(job_label(j)), (unsigned long long)j->id, j->attempts, (unsigned long long)delay_ms);
+	engine_note_attempt(s->engine, j->id);
 	keep_update(s->store, s->engine, j); /* the tries that were made are not made again in the next life */
 	control_on_retry(s->control, j, delay_ms);
 }
@@ -173,8 +174,11 @@ on_end(const struct job *j, const struct job_receipt *r UNUSED, void *arg)
 		    j->result->text, log_safe(job_label(j)), (unsigned long long)j->id, j->attempts);
 	status_changed(s);
 	/* What ended because we stop goes on in the next life. */
-	if (j->result->code != RESULT_INTERRUPTED)
+	if (j->result->code != RESULT_INTERRUPTED) {
+		archive_on_end(s->archive, j);
 		keep_update(s->store, s->engine, j);
+		archive_on_stored(s->archive, j);
+	}
 	control_on_end(s->control, j);
 }
 
@@ -183,7 +187,7 @@ on_forget(const struct job *j, void *arg)
 {
 	struct service *s = arg;
 
-	store_delete(s->store, j->id);
+	archive_delete(s->archive, j->id);
 }
 
 static const struct engine_ops engine_ops = {
@@ -236,7 +240,7 @@ control_shutdown(struct call *c, void *arg)
 
 	log_info("shutdown uid=%u", c->uid);
 	call_ok(c);
-	stop(s);
+	service_stop(s);
 }
 
 static const struct control_ops control_ops = { control_check, control_reload, control_drain, control_shutdown };
@@ -352,6 +356,8 @@ start_control(struct service *s)
 		.started_ms = s->started_ms,
 		.libraries = xfer_versions(),
 		.conf_path = s->options->conf_path,
+		.archive = s->archive,
+		.history = s->history,
 	};
 	int r = notify_listen_fd("control", &o.listen_fd);
 
@@ -381,65 +387,14 @@ start_engine(struct service *s)
 	if (!probe_roots(s))
 		return false;
 	s->engine = engine_new(s->loop, s->children, s->conf, &o, &engine_ops, s, &why);
-	if (!s->engine)
+	if (!s->engine) {
 		log_err("%s", why.text);
-	return s->engine != NULL;
-}
-
-/* ---- What an earlier life left --------------------------------------------------------- */
-
-static void
-on_stored_job(const struct store_job *r, void *arg)
-{
-	struct service *s = arg;
-
-	if (s->state != STARTING)
-		return; /* told to stop meanwhile: it stays in the store */
-	if (keep_restore(s->engine, r))
-		s->n_restored++;
-	else
-		log_warning("a job of the store makes no sense and is left there id=%llu", (unsigned long long)r->id);
-}
-
-/* Who asks for a job of the configuration finds it: so nobody is let in before. */
-static void
-on_first_jobs(const struct reload_report *report, void *arg)
-{
-	struct service *s = arg;
-
-	if (s->state == RUNNING) {
-		control_begin(s->control, s->engine, s->store);
-		log_info("hauld %s serves socket=%s restored=%llu", PACKAGE_VERSION, log_safe(s->socket),
-		    (unsigned long long)s->n_restored);
-		notify_ready("ready");
+		return false;
 	}
-	service_on_reloaded(report, s);
+	s->history = history_new(s->loop, s->children, s->options->store_path, s->state_dir);
+	s->archive = archive_new(s->loop, s->engine, s->history);
+	return true;
 }
-
-static void
-on_loaded(uint64_t last_id, void *arg)
-{
-	struct service *s = arg;
-
-	if (s->state != STARTING)
-		return;
-	engine_set_last_id(s->engine, last_id);
-	engine_restored(s->engine);
-	s->state = RUNNING;
-	s->reload = reload_start(s->loop, s->engine, s->store, s->conf, on_first_jobs, s);
-}
-
-static void
-on_fatal(const char *text, void *arg)
-{
-	struct service *s = arg;
-
-	log_err("%s", text);
-	s->exit_status = EXIT_FAILED;
-	stop(s);
-}
-
-static const struct store_ops store_ops = { on_stored_job, on_loaded, on_fatal };
 
 static void
 on_first_error(const char *text, void *arg UNUSED)
@@ -455,14 +410,14 @@ on_first_conf(enum conf_outcome outcome, struct conf *conf, void *arg)
 	loop_defer(s->loop, &s->collected);
 	s->conf = conf;
 	if (outcome != CONF_OK) {
-		fail_start(s, outcome == CONF_FAILED ? EXIT_FAILED : EXIT_CONFIG);
+		fail_start(s, outcome == CONF_FAILED ? SERVICE_EXIT_FAILED : EXIT_CONFIG);
 		return;
 	}
 	service_set_log_level(s);
 	s->socket = path_of(s, DAEMON_SOCKET, s->options->runtime_dir, "hauld/control.sock");
 	s->state_dir = path_of(s, DAEMON_STATE_DIR, s->options->user_state_dir, "hauld");
 	if (!lock_state(s)) {
-		fail_start(s, EXIT_FAILED);
+		fail_start(s, SERVICE_EXIT_FAILED);
 		return;
 	}
 	if (!start_engine(s)) {
@@ -470,11 +425,13 @@ on_first_conf(enum conf_outcome outcome, struct conf *conf, void *arg)
 		return;
 	}
 	if (!start_control(s)) {
-		fail_start(s, EXIT_FAILED);
+		fail_start(s, SERVICE_EXIT_FAILED);
 		return;
 	}
 	control_set_conf(s->control, conf);
-	s->store = store_new(s->loop, s->children, s->options->store_path, s->state_dir, &store_ops, s);
+	s->store = store_new(s->loop, s->children, s->options->store_path, s->state_dir, &service_store_ops, s);
+	archive_set_store(s->archive, s->store);
+	service_set_limits(s);
 	if (notify_watchdog_ms())
 		on_watchdog(s);
 }
@@ -496,7 +453,7 @@ on_stop_signal(void *arg)
 		_exit(EXIT_OK);
 	s->signal_ms = now;
 	log_info("stopping");
-	stop(s);
+	service_stop(s);
 }
 
 static void
@@ -560,8 +517,10 @@ done(struct service *s)
 	reload_free(s->reload);
 	free_calls(s);
 	control_free(s->control);
+	archive_free(s->archive);
 	engine_free(s->engine);
 	service_free_waits(s);
+	history_free(s->history);
 	store_free(s->store);
 	conf_free(s->conf);
 	buf_done(&s->reload_reading.errors);
@@ -594,7 +553,7 @@ service_run(const struct options *o)
 	if (service_start_reading(&s, &s.reload_reading, &first_ops))
 		loop_run(s.loop);
 	else
-		s.exit_status = EXIT_FAILED;
+		s.exit_status = SERVICE_EXIT_FAILED;
 	done(&s);
 	return s.exit_status;
 }

@@ -1,6 +1,7 @@
 /*
- * What the two parts of the service share: service.c (start, signals, the end)
- * and service_conf.c (reload, check).  Only these see it.
+ * What the parts of the service share: service.c (start, signals, the end),
+ * service_store.c (what the store tells) and service_conf.c (reload, check).  Only
+ * these see it.
  */
 #pragma once
 
@@ -9,11 +10,14 @@
 #include "daemon/conf/conf_load.h"
 #include "daemon/control/call.h"
 #include "daemon/control/control.h"
+#include "daemon/engine/archive.h"
 #include "daemon/engine/engine.h"
 #include "daemon/reload.h"
 #include "daemon/service.h"
 
 enum { CALLS_MAX = 64 }; /* that wait for one reload, or for the end of draining */
+
+enum { SERVICE_EXIT_FAILED = 1 }; /* at run time */
 
 /* One run of hauld-conf for a reload or a check, and who asked for it. */
 struct reading {
@@ -34,6 +38,8 @@ struct service {
 	struct control *control;
 	struct store *store;   /* owned */
 	struct list kept_waits; /* struct kept_wait, owned: for the store */
+	struct history *history; /* owned */
+	struct archive *archive; /* owned */
 	uint64_t n_restored;
 	struct conf *conf;     /* owned: the one in use */
 	struct reload *reload; /* owned; NULL: none runs */
@@ -55,6 +61,14 @@ struct service {
 /* service_kept.c: as in struct engine_ops. */
 void service_when_kept(void (*cb)(bool kept, void *cb_arg), void *cb_arg, void *service);
 void service_free_waits(struct service *s);
+
+/* service.c: transfers stop, jobs end as interrupted, and then it ends. */
+void service_stop(struct service *s);
+
+/* service_store.c */
+extern const struct store_ops service_store_ops;
+/* How many ended jobs are kept, and how long. */
+void service_set_limits(struct service *s);
 
 /* service_conf.c */
 void service_set_log_level(struct service *s);

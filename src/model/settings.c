@@ -40,6 +40,8 @@ static const struct setting table[] = {
 	    "jobs past their download that are verified, unpacked or published at once" },
 	{ DAEMON_MAX_DOWNLOAD_RESULT, D, "max-download-result", TYPE_UINT, 0, "10000", NULL, 0, 1000000,
 	    "ended jobs of clients that are remembered; those of the configuration always are" },
+	{ DAEMON_DOWNLOAD_RESULT_AGE, D, "download-result-age", TYPE_DURATION, 0, "0", NULL, 0, MAX_TIME_MS,
+	    "how long an ended job of a client is remembered; 0: however long, as long as it is among the last max-download-result" },
 	{ DAEMON_CONTROL_POLICY, D, "control-policy", TYPE_ENUM, 0, "submit", "observe|submit|operate|manage", 0, 0,
 	    "what a client may do who is neither root nor the service: look; also add jobs and command its own; command all jobs; also reload, drain and shutdown" },
 	{ DAEMON_MAX_ORIGIN_FAILURES, D, "max-origin-failures", TYPE_UINT, 0, "5", NULL, 0, 1000000,

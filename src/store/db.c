@@ -2,64 +2,51 @@
 #include "store/db.h"
 
 #include <errno.h>
-#include <limits.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "store/db_internal.h"
 #include "store/place.h"
+#include "store/rows.h"
 #include "store/schema.h"
 
 enum {
-	LOCK_WAIT_MS = 5000, /* for the store of a hauld that was killed: it ends what it is at */
+	BUSY_WAIT_MS = 5000, /* for people who look at the file with other programs */
 	CACHE_KIB = 8192,
-	/* Pages of the log after which they go into the file: 8 MiB.  Nobody else
-	 * reads, so that the log begins anew then. */
+	/* Pages of the log after which they go into the file: 8 MiB.  The log begins
+	 * anew when nobody reads from it; who does gives way (past.c). */
 	CHECKPOINT_PAGES = 2000,
 	LOG_SIZE_MAX = 16 << 20, /* bytes of the log that are kept on the disk for reuse */
 };
 
-enum db_statement {
-	DB_BEGIN,
-	DB_COMMIT,
-	DB_ROLLBACK,
-	DB_PUT,
-	DB_UPDATE,
-	DB_DELETE,
-	DB_SET_LAST,
-	DB_GET_LAST,
-	DB_LOAD,
-	_DB_STATEMENT_MAX
-};
-
-#define COLUMNS "from_config, uid, added_s, state, attempts, received, published, run_ms, " \
-	"code, http_status, os_error, text, receipt"
-
-/* Parameter 1 is the id, then come those of COLUMNS, then spec. */
+/* Parameter 1 is the id, then come those of ROW_COLUMNS, then spec. */
 static const char *const texts[_DB_STATEMENT_MAX] = {
 	[DB_BEGIN] = "BEGIN IMMEDIATE",
 	[DB_COMMIT] = "COMMIT",
 	[DB_ROLLBACK] = "ROLLBACK",
-	[DB_PUT] = "INSERT OR REPLACE INTO job (id, " COLUMNS ", spec) "
-	    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-	[DB_UPDATE] = "UPDATE job SET (" COLUMNS ") = "
-	    "(?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) WHERE id = ?1",
+	[DB_PUT] = "INSERT OR REPLACE INTO job (id, " ROW_COLUMNS ", spec) "
+	    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+	[DB_UPDATE] = "UPDATE job SET (" ROW_COLUMNS ") = "
+	    "(?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) WHERE id = ?1",
 	[DB_DELETE] = "DELETE FROM job WHERE id = ?1",
 	[DB_SET_LAST] = "UPDATE ids SET last = ?1",
 	[DB_GET_LAST] = "SELECT last FROM ids",
-	[DB_LOAD] = "SELECT id, " COLUMNS ", spec FROM job WHERE id > ?1 ORDER BY id",
-};
-
-struct db {
-	sqlite3 *sql; /* owned */
-	sqlite3_stmt *statements[_DB_STATEMENT_MAX]; /* owned */
-	char *path; /* owned */
-	char shown[1024]; /* path, safe to show; cut to leave room for what is wrong */
-	uint64_t last_id, new_last_id; /* committed; of the transaction */
-	char why[STORE_TEXT_MAX];
+	[DB_LOAD] = "SELECT id, " ROW_COLUMNS ", spec FROM job WHERE id > ?1 ORDER BY id",
+	[DB_LEFT] = "SELECT id, spec FROM job INDEXED BY job_ended WHERE " ROW_IS_HISTORY
+	    " ORDER BY ended_s DESC, id DESC LIMIT ?1",
+	[DB_OLD_STATE] = "SELECT state FROM job WHERE id = ?1 AND " ROW_IS_HISTORY,
+	[DB_COUNT_ENDED] = "SELECT state, count(*) FROM job INDEXED BY job_ended WHERE " ROW_IS_HISTORY " GROUP BY state",
+	[DB_FIRST_ENDED] = "SELECT id, ended_s FROM job INDEXED BY job_ended WHERE " ROW_IS_HISTORY
+	    " ORDER BY ended_s, id LIMIT 1",
+	[DB_PUT_KEY] = "INSERT OR REPLACE INTO key (first_id, n, added_s, word, names) VALUES (?1, ?2, ?3, ?4, ?5)",
+	[DB_DROP_KEY] = "DELETE FROM key WHERE first_id = ?1",
+	[DB_KEYS] = "SELECT first_id, n, added_s, word, names FROM key ORDER BY first_id",
 };
 
 /* ---- Errors ---------------------------------------------------------------------- */
@@ -115,8 +102,8 @@ reason(const struct db *d, int r)
 }
 
 /* While it is written to. */
-static int
-fail(struct db *d, int r)
+int
+db_fail(struct db *d, int r)
 {
 	bool told = d->sql && sqlite3_extended_errcode(d->sql) == r; /* not what we found out */
 
@@ -128,8 +115,8 @@ fail(struct db *d, int r)
 	return -EBADMSG;
 }
 
-static int
-fail_open(struct db *d, int r)
+int
+db_fail_open(struct db *d, int r)
 {
 	if ((r & 0xff) == SQLITE_BUSY)
 		(void)snprintf(d->why, sizeof d->why, "%s is in use by another hauld-store: end that hauld first, "
@@ -138,7 +125,7 @@ fail_open(struct db *d, int r)
 		(void)snprintf(d->why, sizeof d->why, "cannot open %s: %s: its directory must be there, be the "
 		    "service's own, and have some room", d->shown, reason(d, r));
 	else
-		(void)fail(d, r);
+		(void)db_fail(d, r);
 	return -EBADMSG;
 }
 
@@ -150,17 +137,15 @@ db_why(const struct db *d)
 
 /* ---- Opening --------------------------------------------------------------------- */
 
-/* Exclusive from the first access on, so that there is no shared memory, and
- * two stores never have one file. */
 static int
 set_up(struct db *d)
 {
-	AUTO_FREE char *pragmas = xasprintf("PRAGMA locking_mode = EXCLUSIVE; PRAGMA trusted_schema = OFF;"
+	AUTO_FREE char *pragmas = xasprintf("PRAGMA trusted_schema = OFF;"
 	    "PRAGMA cell_size_check = ON; PRAGMA foreign_keys = OFF; PRAGMA synchronous = FULL;"
 	    "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -%d; PRAGMA journal_size_limit = %d;"
 	    "PRAGMA wal_autocheckpoint = %d;", CACHE_KIB, LOG_SIZE_MAX, CHECKPOINT_PAGES);
 
-	(void)sqlite3_busy_timeout(d->sql, LOCK_WAIT_MS);
+	(void)sqlite3_busy_timeout(d->sql, BUSY_WAIT_MS);
 	/* What is not ours, or makes no sense, is not changed by our leaving it. */
 	(void)sqlite3_db_config(d->sql, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
 	(void)sqlite3_db_config(d->sql, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
@@ -207,6 +192,24 @@ get_last(struct db *d)
 	return SQLITE_OK;
 }
 
+/* Of a known state, or the whole is damaged. */
+static int
+count_ended(struct db *d)
+{
+	sqlite3_stmt *s = d->statements[DB_COUNT_ENDED];
+	int r;
+
+	while ((r = sqlite3_step(s)) == SQLITE_ROW) {
+		int64_t state = sqlite3_column_int64(s, 0), n = sqlite3_column_int64(s, 1);
+
+		if (state < 0 || state >= _JOB_STATE_MAX || n < 0)
+			break;
+		d->ended[state] = (uint64_t)n;
+	}
+	(void)sqlite3_reset(s); /* step's error again */
+	return r == SQLITE_DONE ? SQLITE_OK : r == SQLITE_ROW ? SQLITE_CORRUPT : r;
+}
+
 static int
 open_file(struct db *d)
 {
@@ -229,7 +232,43 @@ open_file(struct db *d)
 		r = prepare(d);
 	if (r == SQLITE_OK)
 		r = get_last(d);
-	return r == SQLITE_OK ? 0 : fail_open(d, r);
+	if (r == SQLITE_OK)
+		r = count_ended(d);
+	return r == SQLITE_OK ? 0 : db_fail_open(d, r);
+}
+
+/* Of errno. */
+static int
+fail_path(struct db *d, int error)
+{
+	(void)snprintf(d->why, sizeof d->why, "cannot open %s: %s: its directory must be there, be the service's own, "
+	    "and have some room", d->shown, strerror(error));
+	return -EBADMSG;
+}
+
+/* Before SQLite has a descriptor on the file: see place_lock(). */
+static int
+take_place(struct db *d, const char *dir)
+{
+	AUTO_CLOSE int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char shown[sizeof d->shown];
+	int r;
+
+	(void)str_safe(shown, sizeof shown, dir, strlen(dir));
+	if (fd < 0)
+		return fail_path(d, errno);
+	r = place_check(fd, shown, d->why, sizeof d->why);
+	if (r == 0)
+		r = schema_probe(d->path, d->shown, d->why, sizeof d->why);
+	if (r < 0)
+		return r;
+	r = place_lock(d->path, &d->lock_fd);
+	if (r == -EWOULDBLOCK)
+		return db_fail_open(d, SQLITE_BUSY);
+	if (r < 0)
+		return fail_path(d, -r);
+	/* It may have been another's until now. */
+	return schema_probe(d->path, d->shown, d->why, sizeof d->why);
 }
 
 /* SQLite has synced the names in the directory. */
@@ -252,6 +291,7 @@ db_open(const char *dir, struct db **ret)
 	AUTO_FREE char *real = realpath(dir, NULL);
 	int r;
 
+	d->lock_fd = -1;
 	if (!real) {
 		r = errno;
 		(void)str_safe(d->shown, sizeof d->shown, dir, strlen(dir));
@@ -260,7 +300,7 @@ db_open(const char *dir, struct db **ret)
 	}
 	d->path = xasprintf("%s/jobs.db", real);
 	(void)str_safe(d->shown, sizeof d->shown, d->path, strlen(d->path));
-	r = schema_probe(d->path, d->shown, d->why, sizeof d->why);
+	r = take_place(d, real);
 	if (r == 0)
 		r = open_file(d);
 	return r < 0 ? r : sync_place(d, real);
@@ -279,6 +319,7 @@ db_close(struct db *d, bool in_order)
 		(void)sqlite3_db_config(d->sql, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, (int *)NULL);
 	}
 	(void)sqlite3_close(d->sql);
+	fd_close(&d->lock_fd);
 	free(d->path);
 	free(d);
 }
@@ -289,58 +330,10 @@ db_last_id(const struct db *d)
 	return d->last_id;
 }
 
-/* ---- Loading --------------------------------------------------------------------- */
-
-static struct text
-get_blob_column(sqlite3_stmt *s, int i)
+struct store_ended
+db_ended(const struct db *d)
 {
-	const void *at = sqlite3_column_blob(s, i);
-
-	return (struct text){ at ? at : "", at ? (size_t)sqlite3_column_bytes(s, i) : 0 };
-}
-
-/* False when a number is outside what its field can hold. */
-static bool
-get_row(sqlite3_stmt *s, struct store_job *ret)
-{
-	int64_t v[12];
-	struct text text;
-
-	for (int i = 0; i < 12; i++)
-		v[i] = sqlite3_column_int64(s, i);
-	text = get_blob_column(s, 12);
-	*ret = (struct store_job){
-		.id = (uint64_t)v[0], .from_config = v[1] != 0, .uid = (uint32_t)v[2], .added_s = v[3],
-		.state = (enum job_state)v[4], .attempts = (unsigned)v[5], .received = (uint64_t)v[6],
-		.published = (uint64_t)v[7], .run_ms = (uint64_t)v[8],
-		.result = { .code = (enum result_code)v[9], .http_status = (int)v[10], .os_error = (int)v[11] },
-		.receipt = get_blob_column(s, 13), .spec = get_blob_column(s, 14),
-	};
-	(void)str_safe_again(ret->result.text, sizeof ret->result.text, text.at, text.len);
-	return v[1] >= 0 && v[1] <= 1 && v[2] >= 0 && v[2] <= UINT32_MAX && v[4] >= 0 && v[4] < _JOB_STATE_MAX &&
-	    v[5] >= 0 && v[5] <= UINT_MAX && v[9] >= 0 && v[9] < _RESULT_CODE_MAX && v[10] >= 0 &&
-	    v[10] <= INT_MAX && v[11] >= 0 && v[11] <= INT_MAX && store_job_is_sane(ret);
-}
-
-int
-db_load(struct db *d, uint64_t after, db_job_cb cb, void *arg)
-{
-	sqlite3_stmt *s = d->statements[DB_LOAD];
-	struct store_job j;
-	char what[64];
-	int r;
-
-	(void)sqlite3_bind_int64(s, 1, (sqlite3_int64)after); /* parameters are there */
-	while ((r = sqlite3_step(s)) == SQLITE_ROW && get_row(s, &j))
-		cb(&j, arg);
-	if (r == SQLITE_ROW) {
-		(void)snprintf(what, sizeof what, "job %lld in it makes no sense", sqlite3_column_int64(s, 0));
-		schema_say_damaged(d->shown, what, d->why, sizeof d->why);
-	} else if (r != SQLITE_DONE) {
-		(void)fail_open(d, r);
-	}
-	(void)sqlite3_reset(s); /* step's error again */
-	return r == SQLITE_DONE ? 0 : -EBADMSG;
+	return (struct store_ended){ d->ended[JOB_DONE], d->ended[JOB_FAILED], d->ended[JOB_CANCELLED] };
 }
 
 /* ---- Changing -------------------------------------------------------------------- */
@@ -349,7 +342,7 @@ static int
 run(struct db *d, enum db_statement which)
 {
 	sqlite3_stmt *s = d->statements[which];
-	int r = sqlite3_step(s), e = r == SQLITE_DONE ? 0 : fail(d, r);
+	int r = sqlite3_step(s), e = r == SQLITE_DONE ? 0 : db_fail(d, r);
 
 	(void)sqlite3_reset(s); /* step's error again */
 	return e;
@@ -359,50 +352,139 @@ int
 db_begin(struct db *d)
 {
 	d->new_last_id = d->last_id;
+	memcpy(d->new_ended, d->ended, sizeof d->new_ended);
 	return run(d, DB_BEGIN);
 }
 
-static void
-bind_blob(sqlite3_stmt *s, int i, struct text t)
+/* The row of this id is about to change: is it counted among those that are over? */
+static int
+uncount(struct db *d, uint64_t id)
 {
-	/* A NULL would be SQL's; the bytes stay until the statement has run. */
-	(void)sqlite3_bind_blob(s, i, t.len ? t.at : "", (int)t.len, SQLITE_STATIC);
+	sqlite3_stmt *s = d->statements[DB_OLD_STATE];
+	int r, e = 0;
+
+	if (id > d->new_last_id)
+		return 0; /* there is none */
+	(void)sqlite3_bind_int64(s, 1, (sqlite3_int64)id); /* the parameter is there */
+	r = sqlite3_step(s);
+	if (r == SQLITE_ROW) {
+		int64_t state = sqlite3_column_int64(s, 0);
+
+		if (state >= 0 && state < _JOB_STATE_MAX && d->new_ended[state])
+			d->new_ended[state]--;
+	} else if (r != SQLITE_DONE) {
+		e = db_fail(d, r);
+	}
+	(void)sqlite3_reset(s); /* step's error again */
+	return e;
 }
 
 static void
-bind_job(sqlite3_stmt *s, const struct store_job *j)
+count(struct db *d, const struct store_job *j)
 {
-	const int64_t v[] = { (int64_t)j->id, j->from_config, j->uid, j->added_s, j->state, j->attempts,
-		(int64_t)j->received, (int64_t)j->published, (int64_t)j->run_ms, j->result.code,
-		j->result.http_status, j->result.os_error };
-
-	for (size_t i = 0; i < ARRAY_SIZE(v); i++)
-		(void)sqlite3_bind_int64(s, (int)i + 1, v[i]); /* parameters are there */
-	(void)sqlite3_bind_text(s, 13, j->result.text, -1, SQLITE_STATIC);
-	bind_blob(s, 14, j->receipt);
+	if (j->ended_s > 0 && !j->from_config)
+		d->new_ended[j->state]++;
 }
 
 int
 db_put(struct db *d, const struct store_job *j)
 {
-	bind_job(d->statements[DB_PUT], j);
-	bind_blob(d->statements[DB_PUT], 15, j->spec);
+	int e = uncount(d, j->id);
+
+	row_bind(d->statements[DB_PUT], j);
 	d->new_last_id = MAX(d->new_last_id, j->id);
-	return run(d, DB_PUT);
+	if (e == 0)
+		e = run(d, DB_PUT);
+	if (e == 0)
+		count(d, j);
+	return e;
 }
 
 int
 db_update(struct db *d, const struct store_job *j)
 {
-	bind_job(d->statements[DB_UPDATE], j);
-	return run(d, DB_UPDATE);
+	int e = uncount(d, j->id);
+
+	row_bind(d->statements[DB_UPDATE], j);
+	if (e == 0)
+		e = run(d, DB_UPDATE);
+	if (e == 0 && sqlite3_changes(d->sql))
+		count(d, j);
+	return e;
+}
+
+static int
+run_with_id(struct db *d, enum db_statement which, uint64_t id)
+{
+	(void)sqlite3_bind_int64(d->statements[which], 1, (sqlite3_int64)id); /* the parameter is there */
+	return run(d, which);
 }
 
 int
 db_delete(struct db *d, uint64_t id)
 {
-	(void)sqlite3_bind_int64(d->statements[DB_DELETE], 1, (sqlite3_int64)id); /* the parameter is there */
-	return run(d, DB_DELETE);
+	int e = uncount(d, id);
+
+	return e < 0 ? e : run_with_id(d, DB_DELETE, id);
+}
+
+int
+db_put_key(struct db *d, const struct store_key *k)
+{
+	sqlite3_stmt *s = d->statements[DB_PUT_KEY];
+
+	(void)sqlite3_bind_int64(s, 1, (sqlite3_int64)k->first_id); /* parameters are there */
+	(void)sqlite3_bind_int64(s, 2, k->n);
+	(void)sqlite3_bind_int64(s, 3, k->added_s);
+	(void)sqlite3_bind_text(s, 4, k->word.at, (int)k->word.len, SQLITE_STATIC);
+	row_bind_blob(s, 5, k->names);
+	return run(d, DB_PUT_KEY);
+}
+
+int
+db_drop_key(struct db *d, uint64_t first_id)
+{
+	return run_with_id(d, DB_DROP_KEY, first_id);
+}
+
+/* *ret_id 0: there is none. */
+static int
+first_ended(struct db *d, uint64_t *ret_id, int64_t *ret_s)
+{
+	sqlite3_stmt *s = d->statements[DB_FIRST_ENDED];
+	int r = sqlite3_step(s), e = r == SQLITE_ROW || r == SQLITE_DONE ? 0 : db_fail(d, r);
+
+	*ret_id = r == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(s, 0) : 0;
+	*ret_s = r == SQLITE_ROW ? sqlite3_column_int64(s, 1) : INT64_MAX;
+	(void)sqlite3_reset(s); /* step's error again */
+	return e;
+}
+
+int
+db_expire(struct db *d, uint64_t count, int64_t before_s, unsigned most, struct buf *ids)
+{
+	const uint64_t *n = d->new_ended;
+	uint64_t id;
+	int64_t ended_s;
+	int e = 0;
+
+	for (unsigned i = 0; i < most && e == 0; i++) {
+		e = first_ended(d, &id, &ended_s);
+		if (e < 0 || !id ||
+		    (n[JOB_DONE] + n[JOB_FAILED] + n[JOB_CANCELLED] <= count && ended_s >= before_s))
+			return e;
+		e = db_delete(d, id);
+		put_u64(ids, id);
+	}
+	return e;
+}
+
+int
+db_first_end(struct db *d, int64_t *ret_s)
+{
+	uint64_t id;
+
+	return first_ended(d, &id, ret_s);
 }
 
 int
@@ -416,8 +498,10 @@ db_commit(struct db *d)
 	}
 	if (e == 0)
 		e = run(d, DB_COMMIT);
-	if (e == 0)
+	if (e == 0) {
 		d->last_id = d->new_last_id;
+		memcpy(d->ended, d->new_ended, sizeof d->ended);
+	}
 	return e;
 }
 

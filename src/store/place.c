@@ -1,12 +1,85 @@
-/* The state directory on the disk; see place.h. */
+/* The directory that hauld-store works in; see place.h. */
 #include "store/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
+
+enum {
+	LOCK_WAIT_MS = 5000, /* for the store of a hauld that was killed: it ends what it is at */
+	LOCK_LOOK_MS = 20,
+};
+
+/* linux/magic.h has not all of them everywhere. */
+#ifndef SMB2_SUPER_MAGIC
+#define SMB2_SUPER_MAGIC 0xfe534d42
+#endif
+#ifndef CIFS_SUPER_MAGIC
+#define CIFS_SUPER_MAGIC 0xff534d42
+#endif
+#ifndef V9FS_MAGIC
+#define V9FS_MAGIC 0x01021997
+#endif
+
+static const struct {
+	unsigned magic;
+	const char *name;
+} networks[] = {
+	{ NFS_SUPER_MAGIC, "NFS" },
+	{ SMB_SUPER_MAGIC, "SMB" },
+	{ SMB2_SUPER_MAGIC, "SMB" },
+	{ CIFS_SUPER_MAGIC, "SMB" },
+	{ AFS_SUPER_MAGIC, "AFS" },
+	{ CODA_SUPER_MAGIC, "Coda" },
+	{ NCP_SUPER_MAGIC, "NCP" },
+	{ V9FS_MAGIC, "9P" },
+};
+
+int
+place_check(int dir_fd, const char *shown, char *why, size_t n)
+{
+	struct statfs fs;
+
+	if (fstatfs(dir_fd, &fs) < 0) {
+		(void)snprintf(why, n, "cannot look at the state directory %s: %s", shown, strerror(errno));
+		return -EBADMSG;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(networks); i++)
+		if ((unsigned)fs.f_type == networks[i].magic) {
+			(void)snprintf(why, n, "the state directory %s lies on a network's file system (%s), whose locks "
+			    "cannot be trusted with a database: set daemon.state-dir to a directory of a local disk",
+			    shown, networks[i].name);
+			return -EBADMSG;
+		}
+	return 0;
+}
+
+int
+place_lock(const char *path, int *ret_fd)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	uint64_t until = clock_now_ms() + LOCK_WAIT_MS;
+
+	if (fd < 0)
+		return -errno;
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK || clock_now_ms() >= until)
+			return -errno;
+		(void)poll(NULL, 0, LOCK_LOOK_MS);
+	}
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
 
 /* Read-only ones hold nothing new. */
 static int

@@ -22,6 +22,13 @@ static const char *const steps[] = {
 	" text TEXT NOT NULL, receipt BLOB NOT NULL, spec BLOB NOT NULL) STRICT;"
 	"CREATE TABLE ids (last INTEGER NOT NULL) STRICT;"
 	"INSERT INTO ids VALUES (0);",
+	/* Those that are over are the history, found by when they ended; one of before
+	 * had it nowhere.  Keys: of requests to add jobs. */
+	"ALTER TABLE job ADD COLUMN ended_s INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE job SET ended_s = max(1, added_s + run_ms / 1000) WHERE state IN (4, 5, 6);"
+	"CREATE INDEX job_ended ON job (ended_s, id, state) WHERE ended_s > 0 AND from_config = 0;"
+	"CREATE TABLE key (first_id INTEGER PRIMARY KEY, n INTEGER NOT NULL, added_s INTEGER NOT NULL,"
+	" word TEXT NOT NULL, names BLOB NOT NULL) STRICT;",
 };
 
 enum { VERSION = ARRAY_SIZE(steps) };
@@ -160,5 +167,20 @@ schema_prepare(sqlite3 *sql, const char *shown, char *why, size_t n)
 		r = go_steps(sql, version);
 	if (r == SQLITE_OK)
 		r = sqlite3_exec(sql, "COMMIT", NULL, NULL, NULL);
+	return r;
+}
+
+int
+schema_expect(sqlite3 *sql, const char *shown, char *why, size_t n)
+{
+	uint32_t version = 0;
+	int r = get_version(sql, &version);
+
+	if (r == SQLITE_OK && version > VERSION)
+		return say_later(shown, version, why, n);
+	if (r == SQLITE_OK && version < VERSION) {
+		(void)snprintf(why, n, "%s is of an earlier hauld, and none of this version has opened it yet", shown);
+		return -1;
+	}
 	return r;
 }

@@ -20,6 +20,10 @@ enum {
 	BATCH_BYTES = 4 << 20,
 	BATCH_MS = 10,
 	RETRY_MS = 1000,
+	/* Old jobs that go with a transaction, or in one of their own when nothing else
+	 * is to be done: about a millisecond of work. */
+	EXPIRE_SOME = 256,
+	EXPIRE_LOOK_S = 3600, /* at least so often; clocks are set */
 };
 
 struct store {
@@ -30,6 +34,10 @@ struct store {
 	struct buf batch; /* what the transaction is made of: u16 type, blob */
 	unsigned n_batch; /* messages in it */
 	uint64_t seq;     /* of the last change that came */
+	struct store_limits limits;
+	struct buf expired;       /* ids of the transaction, u64 each */
+	struct store_ended told;  /* as hauld knows it */
+	uint64_t expire_from_ms;  /* not before: it failed */
 	bool greeted, loading_done;
 	bool ended;       /* end of file */
 	bool deaf;        /* nobody reads our answers */
@@ -54,13 +62,59 @@ say(struct store *s, enum store_msg_type type, const char *text)
 }
 
 static void
+flush_large(struct store *s)
+{
+	if (buf_len(&s->up) >= WRITE_SIZE)
+		flush(s);
+}
+
+static void
 on_row(const struct store_job *j, void *arg)
 {
 	struct store *s = arg;
 
 	store_msg_put_job(&s->up, 0, STORE_JOB, j);
-	if (buf_len(&s->up) >= WRITE_SIZE)
-		flush(s);
+	flush_large(s);
+}
+
+static void
+on_named(uint64_t id, const char *name, void *arg)
+{
+	struct store *s = arg;
+
+	store_msg_put_named(&s->up, STORE_NAMED, id, name);
+	flush_large(s);
+}
+
+static void
+on_left(uint64_t id, const char *output, void *arg)
+{
+	struct store *s = arg;
+
+	store_msg_put_named(&s->up, STORE_LEFT, id, output);
+	flush_large(s);
+}
+
+static void
+on_key(const struct store_key *k, void *arg)
+{
+	struct store *s = arg;
+
+	store_msg_put_key(&s->up, 0, STORE_KEPT_KEY, k);
+	flush_large(s);
+}
+
+static const struct db_load_ops load_ops = { on_row, on_named, on_left, on_key };
+
+/* Before the message that makes it count. */
+static void
+tell_ended(struct store *s)
+{
+	struct store_ended now = db_ended(s->db);
+
+	if (memcmp(&now, &s->told, sizeof now) != 0)
+		store_msg_put_ended(&s->up, &now);
+	s->told = now;
 }
 
 /* ---- Down -------------------------------------------------------------------------- */
@@ -75,9 +129,11 @@ on_load(struct store *s, const struct message *m)
 		return -EPROTO;
 	s->loading_done = true;
 	s->seq = m->id;
-	r = db_load(s->db, after, on_row, s);
+	/* A child that takes over tells no jobs. */
+	r = after == STORE_ID_MAX ? 0 : db_load(s->db, after, &load_ops, s);
 	if (r < 0)
 		return r;
+	tell_ended(s);
 	store_msg_put_number(&s->up, 0, STORE_LOADED, db_last_id(s->db));
 	flush(s);
 	return 0;
@@ -87,13 +143,17 @@ static bool
 makes_sense(const struct message *m)
 {
 	struct store_job j;
+	struct store_key k;
 	uint64_t id;
 
 	switch (m->type) {
 	case STORE_PUT:
 	case STORE_UPDATE:
 		return store_msg_get_job(m, &j) == 0;
+	case STORE_KEY:
+		return store_msg_get_key(m, &k) == 0;
 	case STORE_DELETE:
+	case STORE_DROP_KEY:
 		return store_msg_get_number(m, &id) == 0;
 	default:
 		return false;
@@ -109,6 +169,8 @@ on_message(struct store *s, const struct message *m)
 		s->greeted = true;
 		return store_msg_get_hello(m);
 	}
+	if (m->type == STORE_LIMITS)
+		return store_msg_get_limits(m, &s->limits);
 	if (!s->loading_done)
 		return on_load(s, m);
 	if (m->id != s->seq + 1 || !makes_sense(m))
@@ -175,15 +237,45 @@ apply(struct db *d, struct cursor *c)
 	struct message m = { .type = get_u16(c) };
 	struct text payload = get_blob(c);
 	struct store_job j;
+	struct store_key k;
 	uint64_t id;
 
 	m.payload = (const uint8_t *)payload.at;
 	m.len = payload.len;
-	if (m.type == STORE_DELETE)
+	switch (m.type) {
+	case STORE_DELETE:
 		return store_msg_get_number(&m, &id) < 0 ? -EPROTO : db_delete(d, id);
-	if (store_msg_get_job(&m, &j) < 0)
-		return -EPROTO;
-	return m.type == STORE_PUT ? db_put(d, &j) : db_update(d, &j);
+	case STORE_KEY:
+		return store_msg_get_key(&m, &k) < 0 ? -EPROTO : db_put_key(d, &k);
+	case STORE_DROP_KEY:
+		return store_msg_get_number(&m, &id) < 0 ? -EPROTO : db_drop_key(d, id);
+	default:
+		if (store_msg_get_job(&m, &j) < 0)
+			return -EPROTO;
+		return m.type == STORE_PUT ? db_put(d, &j) : db_update(d, &j);
+	}
+}
+
+/* Jobs that ended before that are too old. */
+static int64_t
+expire_before_s(const struct store *s)
+{
+	return s->limits.age_s ? clock_wall_s() - (int64_t)s->limits.age_s : INT64_MIN;
+}
+
+static int
+expire(struct store *s, unsigned most)
+{
+	buf_consume(&s->expired, buf_len(&s->expired));
+	return db_expire(s->db, s->limits.count, expire_before_s(s), most, &s->expired);
+}
+
+static void
+tell_expired(struct store *s)
+{
+	if (buf_len(&s->expired))
+		store_msg_put_expired(&s->up, &s->expired);
+	tell_ended(s);
 }
 
 /* The whole batch or nothing of it. */
@@ -196,6 +288,9 @@ transact(struct store *s)
 	cursor_init(&c, buf_bytes(&s->batch), buf_len(&s->batch));
 	for (unsigned i = 0; i < s->n_batch && r == 0; i++)
 		r = apply(s->db, &c);
+	/* As many as may have ended: what is kept never grows for long. */
+	if (r == 0)
+		r = expire(s, MIN(MAX((unsigned)EXPIRE_SOME, s->n_batch), (unsigned)STORE_EXPIRED_MAX));
 	if (r == 0)
 		r = db_commit(s->db);
 	if (r < 0)
@@ -234,9 +329,86 @@ commit(struct store *s)
 		return r;
 	buf_consume(&s->batch, buf_len(&s->batch));
 	s->n_batch = 0;
+	tell_expired(s);
 	store_msg_put_empty(&s->up, s->seq, STORE_COMMITTED);
 	flush(s);
 	return 0;
+}
+
+/* ---- What is too old ---------------------------------------------------------------- */
+
+/* Until there may be something to delete; -1: nothing is kept by its age. */
+static int
+until_expiry_ms(struct store *s, int *ret_ms)
+{
+	struct store_ended n = db_ended(s->db);
+	uint64_t now = clock_now_ms();
+	int64_t first = INT64_MAX, left;
+	int r = 0;
+
+	*ret_ms = -1;
+	if (!s->loading_done)
+		return 0;
+	if (now < s->expire_from_ms) {
+		*ret_ms = (int)(s->expire_from_ms - now);
+		return 0;
+	}
+	if (n.done + n.failed + n.cancelled > s->limits.count) {
+		*ret_ms = 0;
+		return 0;
+	}
+	if (s->limits.age_s)
+		r = db_first_end(s->db, &first);
+	if (r < 0 || first == INT64_MAX)
+		return r;
+	left = MIN(first, STORE_TIME_MAX) - expire_before_s(s) + 1;
+	*ret_ms = left <= 0 ? 0 : (int)MIN(left, (int64_t)EXPIRE_LOOK_S) * 1000;
+	return 0;
+}
+
+/* Not told when it fails: nobody waits for it. */
+static int
+expire_alone(struct store *s)
+{
+	int r = db_begin(s->db);
+
+	if (r == 0)
+		r = expire(s, EXPIRE_SOME);
+	if (r == 0)
+		r = db_commit(s->db);
+	if (r < 0) {
+		db_rollback(s->db);
+		s->expire_from_ms = clock_now_ms() + RETRY_MS;
+		return r == -EAGAIN ? 0 : r;
+	}
+	tell_expired(s);
+	flush(s);
+	return 0;
+}
+
+/* Until something comes; what is too old goes meanwhile, in small pieces. */
+static int
+wait_for_input(struct store *s)
+{
+	for (;;) {
+		struct pollfd p = { .fd = s->in, .events = POLLIN };
+		int ms, r = until_expiry_ms(s, &ms);
+
+		if (r == -EAGAIN) {
+			s->expire_from_ms = clock_now_ms() + RETRY_MS;
+			continue;
+		}
+		if (r < 0)
+			return r;
+		r = poll(&p, 1, ms);
+		if (r > 0 || (r < 0 && errno != EINTR))
+			return 0; /* what is wrong with it read(2) will tell */
+		if (r == 0 && clock_now_ms() >= s->expire_from_ms) {
+			r = expire_alone(s);
+			if (r < 0)
+				return r;
+		}
+	}
 }
 
 /* What is whole is committed also when what follows it makes no sense. */
@@ -248,7 +420,9 @@ converse(struct store *s)
 	while (r == 0 && !s->ended) {
 		int e;
 
-		r = gather(s);
+		r = wait_for_input(s);
+		if (r == 0)
+			r = gather(s);
 		e = commit(s);
 		r = e < 0 ? e : r;
 	}
@@ -280,7 +454,7 @@ status(struct store *s, int r)
 int
 store_run(int in_fd, int out_fd, const char *dir)
 {
-	struct store s = { .in = in_fd, .out = out_fd };
+	struct store s = { .in = in_fd, .out = out_fd, .limits = { .count = STORE_ID_MAX - 1 } };
 	int r, code;
 
 	store_msg_put_hello(&s.up);
@@ -293,5 +467,6 @@ store_run(int in_fd, int out_fd, const char *dir)
 	frame_reader_done(&s.reader);
 	buf_done(&s.up);
 	buf_done(&s.batch);
+	buf_done(&s.expired);
 	return code;
 }

@@ -14,7 +14,7 @@ from waiting import wait_until
 STATES = ["queued", "blocked", "active", "paused", "done", "failed", "cancelled"]
 BRIEF = {"id", "name", "state", "phase", "why", "output", "url", "priority", "attempts", "total", "received",
          "processed", "unpacked", "published", "rate", "code", "reason", "retry_in_ms", "seconds", "origin", "uid",
-         "added"}
+         "added", "ended"}
 
 
 def stalled(server, output="stalled", **keys):

@@ -283,11 +283,10 @@ def test_a_full_disk_refuses_in_words_and_loses_nothing(tmp, server):
             with s.client() as c:
                 ids = c.add(stalled(server, "first"))
                 filler = os.path.join(state, "filler")
-                with open(filler, "wb") as f:
+                with open(filler, "wb", buffering=0) as f:
                     try:
-                        while True:
-                            f.write(b"x" * 65536)
-                            f.flush()
+                        while f.write(b"x" * 65536):
+                            pass
                     except OSError:
                         pass
                 refused = 0

@@ -9,6 +9,7 @@
 #include "fuzz.h"
 #include "model/spec.h"
 #include "wire/conf_msg.h"
+#include "wire/read_msg.h"
 #include "wire/store_msg.h"
 #include "wire/work_msg.h"
 
@@ -153,6 +154,39 @@ try_job(const struct message *m)
 }
 
 static void
+try_history(const struct message *m)
+{
+	struct buf out = { 0 };
+	struct store_limits limits;
+	struct store_ended ended;
+	struct store_key key;
+	struct read_list list;
+	struct read_end end;
+
+	if (m->id == 0 && store_msg_get_limits(m, &limits) == 0) {
+		store_msg_put_limits(&out, &limits);
+		check_same(&out, m);
+	}
+	if (m->id == 0 && store_msg_get_ended(m, &ended) == 0) {
+		store_msg_put_ended(&out, &ended);
+		check_same(&out, m);
+	}
+	if (store_msg_get_key(m, &key) == 0) {
+		store_msg_put_key(&out, m->id, STORE_KEY, &key);
+		check_same(&out, m);
+	}
+	if (read_get_list(m, &list) == 0) {
+		read_put_list(&out, m->id, &list);
+		check_same(&out, m);
+		read_list_done(&list);
+	}
+	if (read_get_end(m, &end) == 0) {
+		read_put_end(&out, m->id, &end);
+		check_same(&out, m);
+	}
+}
+
+static void
 try_store(const struct message *m)
 {
 	struct buf out = { 0 };
@@ -187,6 +221,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 			try_work(&m);
 			try_conf(&m);
 			try_store(&m);
+			try_history(&m);
 		}
 	}
 	frame_reader_done(&r);

@@ -312,6 +312,252 @@ engine_receipt(const struct engine *e UNUSED, uint64_t id UNUSED)
 	return NULL;
 }
 
+void
+engine_each_over(const struct engine *e, void (*cb)(const struct job *j, const struct receipt *r, void *arg), void *arg)
+{
+	for (unsigned i = 0; i < PAPER_JOBS; i++)
+		if (!e->gone[i] && job_is_over(&e->jobs[i]))
+			cb(&e->jobs[i], NULL, arg);
+}
+
+/* ---- More of the store, and a history with the jobs 4 and 5 ("old") ------------------ */
+
+static unsigned n_keys;
+
+void
+store_put_key(struct store *s UNUSED, const struct store_key *k)
+{
+	assert(store_key_is_sane(k));
+	n_keys++;
+}
+
+void
+store_drop_key(struct store *s UNUSED, uint64_t first_id)
+{
+	assert(first_id > 1000 && n_keys--);
+}
+
+bool
+store_is_full(const struct store *s UNUSED)
+{
+	static unsigned asked;
+
+	return ++asked % 32 == 0;
+}
+
+size_t
+store_queued(const struct store *s UNUSED)
+{
+	return 1;
+}
+
+uint64_t
+store_silent_ms(const struct store *s UNUSED)
+{
+	return 5000;
+}
+
+enum { PAST_FIRST = 4, PAST_JOBS = 2 };
+
+static struct past_job past[PAST_JOBS];
+static bool past_gone[PAST_JOBS];
+static struct list asked = LIST_INIT(asked); /* struct question */
+static struct loop_deferred history_answers;
+static unsigned n_asked;
+
+static void
+past_begin(void)
+{
+	for (unsigned i = 0; i < PAST_JOBS; i++) {
+		AUTO_SPEC struct spec *s = job_spec(i ? "old" : NULL);
+
+		job_init(&past[i].job, PAST_FIRST + i, s);
+		past[i].job.state = i ? JOB_FAILED : JOB_DONE;
+		past[i].receipt = NEW(struct receipt);
+		past[i].receipt->ended_s = 1700000000;
+		past_gone[i] = false;
+	}
+}
+
+static void
+past_end(void)
+{
+	for (unsigned i = 0; i < PAST_JOBS; i++) {
+		job_done(&past[i].job);
+		free(past[i].receipt);
+	}
+}
+
+static bool
+is_past(uint64_t id)
+{
+	return id >= PAST_FIRST && id < PAST_FIRST + PAST_JOBS && !past_gone[id - PAST_FIRST];
+}
+
+uint64_t
+archive_find_name(const struct archive *a UNUSED, const char *name)
+{
+	const struct job *j = engine_job_by_name(&paper, name);
+
+	return j ? j->id : strcmp(name, "old") == 0 && is_past(PAST_FIRST + 1) ? PAST_FIRST + 1 : 0;
+}
+
+bool
+archive_is_empty(const struct archive *a UNUSED)
+{
+	return past_gone[0] && past_gone[1];
+}
+
+uint64_t
+archive_past(const struct archive *a UNUSED)
+{
+	return !past_gone[0];
+}
+
+void
+archive_count(const struct archive *a UNUSED, uint64_t *counts)
+{
+	counts[JOB_DONE] += !past_gone[0];
+}
+
+static void
+on_history_answers(void *arg UNUSED)
+{
+	while (!list_empty(&asked)) {
+		struct question *q = LIST_FIRST(&asked, struct question, link);
+		struct read_end end = { .more = n_asked % 3 == 0, .id = PAST_FIRST, .ended_s = 1700000000 };
+		struct store_job j = { .id = PAST_FIRST };
+		bool fails = ++n_asked % 8 == 0;
+
+		list_remove(&q->link);
+		q->history = NULL;
+		if (!fails && is_past(j.id) && q->ops->on_job)
+			q->ops->on_job(&j, q->arg);
+		q->ops->on_end(fails ? NULL : &end, fails ? "the paper is torn" : NULL, q->arg);
+	}
+}
+
+static void
+ask(struct question *q, const struct history_ops *question_ops, void *arg)
+{
+	q->history = (struct history *)&paper; /* anything but NULL */
+	q->ops = question_ops;
+	q->arg = arg;
+	list_append(&asked, &q->link);
+	loop_defer(control->loop, &history_answers);
+}
+
+void
+history_list(struct history *h UNUSED, struct question *q, const struct read_list *l, const struct history_ops *question_ops,
+    void *arg)
+{
+	assert(l->jobs && l->jobs <= READ_JOBS_MAX && l->upto_id <= STORE_ID_MAX);
+	ask(q, question_ops, arg);
+}
+
+void
+history_forget(struct question *q)
+{
+	list_remove(&q->link);
+	q->history = NULL;
+}
+
+bool
+keep_read(const struct store_job *r, struct job *ret, struct receipt **ret_receipt)
+{
+	job_init(ret, r->id, past[0].job.spec);
+	ret->state = JOB_DONE;
+	*ret_receipt = NEW(struct receipt);
+	return true;
+}
+
+void
+receipt_free(struct receipt *r)
+{
+	free(r);
+}
+
+static void
+on_fetched(const struct read_end *end UNUSED, const char *error, void *arg)
+{
+	struct fetch *f = arg;
+
+	f->cb(error, f->arg);
+}
+
+static const struct history_ops fetch_ops = { NULL, on_fetched };
+
+void
+archive_fetch(struct archive *a UNUSED, struct fetch *f, const uint64_t *ids, size_t n, fetch_cb cb, void *arg)
+{
+	assert(n && n <= READ_IDS_MAX);
+	f->ids = xmemdup(ids, n * sizeof ids[0]);
+	f->n_ids = n;
+	f->cb = cb;
+	f->arg = arg;
+	f->question.ops = &fetch_ops;
+	f->question.arg = f;
+	f->question.history = (struct history *)&paper;
+	list_append(&asked, &f->question.link);
+	loop_defer(control->loop, &history_answers);
+}
+
+void
+fetch_done(struct fetch *f)
+{
+	history_forget(&f->question);
+	free(f->ids);
+	*f = (struct fetch){ 0 };
+}
+
+bool
+fetch_knows(const struct fetch *f, uint64_t id)
+{
+	for (size_t i = 0; i < f->n_ids; i++)
+		if (f->ids[i] == id)
+			return true;
+	return false;
+}
+
+const struct past_job *
+fetch_find(const struct fetch *f, uint64_t id)
+{
+	return fetch_knows(f, id) && is_past(id) ? &past[id - PAST_FIRST] : NULL;
+}
+
+void
+past_job_view(const struct past_job *p, struct engine_view *ret)
+{
+	*ret = (struct engine_view){ .job = &p->job, .receipt = p->receipt };
+}
+
+bool
+archive_is_deleted(const struct archive *a UNUSED, uint64_t id)
+{
+	return id >= PAST_FIRST && !is_past(id);
+}
+
+void
+archive_delete(struct archive *a UNUSED, uint64_t id)
+{
+	assert(is_past(id));
+	past_gone[id - PAST_FIRST] = true;
+}
+
+/* It is lost on the way, which may not trouble anybody. */
+void
+archive_bring_back(struct archive *a UNUSED, const struct past_job *p)
+{
+	assert(is_past(p->job.id));
+	past_gone[p->job.id - PAST_FIRST] = true;
+}
+
+uint64_t
+archive_returns(const struct archive *a UNUSED)
+{
+	return n_asked / 4;
+}
+
 /* ---- An intake that takes a job with a url, and refuses others --------------------- */
 
 struct intake {
@@ -471,6 +717,7 @@ start_once(void)
 	assert(control);
 	control_set_conf(control, &conf);
 	loop_deferred_init(&durable, "paper store", on_durable, NULL);
+	loop_deferred_init(&history_answers, "paper history", on_history_answers, NULL);
 	control_begin(control, &paper, NULL);
 }
 
@@ -562,6 +809,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	start_once();
 	told_secret = memmem(data, n, "secr", 4) || memchr(data, '\\', n);
 	paper_begin();
+	past_begin();
 	r = connect(fd, (const struct sockaddr *)&address, address_len);
 	assert(r == 0);
 	turn();
@@ -572,5 +820,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	assert(control_clients(control) == 0 && control->watched.len == 0 && list_empty(&control->everything));
 	assert(list_empty(&control->addings) && control->in_bytes == 0);
 	paper_end();
+	past_end();
 	return 0;
 }

@@ -85,7 +85,7 @@ static const struct {
 	{ "list --json=1", "--json takes no value" },
 	{ "list -hx", "-h takes no value" },
 	{ "list --state active,", "--state \"\" must be one of queued|blocked|active|paused|done|failed|cancelled" },
-	{ "list --sort id,name", "--sort \"id,name\" must be one of id|name|state|size|rate" },
+	{ "list --sort id,name", "--sort \"id,name\" must be one of id|name|state|size|rate|ended" },
 	{ "wait 7 --timeout 0", "--timeout \"0\" must be a duration, such as \"30s\" or \"6h\"" },
 	{ "list x", "list takes no arguments, and there is \"x\"" },
 	{ "cancel", "cancel needs a job: haulctl cancel JOB..." },

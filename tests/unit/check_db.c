@@ -12,11 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "model/spec.h"
 #include "run_suite.h"
+#include "store/past.h"
 #include "temp_dir.h"
 
 enum { JOBS = 30, EACH = 5 }; /* jobs in all, in one transaction */
@@ -162,9 +166,36 @@ layer_traits(sqlite3_file *f)
 	return file_of(f)->real->pMethods->xDeviceCharacteristics(file_of(f)->real);
 }
 
-static const sqlite3_io_methods layer_methods = { 1, layer_close, layer_read, layer_write, layer_truncate,
+/* The memory that is shared with readers: a file, too, which has to grow. */
+static int
+layer_shm_map(sqlite3_file *f, int region, int size, int extend, void volatile **ret)
+{
+	if (extend && is_to_fail())
+		return SQLITE_IOERR_SHMSIZE;
+	return file_of(f)->real->pMethods->xShmMap(file_of(f)->real, region, size, extend, ret);
+}
+
+static int
+layer_shm_lock(sqlite3_file *f, int offset, int n, int flags)
+{
+	return file_of(f)->real->pMethods->xShmLock(file_of(f)->real, offset, n, flags);
+}
+
+static void
+layer_shm_barrier(sqlite3_file *f)
+{
+	file_of(f)->real->pMethods->xShmBarrier(file_of(f)->real);
+}
+
+static int
+layer_shm_unmap(sqlite3_file *f, int delete)
+{
+	return file_of(f)->real->pMethods->xShmUnmap(file_of(f)->real, delete);
+}
+
+static const sqlite3_io_methods layer_methods = { 2, layer_close, layer_read, layer_write, layer_truncate,
 	layer_sync, layer_size, layer_lock, layer_unlock, layer_reserved, layer_control, layer_sector,
-	layer_traits, NULL, NULL, NULL, NULL, NULL, NULL };
+	layer_traits, layer_shm_map, layer_shm_lock, layer_shm_barrier, layer_shm_unmap, NULL, NULL };
 
 static int
 layer_open(sqlite3_vfs *v, sqlite3_filename name, sqlite3_file *f, int flags, int *ret_flags)
@@ -233,6 +264,8 @@ count_job(const struct store_job *j, void *arg)
 	ck_assert_uint_eq(j->spec.len, 3000);
 }
 
+static const struct db_load_ops load_ops = { .on_job = count_job };
+
 static uint64_t
 jobs_on_disk(void)
 {
@@ -240,7 +273,7 @@ jobs_on_disk(void)
 	uint64_t n = 0;
 
 	ck_assert_int_eq(db_open(dir, &d), 0);
-	ck_assert_int_eq(db_load(d, 0, count_job, &n), 0);
+	ck_assert_int_eq(db_load(d, 0, &load_ops, &n), 0);
 	ck_assert_uint_eq(db_last_id(d), n);
 	db_close(d, true);
 	return n;
@@ -379,6 +412,216 @@ START_TEST(a_directory_that_cannot_be_synced_is_not_used)
 }
 END_TEST
 
+/* ---- Jobs that are over ---- */
+
+struct seen {
+	unsigned n_jobs, n_named, n_keys, n_left;
+	uint64_t ids[8];
+	char names[64], lefts[64];
+};
+
+static void
+see_job(const struct store_job *j, void *arg)
+{
+	struct seen *s = arg;
+
+	s->ids[s->n_jobs++] = j->id;
+}
+
+static void
+see_named(uint64_t id, const char *name, void *arg)
+{
+	struct seen *s = arg;
+	size_t n = strlen(s->names);
+
+	(void)snprintf(s->names + n, sizeof s->names - n, "%u=%s ", (unsigned)id, name);
+	s->n_named++;
+}
+
+static void
+see_left(uint64_t id, const char *output, void *arg)
+{
+	struct seen *s = arg;
+	size_t n = strlen(s->lefts);
+
+	(void)snprintf(s->lefts + n, sizeof s->lefts - n, "%u=%s ", (unsigned)id, output);
+	s->n_left++;
+}
+
+static void
+see_key(const struct store_key *k, void *arg)
+{
+	struct seen *s = arg;
+
+	ck_assert_uint_eq(k->first_id, s->n_keys * 10 + 1);
+	s->n_keys++;
+}
+
+static const struct db_load_ops see_ops = { see_job, see_named, see_left, see_key };
+
+/* A job of a client that ended then, 0: that is not over; with a name of its id. */
+static void
+put_job(struct db *d, uint64_t id, enum job_state state, int64_t ended_s, bool from_config)
+{
+	AUTO_BUF struct buf spec = { 0 };
+	char name[16];
+
+	(void)snprintf(name, sizeof name, "n%u", (unsigned)id);
+	spec_put_string(&spec, JOB_NAME, name);
+	spec_put_string(&spec, JOB_OUTPUT, id % 2 ? "/odd" : "/even");
+	ck_assert_int_eq(db_put(d, &(struct store_job){ .id = id, .state = state, .ended_s = ended_s,
+	    .from_config = from_config, .spec = { (const char *)buf_bytes(&spec), buf_len(&spec) } }), 0);
+}
+
+static void
+assert_ended(struct db *d, uint64_t done, uint64_t failed)
+{
+	struct store_ended n = db_ended(d);
+
+	ck_assert_uint_eq(n.done, done);
+	ck_assert_uint_eq(n.failed, failed);
+	ck_assert_uint_eq(n.cancelled, 0);
+}
+
+START_TEST(jobs_of_clients_that_are_over_are_counted_and_not_loaded)
+{
+	struct seen seen = { 0 };
+	struct db *d;
+
+	ck_assert_int_eq(db_open(dir, &d), 0);
+	ck_assert_int_eq(db_begin(d), 0);
+	put_job(d, 1, JOB_DONE, 100, false);
+	put_job(d, 2, JOB_QUEUED, 0, false);
+	put_job(d, 3, JOB_DONE, 100, true);
+	put_job(d, 4, JOB_FAILED, 50, false);
+	assert_ended(d, 0, 0); /* not committed */
+	ck_assert_int_eq(db_commit(d), 0);
+	assert_ended(d, 1, 1);
+	db_close(d, true);
+	ck_assert_int_eq(db_open(dir, &d), 0);
+	assert_ended(d, 1, 1);
+	ck_assert_int_eq(db_load(d, 0, &see_ops, &seen), 0);
+	ck_assert(seen.n_jobs == 2 && seen.ids[0] == 2 && seen.ids[1] == 3);
+	ck_assert_str_eq(seen.names, "1=n1 4=n4 ");
+	ck_assert_str_eq(seen.lefts, "1=/odd 4=/even "); /* the latest first */
+	/* Queued again, ended otherwise, deleted, rolled back. */
+	ck_assert_int_eq(db_begin(d), 0);
+	put_job(d, 4, JOB_QUEUED, 0, false);
+	ck_assert_int_eq(db_update(d, &(struct store_job){ .id = 2, .state = JOB_DONE, .ended_s = 7 }), 0);
+	ck_assert_int_eq(db_update(d, &(struct store_job){ .id = 9, .state = JOB_DONE, .ended_s = 7 }), 0);
+	db_rollback(d);
+	assert_ended(d, 1, 1);
+	ck_assert_int_eq(db_begin(d), 0);
+	put_job(d, 4, JOB_QUEUED, 0, false);
+	ck_assert_int_eq(db_update(d, &(struct store_job){ .id = 2, .state = JOB_DONE, .ended_s = 7 }), 0);
+	ck_assert_int_eq(db_update(d, &(struct store_job){ .id = 2, .state = JOB_DONE, .ended_s = 8 }), 0);
+	ck_assert_int_eq(db_delete(d, 1), 0);
+	ck_assert_int_eq(db_delete(d, 1), 0);
+	ck_assert_int_eq(db_commit(d), 0);
+	assert_ended(d, 1, 0);
+	db_close(d, true);
+}
+END_TEST
+
+START_TEST(those_that_ended_first_expire_first)
+{
+	AUTO_BUF struct buf ids = { 0 };
+	struct cursor c;
+	int64_t first;
+	struct db *d;
+
+	ck_assert_int_eq(db_open(dir, &d), 0);
+	ck_assert_int_eq(db_first_end(d, &first), 0);
+	ck_assert(first == INT64_MAX);
+	ck_assert_int_eq(db_begin(d), 0);
+	for (uint64_t id = 1; id <= 6; id++)
+		put_job(d, id, JOB_DONE, 100 - (int64_t)id, id == 6);
+	put_job(d, 7, JOB_QUEUED, 0, false);
+	ck_assert_int_eq(db_expire(d, 100, 50, 10, &ids), 0); /* neither too many nor too old */
+	ck_assert_uint_eq(buf_len(&ids), 0);
+	ck_assert_int_eq(db_expire(d, 4, INT64_MIN, 10, &ids), 0); /* one too many */
+	ck_assert_int_eq(db_expire(d, 100, 98, 10, &ids), 0);      /* 4 (96) and 3 (97) are too old */
+	ck_assert_int_eq(db_expire(d, 0, INT64_MIN, 1, &ids), 0);  /* some at a time */
+	ck_assert_int_eq(db_commit(d), 0);
+	cursor_init(&c, buf_bytes(&ids), buf_len(&ids));
+	ck_assert_uint_eq(buf_len(&ids), 4 * 8);
+	for (uint64_t id = 5; id >= 2; id--)
+		ck_assert_uint_eq(get_u64(&c), id);
+	assert_ended(d, 1, 0);
+	ck_assert_int_eq(db_first_end(d, &first), 0);
+	ck_assert_int_eq(first, 99);
+	db_close(d, true);
+}
+END_TEST
+
+/* The power went between the transactions of one large add. */
+START_TEST(what_was_added_under_a_key_is_there_as_a_whole_or_not_at_all)
+{
+	struct store_key whole = { 1, 2, 5, { "0/a", 3 }, { "", 0 } }, cut = { 11, 3, 5, { "0/b", 3 }, { "", 0 } };
+	struct seen seen = { 0 };
+	struct db *d;
+
+	ck_assert_int_eq(db_open(dir, &d), 0);
+	ck_assert_int_eq(db_begin(d), 0);
+	ck_assert_int_eq(db_put_key(d, &whole), 0);
+	put_job(d, 1, JOB_QUEUED, 0, false);
+	put_job(d, 2, JOB_QUEUED, 0, false);
+	ck_assert_int_eq(db_put_key(d, &cut), 0);
+	put_job(d, 11, JOB_QUEUED, 0, false);
+	put_job(d, 12, JOB_QUEUED, 0, false);
+	ck_assert_int_eq(db_commit(d), 0);
+	db_close(d, true);
+	for (int i = 0; i < 2; i++) {
+		seen = (struct seen){ 0 };
+		ck_assert_int_eq(db_open(dir, &d), 0);
+		ck_assert_int_eq(db_load(d, 0, &see_ops, &seen), 0);
+		ck_assert_uint_eq(seen.n_keys, 1);
+		ck_assert(seen.n_jobs == 2 && seen.ids[0] == 1 && seen.ids[1] == 2);
+		ck_assert_uint_eq(db_last_id(d), 12); /* no id twice */
+		db_close(d, true);
+	}
+}
+END_TEST
+
+/* ---- A file system that it may not be on ---- */
+
+static long fs_type; /* 0: what it is */
+
+int
+fstatfs(int fd, struct statfs *ret)
+{
+	int r = (int)syscall(SYS_fstatfs, fd, ret);
+
+	if (fs_type)
+		ret->f_type = (typeof(ret->f_type))fs_type;
+	return r;
+}
+
+START_TEST(a_network_is_no_place_for_a_database)
+{
+	static const struct {
+		long type;
+		const char *name;
+	} types[] = { { 0x6969, "(NFS)" }, { 0xff534d42, "(SMB)" }, { 0xfe534d42, "(SMB)" }, { 0x01021997, "(9P)" } };
+	AUTO_FREE char *path = xasprintf("%s/jobs.db", dir);
+	struct past *p;
+	struct db *d;
+
+	fs_type = types[_i].type;
+	ck_assert_int_eq(db_open(dir, &d), -EBADMSG);
+	ck_assert_msg(strstr(db_why(d), types[_i].name) && strstr(db_why(d), "set daemon.state-dir to") &&
+	    strstr(db_why(d), dir), "%s", db_why(d));
+	db_close(d, false);
+	ck_assert_int_eq(access(path, F_OK), -1); /* nothing was begun there */
+	ck_assert_int_eq(past_open(dir, &p), -EBADMSG);
+	ck_assert(strstr(past_why(p), types[_i].name) != NULL);
+	past_close(p);
+	fs_type = 0;
+	ck_assert_int_eq(db_open(dir, &d), 0);
+	db_close(d, true);
+}
+END_TEST
+
 static Suite *
 db_suite(void)
 {
@@ -389,6 +632,12 @@ db_suite(void)
 	tcase_add_test(t, the_names_above_are_on_the_disk_before_any_job);
 	tcase_add_test(t, a_directory_that_cannot_be_synced_is_not_used);
 	tcase_add_loop_test(t, whatever_call_fails_nothing_is_lost, 0, 4);
+	t = add_case(s, "over", setup, teardown, 0);
+	tcase_add_test(t, jobs_of_clients_that_are_over_are_counted_and_not_loaded);
+	tcase_add_test(t, those_that_ended_first_expire_first);
+	tcase_add_test(t, what_was_added_under_a_key_is_there_as_a_whole_or_not_at_all);
+	t = add_case(s, "place", setup, teardown, 0);
+	tcase_add_loop_test(t, a_network_is_no_place_for_a_database, 0, 4);
 	return s;
 }
 

@@ -54,8 +54,8 @@ static struct store_job
 job(uint64_t id, unsigned attempts)
 {
 	struct store_job j = {
-		.id = id, .from_config = id % 2, .uid = JOB_NO_UID, .added_s = -5 - (int64_t)(id % 1000), .state = JOB_FAILED,
-		.attempts = attempts, .received = STORE_ID_MAX, .published = id / 3, .run_ms = id / 7,
+		.id = id, .from_config = id % 2, .uid = JOB_NO_UID, .added_s = -5 - (int64_t)(id % 1000), .state = JOB_PAUSED,
+		.attempts = attempts, .received = STORE_ID_MAX, .published = id / 3, .run_ms = id / 7, .ended_s = 0,
 		.spec = { a_spec, sizeof a_spec }, .receipt = { "\0r", id % 3 },
 	};
 
@@ -127,7 +127,7 @@ on_stopped(void *arg)
 	rig.n_stopped++;
 }
 
-static const struct store_ops ops = { on_job, on_loaded, on_fatal };
+static const struct store_ops ops = { .on_job = on_job, .on_loaded = on_loaded, .on_fatal = on_fatal };
 
 static void
 setup(void)
@@ -808,7 +808,7 @@ START_TEST(a_database_of_a_later_version_is_left_alone)
 
 	make_database(1);
 	write_at(path, 60, "\0\0\x01\0", 4);
-	assert_refused("is of a later hauld (version 256, this one knows 1): install that one again");
+	assert_refused("is of a later hauld (version 256, this one knows 2): install that one again");
 }
 END_TEST
 

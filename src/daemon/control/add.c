@@ -31,25 +31,6 @@ struct adding {
 	size_t n;
 };
 
-/* ---- Keys: the same request twice adds once ----------------------------------- */
-
-struct key {
-	struct list link;   /* of key_order; not linked while it is pending */
-	char *key, *answer; /* owned; answer is NULL while it is pending */
-	struct list waiting; /* struct key_wait: who asked with it meanwhile */
-};
-
-struct key_wait {
-	struct list link;
-	struct call *call;
-};
-
-static bool
-key_is(const void *item, const void *key)
-{
-	return strcmp(((const struct key *)item)->key, key) == 0;
-}
-
 static bool
 name_is(const void *item, const void *key)
 {
@@ -57,70 +38,10 @@ name_is(const void *item, const void *key)
 }
 
 void
-keys_init(struct control *c)
+add_init(struct control *c)
 {
-	map_init(&c->keys, key_is);
 	map_init(&c->pending_names, name_is);
-	list_init(&c->key_order);
-}
-
-static void
-answer_again(struct call *c, const struct key *k)
-{
-	AUTO_FREE char *again = xasprintf("%.*s,\"repeated\":true}", (int)strlen(k->answer) - 1, k->answer);
-
-	call_text(c, again);
-}
-
-/* The request with this key is over: its twins are answered as well. */
-static void
-answer_waiting(struct key *k)
-{
-	while (!list_empty(&k->waiting)) {
-		struct key_wait *w = LIST_FIRST(&k->waiting, struct key_wait, link);
-		struct client *client = w->call->client;
-
-		list_remove(&w->link);
-		if (k->answer)
-			answer_again(w->call, k);
-		else
-			call_fail(w->call, RPC_FAILED, "the request with this key that came first added nothing");
-		if (client)
-			client_resume(client);
-		free(w);
-	}
-}
-
-static void
-drop_key(struct control *c, struct key *k)
-{
-	answer_waiting(k);
-	c->n_keys -= list_linked(&k->link);
-	list_remove(&k->link);
-	(void)map_remove(&c->keys, hash_str(k->key), k->key);
-	free(k->key);
-	free(k->answer);
-	free(k);
-}
-
-void
-keys_done(struct control *c)
-{
-	while (c->n_keys)
-		drop_key(c, LIST_FIRST(&c->key_order, struct key, link));
-	map_done(&c->keys);
-	map_done(&c->pending_names);
-}
-
-/* The answer is known from now on. */
-static void
-remember(struct control *c, struct key *k, const char *answer)
-{
-	k->answer = xstrdup(answer);
-	list_append(&c->key_order, &k->link);
-	answer_waiting(k);
-	if (++c->n_keys > KEYS_MAX)
-		drop_key(c, LIST_FIRST(&c->key_order, struct key, link));
+	list_init(&c->addings);
 }
 
 /* ---- From JSON to the intake ---------------------------------------------------- */
@@ -245,7 +166,7 @@ names_are_free(struct call *c, const struct intake_result *results, size_t n)
 
 		if (!name)
 			continue;
-		if (engine_job_by_name(c->control->engine, name) || map_find(&names, hash_str(name), name) ||
+		if (archive_find_name(c->control->archive, name) || map_find(&names, hash_str(name), name) ||
 		    map_find(&c->control->pending_names, hash_str(name), name))
 			taken = name;
 		else
@@ -281,8 +202,8 @@ static void
 adding_free(struct adding *a)
 {
 	give_names(a);
-	if (a->key && !a->key->answer)
-		drop_key(a->control, a->key);
+	if (a->key)
+		key_drop(a->control, a->key);
 	list_remove(&a->link);
 	store_forget_wait(&a->wait);
 	intake_batch_free(a->batch);
@@ -323,7 +244,7 @@ add_all(struct adding *a)
 	jsonw_end_object(&w);
 	call_text(a->call, buf_cstr(&answer));
 	if (a->key)
-		remember(a->control, a->key, buf_cstr(&answer));
+		key_keep(a->control, TAKE_PTR(a->key));
 }
 
 static void
@@ -345,15 +266,18 @@ on_durable(const char *error, void *arg)
 static void
 keep(struct adding *a, const struct intake_result *results, size_t n)
 {
+	AUTO_FREE struct spec **specs = xcalloc(n, sizeof specs[0]);
 	int64_t now = clock_wall_s();
 
 	a->n = n;
 	a->jobs = xcalloc(n, sizeof a->jobs[0]);
 	a->first_id = engine_reserve(a->control->engine, n);
-	for (size_t i = 0; i < n; i++) {
-		a->jobs[i].spec = spec_ref(results[i].spec);
-		keep_new(a->control->store, a->first_id + i, results[i].spec, a->call->uid, false, now);
-	}
+	for (size_t i = 0; i < n; i++)
+		specs[i] = a->jobs[i].spec = spec_ref(results[i].spec);
+	if (a->key)
+		key_put(a->control, a->key, a->first_id, n, specs);
+	for (size_t i = 0; i < n; i++)
+		keep_new(a->control->store, a->first_id + i, specs[i], a->call->uid, false, now);
 	take_names(a);
 	store_when_durable(a->control->store, &a->wait, on_durable, a);
 }
@@ -387,6 +311,9 @@ on_checked(const struct intake_result *results, size_t n, void *arg)
 		call_fail(a->call, RPC_DRAINING, "hauld takes no more jobs: it is %s", a->control->stopping);
 	} else if (store_is_failed(a->control->store, &why)) {
 		call_fail(a->call, RPC_FAILED, "nothing was added, for it cannot be kept: %s", why);
+	} else if (store_is_full(a->control->store)) {
+		call_fail(a->call, RPC_FAILED, "nothing was added, for the store cannot keep up: %zu changes wait for the disk; "
+		    "try again later", store_queued(a->control->store));
 	} else if (names_are_free(a->call, results, n)) {
 		keep(a, results, n);
 		return;
@@ -395,44 +322,6 @@ on_checked(const struct intake_result *results, size_t n, void *arg)
 }
 
 /* ---- The call ---------------------------------------------------------------------- */
-
-/* The key of the request, pending from now on; false after the answer. */
-static bool
-get_key(struct call *c, struct key **ret)
-{
-	const json_t *value = json_object_get(c->params, "key");
-	AUTO_FREE char *key = NULL;
-	struct key_wait *w;
-	struct key *k;
-
-	*ret = NULL;
-	if (!value)
-		return true;
-	if (!json_is_string(value) || json_string_length(value) == 0 || json_string_length(value) > KEY_LEN_MAX) {
-		call_fail(c, RPC_INVALID_PARAMS, "key is a string of 1 to %d bytes", KEY_LEN_MAX);
-		return false;
-	}
-	key = xasprintf("%u/%s", c->uid, json_string_value(value));
-	k = map_find(&c->control->keys, hash_str(key), key);
-	if (k && k->answer) {
-		answer_again(c, k);
-		return false;
-	}
-	if (k) {
-		w = NEW(struct key_wait);
-		w->call = c;
-		list_append(&k->waiting, &w->link);
-		client_pause(c->client);
-		return false;
-	}
-	k = NEW(struct key);
-	list_init(&k->link);
-	list_init(&k->waiting);
-	k->key = TAKE_PTR(key);
-	map_add(&c->control->keys, hash_str(k->key), k);
-	*ret = k;
-	return true;
-}
 
 void
 method_add(struct call *c)
@@ -451,7 +340,7 @@ method_add(struct call *c)
 		call_fail(c, RPC_DRAINING, "hauld takes no more jobs: it is %s", c->control->stopping);
 		return;
 	}
-	if (!get_key(c, &key))
+	if (!key_begin(c, &key))
 		return;
 	a = NEW(struct adding);
 	b = intake_batch_new(on_checked, a);

@@ -87,14 +87,18 @@ on_orphaned(struct call *call, void *arg)
 	call_free(call);
 }
 
+/* A job that has left the memory is only a call's. */
 static char *
-job_text(const struct control *c, uint64_t id)
+job_text(const struct await *a, uint64_t id)
 {
 	AUTO_BUF struct buf b = { 0 };
 	struct json w;
 
 	jsonw_init(&w, &b);
-	job_json_id(&w, c->engine, id);
+	if (a->call)
+		job_json_of(&w, a->call, id);
+	else
+		job_json_id(&w, a->control->engine, id);
 	return xstrdup(buf_cstr(&b));
 }
 
@@ -111,7 +115,7 @@ await_tell(struct await *a, size_t index, uint64_t id)
 	const struct job *j = engine_job(a->control->engine, id);
 
 	a->interrupted |= j && j->result->code == RESULT_INTERRUPTED;
-	a->results[index] = job_text(a->control, id);
+	a->results[index] = job_text(a, id);
 	if (--a->left == 0 && !a->cancel)
 		loop_defer(a->control->loop, &a->answer);
 }
@@ -138,7 +142,7 @@ on_step(void *arg)
 		await_free(a);
 		return;
 	}
-	if (a->call->client->paused)
+	if (a->call->client && a->call->client->paused)
 		client_resume(a->call->client);
 	if (!a->left)
 		loop_defer(a->control->loop, &a->answer);
@@ -204,7 +208,7 @@ await_cancel(struct call *call, const uint64_t *ids, size_t n)
 	a->durably = true;
 	a->cancel = xmemdup(ids, n * sizeof ids[0]);
 	list_append(&a->control->cancellings, &a->link);
-	if (n > CANCELS_PER_TURN)
+	if (n > CANCELS_PER_TURN && call->client)
 		client_pause(call->client); /* its next request comes after the last of these */
 	on_step(a);
 }

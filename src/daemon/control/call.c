@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "daemon/control/client.h"
+#include "daemon/control/internal.h"
 
 const char *
 rpc_error_to_string(enum rpc_error e)
@@ -60,6 +61,7 @@ call_free(struct call *c)
 {
 	if (c->client)
 		client_drop_call(c->client, c);
+	call_drop_past(c);
 	json_decref(c->params);
 	free(c->id);
 	free(c);

@@ -16,6 +16,8 @@
 
 struct client;
 struct control;
+struct method;
+struct past;
 
 enum rpc_error { /* JSON-RPC 2.0 section 5.1, and our own; haul-rpc(7) */
 	RPC_PARSE = -32700,
@@ -41,6 +43,8 @@ struct call {
 	json_t *params;          /* owned: an object */
 	uint32_t uid;            /* of the client */
 	enum control_policy policy; /* what it may do */
+	const struct method *method; /* NULL: not known yet */
+	struct past *past;       /* owned: jobs of the history that it names; NULL: none; past.c */
 	/* The client has gone and nothing has to be done for it alone.  May free
 	 * the call; NULL: the call goes on. */
 	void (*on_orphaned)(struct call *c, void *arg);

@@ -112,6 +112,19 @@ check_params(struct call *c, const struct method *m)
 	return true;
 }
 
+/* So that what waits for a disk has a bound.  False after the answer. */
+static bool
+check_room(struct call *c, const struct method *m)
+{
+	const struct store *s = c->control->store;
+
+	if (m->policy != POLICY_SUBMIT || !store_is_full(s))
+		return true;
+	call_fail(c, RPC_FAILED, "nothing was changed, for the store cannot keep up: %zu changes wait for the disk; try again later",
+	    store_queued(s));
+	return false;
+}
+
 static void
 dispatch(struct call *c, const char *name)
 {
@@ -134,7 +147,8 @@ dispatch(struct call *c, const char *name)
 		    m->name, c->uid);
 		return;
 	}
-	if (check_params(c, m))
+	c->method = m;
+	if (check_params(c, m) && check_room(c, m))
 		m->run(c);
 }
 
@@ -382,9 +396,13 @@ control_new(struct loop *l, struct children *children, const struct control_opti
 	watch_init(c);
 	awaits_init(c);
 	keys_init(c);
-	list_init(&c->addings);
+	add_init(c);
 	list_init(&c->durables);
 	statuses_init(c);
+	list_init(&c->pasts);
+	list_init(&c->listings);
+	c->archive = o->archive;
+	c->history = o->history;
 	c->intake = intake_new(l, children, o->conf_path);
 	loop_io_init(&c->listener, l, fd, "control socket", on_connection, c);
 	loop_timer_init(&c->rest, l, "control socket", on_rested, c);
@@ -418,10 +436,13 @@ control_free(struct control *c)
 	add_done(c);
 	durable_done(c);
 	statuses_done(c);
+	pasts_done(c);
+	listings_done(c);
 	intake_free(c->intake);
 	awaits_done(c);
 	watch_done(c);
 	keys_done(c);
+	map_done(&c->pending_names);
 	loop_timer_done(&c->rest);
 	loop_timer_done(&c->reaper);
 	free(c);

@@ -10,6 +10,7 @@
 
 #include "daemon/conf/conf_load.h"
 #include "daemon/conf/intake.h"
+#include "daemon/engine/archive.h"
 #include "daemon/engine/engine.h"
 #include "daemon/loop/loop.h"
 #include "daemon/store/store.h"
@@ -37,6 +38,8 @@ struct control_options {
 	uint64_t started_ms;     /* when the daemon began */
 	const char *libraries;   /* for version; borrowed */
 	const char *conf_path;   /* of hauld-conf; borrowed */
+	struct archive *archive; /* borrowed, as the next */
+	struct history *history;
 };
 
 /* NULL after saying why (a socket that another hauld serves, no directory). */
@@ -48,6 +51,8 @@ void control_free(struct control *c);
 void control_close_listener(struct control *c);
 /* Before the first client is served, and after each reload; borrowed. */
 void control_set_conf(struct control *c, const struct conf *conf);
+/* Before they are: a key that is remembered. */
+void control_on_key(struct control *c, const struct store_key *k);
 /* Clients are served from now on.  What they change is answered when the store
  * has it. */
 void control_begin(struct control *c, struct engine *e, struct store *store);

@@ -2,8 +2,9 @@
  * What the parts of control share.  Only src/daemon/control sees this.
  *
  * A request goes: client (bytes to lines) -> control.c (line to call, who may)
- * -> methods.c and add.c (the engine is asked), await.c (waits for jobs) or
- * watch.c (tells of them).
+ * -> methods.c and add.c (the engine is asked), list.c, await.c (waits for jobs) or
+ * watch.c (tells of them); for jobs that have left the memory by past.c, and then
+ * again.
  */
 #pragma once
 
@@ -11,6 +12,7 @@
 #include "daemon/control/call.h"
 #include "daemon/control/client.h"
 #include "daemon/control/control.h"
+#include "daemon/engine/archive.h"
 
 enum {
 	JOBS_PER_CALL = 1000,   /* ids and names in one request */
@@ -19,7 +21,10 @@ enum {
 	LIST_MAX = 1000,
 	LIST_SCAN_MAX = 20000,  /* jobs looked at for one answer */
 	KEYS_MAX = 10000,       /* idempotency keys that are remembered */
+	KEYS_BYTES_MAX = 16 << 20, /* of them and of the names of their jobs */
+	KEY_DAYS = 30,
 	KEY_LEN_MAX = 128,
+	PATTERN_MAX = FILTER_TEXT_MAX,
 	SUBSCRIPTIONS_MAX = 16, /* of one client */
 };
 
@@ -28,8 +33,10 @@ struct control {
 	struct control_options options;
 	const struct control_ops *ops;
 	void *arg;
-	struct engine *engine;    /* borrowed, as the store; NULL until control_begin() */
+	struct engine *engine;    /* borrowed, as the next three; NULL until control_begin() */
 	struct store *store;
+	struct archive *archive;  /* from the start on */
+	struct history *history;
 	const struct conf *conf;  /* borrowed */
 	int64_t conf_loaded_s;
 	struct intake *intake;    /* owned */
@@ -46,16 +53,19 @@ struct control {
 	struct list everything;   /* subscriptions to all jobs */
 	struct list cancellings;  /* struct await: that still cancel */
 	uint64_t next_subscription;
-	/* add.c */
+	/* keys.c */
 	struct map keys;          /* struct key */
 	struct list key_order;    /* oldest first */
-	size_t n_keys;
+	size_t n_keys, keys_bytes;
+	/* add.c */
 	struct list addings;      /* struct adding: with the intake or the store */
 	struct map pending_names; /* of jobs that are with the store */
 	struct list durables;     /* struct durable: answers that wait for the store */
 	/* status.c */
 	struct list statuses;     /* struct status: answers that wait for a look at disks */
 	struct loop_timer disks_late;
+	struct list pasts;        /* struct past, past.c */
+	struct list listings;     /* struct listing: with the history; list.c */
 };
 
 struct watched {
@@ -79,10 +89,11 @@ struct method {
 	void (*run)(struct call *c);
 };
 
-/* methods.c, status.c, hosts.c, add.c, watch.c, await.c */
+/* methods.c, status.c, hosts.c, add.c, list.c, watch.c, await.c */
 const struct method *method_find(const char *name);
 const char *method_suggest(const char *name);
 void method_add(struct call *c);
+void method_list(struct call *c);
 void method_status(struct call *c);
 void statuses_init(struct control *c);
 /* The engine is there: it tells of looks at disks. */
@@ -93,8 +104,24 @@ void method_hosts(struct call *c);
 void method_wait(struct call *c);
 void method_subscribe(struct call *c);
 void method_unsubscribe(struct call *c);
+/* keys.c: requests to add jobs that have a key: the same one again adds nothing.
+ * Keys are the store's as well, and so last. */
+struct key;
 void keys_init(struct control *c);
 void keys_done(struct control *c);
+/* The key of the request, pending from now on (*ret; NULL: it has none); false after
+ * the answer, or when it will be answered together with the first of its kind. */
+bool key_begin(struct call *c, struct key **ret);
+/* Its jobs are about to be put: n of them, with these specs.  The store is told. */
+void key_put(struct control *c, struct key *k, uint64_t first_id, size_t n, struct spec *const *specs);
+/* They are durable and the engine's: it is remembered. */
+void key_keep(struct control *c, struct key *k);
+/* Nothing was added under it. */
+void key_drop(struct control *c, struct key *k);
+/* {"jobs":[...]} of ids and names. */
+void key_answer(const struct key *k, struct json *w);
+/* add.c */
+void add_init(struct control *c);
 /* Forgets what is with the intake; clients have gone. */
 void add_done(struct control *c);
 void watch_init(struct control *c);
@@ -116,8 +143,32 @@ void await_pause(struct call *c, const uint64_t *ids, size_t n);
 bool await_is_for(const struct await *a, const struct job *j);
 void await_tell(struct await *a, size_t index, uint64_t id);
 
+/* past.c: */
+/* A job of the engine's, or of those out of the history that this call has; NULL:
+ * there is none.  Borrowed until the turn is over. */
+const struct job *call_job(const struct call *c, uint64_t id);
+bool call_view(const struct call *c, uint64_t id, struct engine_view *ret);
+/* One that is only in the history; NULL: it is none. */
+const struct past_job *call_past_job(const struct call *c, uint64_t id);
+/* It may be there, and was not asked for. */
+bool call_may_be_past(const struct call *c, uint64_t id);
+/* Looks these up; then the call's method runs again. */
+void call_look_up(struct call *c, const uint64_t *ids, size_t n);
+void call_drop_past(struct call *c);
+/* Those that are history are in memory again; false: not all yet, and the method will
+ * run again. */
+bool call_bring_back(struct call *c, const uint64_t *ids, size_t n);
+/* Calls that wait for the history are freed. */
+void pasts_done(struct control *c);
+void listings_done(struct control *c);
+
+/* when.c: "2d" (ago), "2026-11-22", "2026-11-22T10:00:00Z", with an offset or in the
+ * zone of the system, or a number as text: Unix time.  0 or -EINVAL. */
+int when_parse(const char *text, int64_t now_s, int64_t *ret_s) MUST_CHECK;
+
 /* The jobs that a request names, in its order: ids, newly allocated (*ret_n of
- * them, at least one); NULL after the call was answered with what is wrong. */
+ * them, at least one); NULL after the call was answered with what is wrong, or when
+ * it was given to call_look_up(). */
 uint64_t *call_jobs(struct call *c, size_t *ret_n);
 /* A non-negative whole number of the request, 0 when it is not there; false after
  * the answer. */
@@ -136,7 +187,9 @@ void durable_done(struct control *c);
 void job_json(struct json *w, const struct engine_view *v);
 /* As it is now; null when it is not there. */
 void job_json_id(struct json *w, const struct engine *e, uint64_t id);
-void job_json_full(struct json *w, const struct engine *e, const struct engine_view *v);
+/* The same of a call's. */
+void job_json_of(struct json *w, const struct call *c, uint64_t id);
+void job_json_full(struct json *w, const struct engine_view *v);
 /* All of a spec's own settings, and those of its defaults when all is set. */
 void spec_json(struct json *w, const struct spec *s, enum setting_scope scope, bool all);
 void counts_json(struct json *w, const uint64_t *counts);

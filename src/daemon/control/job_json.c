@@ -47,6 +47,11 @@ put_outcome(struct json *w, const struct engine_view *v)
 		jsonw_double(w, (double)(end - j->started_ms) / 1000);
 	else
 		jsonw_u64(w, 0);
+	jsonw_key(w, "ended");
+	if (job_is_over(j) && v->receipt && v->receipt->ended_s)
+		jsonw_i64(w, v->receipt->ended_s);
+	else
+		jsonw_null(w);
 }
 
 static void
@@ -88,6 +93,17 @@ job_json_id(struct json *w, const struct engine *e, uint64_t id)
 		jsonw_null(w);
 }
 
+void
+job_json_of(struct json *w, const struct call *c, uint64_t id)
+{
+	struct engine_view v;
+
+	if (call_view(c, id, &v))
+		job_json(w, &v);
+	else
+		jsonw_null(w);
+}
+
 static void
 put_receipt(struct json *w, const struct receipt *r)
 {
@@ -112,8 +128,28 @@ put_receipt(struct json *w, const struct receipt *r)
 	jsonw_end_object(w);
 }
 
+static void
+put_attempts(struct json *w, const struct receipt *r)
+{
+	jsonw_key(w, "failed_attempts");
+	jsonw_begin_array(w);
+	for (unsigned i = 0; r && i < r->n_attempts; i++) {
+		const struct attempt *a = &r->attempts[i];
+		struct result result = { .code = a->code, .http_status = a->http_status };
+
+		jsonw_begin_object(w);
+		jsonw_key_u64(w, "number", a->number);
+		jsonw_key(w, "time");
+		jsonw_i64(w, a->at_s);
+		jsonw_key_string(w, "code", result_word(&result));
+		jsonw_key_string(w, "reason", a->text);
+		jsonw_end_object(w);
+	}
+	jsonw_end_array(w);
+}
+
 void
-job_json_full(struct json *w, const struct engine *e, const struct engine_view *v)
+job_json_full(struct json *w, const struct engine_view *v)
 {
 	const struct job *j = v->job;
 
@@ -128,7 +164,8 @@ job_json_full(struct json *w, const struct engine *e, const struct engine_view *
 	} else {
 		jsonw_null(w);
 	}
-	put_receipt(w, j->state == JOB_DONE ? engine_receipt(e, j->id) : NULL);
+	put_receipt(w, j->state == JOB_DONE ? v->receipt : NULL);
+	put_attempts(w, v->receipt);
 	jsonw_key(w, "settings");
 	spec_json(w, j->spec, SCOPE_JOB, false);
 	jsonw_end_object(w);

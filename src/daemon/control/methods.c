@@ -1,4 +1,4 @@
-/* What clients may call, but for `add` (add.c) and what waits (watch.c). */
+/* What clients may call, but for `add` (add.c), `list` (list.c) and what waits. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -6,36 +6,37 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "daemon/control/internal.h"
+#include "daemon/engine/keep.h"
 #include "wire/build_id.h"
 
 /* ---- The jobs that a request names --------------------------------------------- */
 
-static const struct job *
-find_by_text(const struct engine *e, const char *name)
+/* The id that a reference means; 0: no job ever had it, or none has the name. */
+static uint64_t
+id_of(const struct control *c, const json_t *ref)
 {
 	uint64_t id;
 
-	return parse_u64(name, &id) == 0 ? engine_job(e, id) : engine_job_by_name(e, name);
+	if (json_is_integer(ref))
+		return json_integer_value(ref) > 0 ? (uint64_t)json_integer_value(ref) : 0;
+	return parse_u64(json_string_value(ref), &id) == 0 ? id : archive_find_name(c->archive, json_string_value(ref));
 }
 
-/* False after the answer. */
+/* False after the answer.  *ret_past: it is to be looked up. */
 static bool
-find_job(struct call *c, const json_t *ref, uint64_t *ret)
+find_job(struct call *c, const json_t *ref, uint64_t *ret, bool *ret_past)
 {
-	const struct engine *e = c->control->engine;
-	const struct job *j;
 	char safe[160];
 
-	if (json_is_integer(ref)) {
-		j = engine_job(e, (uint64_t)json_integer_value(ref));
-	} else if (json_is_string(ref)) {
-		j = find_by_text(e, json_string_value(ref));
-	} else {
+	if (!json_is_integer(ref) && !json_is_string(ref)) {
 		call_fail(c, RPC_INVALID_PARAMS, "a job is named by its id, a number, or by its name, a string");
 		return false;
 	}
-	if (j) {
-		*ret = j->id;
+	*ret = id_of(c->control, ref);
+	if (call_job(c, *ret))
+		return true;
+	if (call_may_be_past(c, *ret)) {
+		*ret_past = true;
 		return true;
 	}
 	if (json_is_integer(ref))
@@ -46,12 +47,26 @@ find_job(struct call *c, const json_t *ref, uint64_t *ret)
 	return false;
 }
 
+/* All that are not in memory: those that were looked up already, too. */
+static void
+look_up(struct call *c, const uint64_t *ids, size_t n)
+{
+	AUTO_FREE uint64_t *past = xcalloc(n, sizeof past[0]);
+	size_t n_past = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!engine_job(c->control->engine, ids[i]))
+			past[n_past++] = ids[i];
+	call_look_up(c, past, n_past);
+}
+
 uint64_t *
 call_jobs(struct call *c, size_t *ret_n)
 {
 	json_t *one = json_object_get(c->params, "job"), *many = json_object_get(c->params, "jobs");
 	size_t n = json_is_array(many) ? json_array_size(many) : 0;
 	AUTO_FREE uint64_t *ids = NULL;
+	bool past = false;
 
 	if (!one == !many || (many && (!json_is_array(many) || !n || n > JOBS_PER_CALL))) {
 		call_fail(c, RPC_INVALID_PARAMS, "give \"job\", or \"jobs\": an array of 1 to %d ids and names", JOBS_PER_CALL);
@@ -60,8 +75,12 @@ call_jobs(struct call *c, size_t *ret_n)
 	n = one ? 1 : n;
 	ids = xcalloc(n, sizeof ids[0]);
 	for (size_t i = 0; i < n; i++)
-		if (!find_job(c, one ? one : json_array_get(many, i), &ids[i]))
+		if (!find_job(c, one ? one : json_array_get(many, i), &ids[i], &past))
 			return NULL;
+	if (past) {
+		look_up(c, ids, n);
+		return NULL;
+	}
 	*ret_n = n;
 	return TAKE_PTR(ids);
 }
@@ -86,7 +105,7 @@ bool
 call_may_touch(struct call *c, const uint64_t *ids, size_t n)
 {
 	for (size_t i = 0; i < n && c->policy < POLICY_OPERATE; i++) {
-		const struct job *j = engine_job(c->control->engine, ids[i]);
+		const struct job *j = call_job(c, ids[i]);
 
 		if (j && j->uid == c->uid)
 			continue;
@@ -108,7 +127,7 @@ call_answer_jobs(struct call *c, const uint64_t *ids, size_t n)
 	jsonw_key(&w, "jobs");
 	jsonw_begin_array(&w);
 	for (size_t i = 0; i < n; i++)
-		job_json_id(&w, c->control->engine, ids[i]);
+		job_json_of(&w, c, ids[i]);
 	jsonw_end_array(&w);
 	jsonw_end_object(&w);
 	call_text_durably(c, xstrdup(buf_cstr(&text)));
@@ -146,7 +165,7 @@ static bool
 all_can(struct call *c, const uint64_t *ids, size_t n, bool over, const char *why)
 {
 	for (size_t i = 0; i < n; i++) {
-		const struct job *j = engine_job(c->control->engine, ids[i]);
+		const struct job *j = call_job(c, ids[i]);
 
 		if (job_is_over(j) == over)
 			continue;
@@ -204,9 +223,28 @@ method_remove(struct call *c)
 	ids = jobs_to_touch(c, &n);
 	if (!ids || !all_can(c, ids, n, true, "only an ended job can be removed; cancel it first"))
 		return;
-	for (size_t i = 0; i < n; i++) /* one may be named twice */
+	for (size_t i = 0; i < n; i++) { /* one may be named twice */
+		if (call_past_job(c, ids[i])) {
+			archive_delete(c->control->archive, ids[i]);
+			removed++;
+			continue;
+		}
 		removed += engine_job(c->control->engine, ids[i]) && engine_remove(c->control->engine, ids[i]) == ENGINE_OK;
+	}
 	call_text_durably(c, xasprintf("{\"removed\":%llu}", (unsigned long long)removed));
+}
+
+/* Into the store as a whole: one that was kept long enough may be gone there. */
+static void
+retry_one(struct call *c, uint64_t id)
+{
+	struct engine *e = c->control->engine;
+	const struct job *j = engine_job(e, id);
+
+	if (!j || !job_is_over(j))
+		return; /* named twice */
+	keep_new(c->control->store, id, j->spec, j->uid, j->from_config, j->added_s);
+	(void)engine_retry(e, id);
 }
 
 static void
@@ -221,98 +259,22 @@ method_retry(struct call *c)
 	if (!ids || !all_can(c, ids, n, true, "only a failed or cancelled job can be retried"))
 		return;
 	for (size_t i = 0; i < n; i++)
-		if (engine_job(c->control->engine, ids[i])->state == JOB_DONE) {
+		if (call_job(c, ids[i])->state == JOB_DONE) {
 			call_fail(c, RPC_CONFLICT, "job %llu is done", (unsigned long long)ids[i]);
 			return;
 		}
+	if (!call_bring_back(c, ids, n))
+		return;
 	for (size_t i = 0; i < n; i++)
-		(void)engine_retry(c->control->engine, ids[i]);
+		retry_one(c, ids[i]);
 	call_answer_jobs(c, ids, n);
 }
 
 /* ---- Looking ------------------------------------------------------------------------ */
 
-/* The states that a list is to show, as bits; 0 after the answer. */
-static unsigned
-wanted_states(struct call *c)
-{
-	const json_t *list = json_object_get(c->params, "state"), *one;
-	unsigned bits = 0;
-	size_t i;
-
-	if (!list)
-		return ~0U;
-	json_array_foreach(list, i, one) {
-		unsigned s = 0;
-
-		while (s < _JOB_STATE_MAX && json_is_string(one) &&
-		    strcmp(job_state_to_string((enum job_state)s), json_string_value(one)) != 0)
-			s++;
-		if (!json_is_string(one) || s == _JOB_STATE_MAX) {
-			bits = 0;
-			break;
-		}
-		bits |= 1U << s;
-	}
-	if (!bits)
-		call_fail(c, RPC_INVALID_PARAMS,
-		    "state is an array of these: queued blocked active paused done failed cancelled");
-	return bits;
-}
-
-static void
-put_page(struct call *c, unsigned states, uint64_t limit, uint64_t after)
-{
-	const struct engine *e = c->control->engine;
-	const struct job *j = engine_next(e, after);
-	struct json w = call_begin(c);
-	uint64_t last = after;
-	unsigned looked = 0;
-
-	jsonw_begin_object(&w);
-	jsonw_key(&w, "jobs");
-	jsonw_begin_array(&w);
-	for (; j && limit && looked < LIST_SCAN_MAX; j = engine_next(e, last), looked++) {
-		last = j->id;
-		if (!(states & 1U << engine_state(e, j)))
-			continue;
-		job_json_id(&w, e, j->id);
-		limit--;
-	}
-	jsonw_end_array(&w);
-	jsonw_key(&w, "next");
-	if (j)
-		jsonw_u64(&w, last);
-	else
-		jsonw_null(&w);
-	jsonw_end_object(&w);
-	call_end(c, &w);
-}
-
-static void
-method_list(struct call *c)
-{
-	const json_t *limit = json_object_get(c->params, "limit"), *after = json_object_get(c->params, "after");
-	unsigned states;
-
-	if (limit && !(json_is_integer(limit) && json_integer_value(limit) > 0 && json_integer_value(limit) <= LIST_MAX)) {
-		call_fail(c, RPC_INVALID_PARAMS, "limit is a number from 1 to %d", LIST_MAX);
-		return;
-	}
-	if (after && !(json_is_integer(after) && json_integer_value(after) >= 0)) {
-		call_fail(c, RPC_INVALID_PARAMS, "after is the id that the last page gave as next");
-		return;
-	}
-	states = wanted_states(c);
-	if (states)
-		put_page(c, states, limit ? (uint64_t)json_integer_value(limit) : LIST_DEFAULT,
-		    after ? (uint64_t)json_integer_value(after) : 0);
-}
-
 static void
 method_show(struct call *c)
 {
-	const struct engine *e = c->control->engine;
 	AUTO_FREE uint64_t *ids = NULL;
 	struct engine_view v;
 	struct json w;
@@ -321,9 +283,9 @@ method_show(struct call *c)
 	ids = call_jobs(c, &n);
 	if (!ids)
 		return;
-	(void)engine_view(e, ids[0], &v);
+	(void)call_view(c, ids[0], &v);
 	w = call_begin(c);
-	job_json_full(&w, e, &v);
+	job_json_full(&w, &v);
 	call_end(c, &w);
 }
 
@@ -441,7 +403,7 @@ static const struct method methods[] = {
 	{ "config", POLICY_MANAGE, "", method_config },
 	{ "drain", POLICY_MANAGE, "", method_drain },
 	{ "hosts", POLICY_OBSERVE, "limit", method_hosts },
-	{ "list", POLICY_OBSERVE, "state limit after", method_list },
+	{ "list", POLICY_OBSERVE, "state limit after since until group name output url order", method_list },
 	{ "pause", POLICY_SUBMIT, "jobs job", method_pause },
 	{ "reload", POLICY_MANAGE, "", method_reload },
 	{ "remove", POLICY_SUBMIT, "jobs job", method_remove },

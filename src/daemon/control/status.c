@@ -157,6 +157,25 @@ put_waiting(struct json *w, const struct engine *e, const struct engine_numbers 
 	jsonw_key_string(w, "binding", binding_limit(whys, n, numbers));
 }
 
+/* How the store does; what it is about is told in clients' errors, too. */
+static void
+put_store(struct json *w, const struct control *c)
+{
+	uint64_t silent = store_silent_ms(c->store);
+	const char *why = NULL;
+	bool failed = store_is_failed(c->store, &why);
+
+	jsonw_key(w, "store");
+	jsonw_begin_object(w);
+	jsonw_key_string(w, "state", failed ? "failing" : silent ? "silent" : "working");
+	jsonw_key_string(w, "reason", failed ? why : silent ?
+	    "it does not answer: the disk of the state directory may be dead or very slow" : NULL);
+	jsonw_key_u64(w, "silent_s", silent / 1000);
+	jsonw_key_u64(w, "queued", store_queued(c->store));
+	jsonw_key_u64(w, "history", archive_past(c->archive));
+	jsonw_end_object(w);
+}
+
 static void
 answer(struct call *c)
 {
@@ -165,6 +184,7 @@ answer(struct call *c)
 	struct json w;
 
 	engine_get_numbers(control->engine, &numbers);
+	archive_count(control->archive, numbers.jobs);
 	w = call_begin(c);
 	jsonw_begin_object(&w);
 	jsonw_key_string(&w, "state", control->stopping ? control->stopping : "running");
@@ -186,6 +206,7 @@ answer(struct call *c)
 	jsonw_key_u64(&w, "deaths", numbers.worker_deaths);
 	jsonw_end_object(&w);
 	put_disks(&w, control);
+	put_store(&w, control);
 	put_loop(&w, loop_get_stats(control->loop));
 	jsonw_key_u64(&w, "clients", control->n_clients);
 	jsonw_end_object(&w);

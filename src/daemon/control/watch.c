@@ -282,6 +282,7 @@ on_progress(void *arg)
 	if (buf_len(client_out(s->client)) > CLIENT_OUT_PAUSE || s->client->broken)
 		return;
 	engine_get_numbers(e, &numbers);
+	archive_count(s->client->control->archive, numbers.jobs);
 	w = event_begin(s, "progress");
 	args.w = &w;
 	jsonw_key(&w, "jobs");
@@ -356,7 +357,7 @@ method_subscribe(struct call *c)
 		jsonw_key(&w, "jobs");
 		jsonw_begin_array(&w);
 		for (size_t i = 0; i < n; i++)
-			job_json_id(&w, c->control->engine, ids[i]);
+			job_json_of(&w, c, ids[i]);
 		jsonw_end_array(&w);
 	}
 	jsonw_end_object(&w);

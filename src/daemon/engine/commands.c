@@ -89,6 +89,7 @@ engine_retry(struct engine *e, uint64_t id)
 	if (!job_is_over(&en->job) || en->download)
 		return ENGINE_RUNS;
 	engine_unforget(en);
+	receipt_free(TAKE_PTR(en->receipt));
 	job_restart(&en->job);
 	queue_again(en);
 	return ENGINE_OK;
@@ -173,6 +174,17 @@ engine_network(const struct engine *e, uint64_t *ret_probe_in_ms)
 	return scheduler_network(e->scheduler, ret_probe_in_ms);
 }
 
+void
+engine_each_over(const struct engine *e, void (*cb)(const struct job *j, const struct receipt *r, void *arg), void *arg)
+{
+	const struct list *const lists[] = { &e->ended, &e->ended_config };
+	const struct entry *en;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		LIST_FOREACH(en, lists[i], struct entry, ended)
+			cb(&en->job, en->receipt, arg);
+}
+
 static void
 fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
 {
@@ -184,6 +196,7 @@ fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
 		.received = en->job.received,
 		.blocked = scheduler_why(en->engine->scheduler, &en->ticket),
 		.wait_ms = scheduler_probe_in(en->engine->scheduler, &en->ticket),
+		.receipt = en->receipt,
 	};
 	/* An ended job looks the same in its last event and to who asks later. */
 	if (en->job.state == JOB_DONE)

@@ -49,6 +49,7 @@ struct engine {
 	struct loop_deferred idle, interrupting, forgetting;
 	struct registry jobs;
 	struct list ended;   /* struct entry: those added by clients, oldest first */
+	struct list ended_config; /* struct entry: those of the configuration that are over */
 	struct list gone;    /* struct entry: to be forgotten at the end of the turn */
 	size_t n_ended;
 	struct list errands; /* struct errand: with workers, or waiting for the store */
@@ -73,7 +74,7 @@ struct entry {
 	struct ticket ticket;
 	struct engine *engine;
 	struct download *download; /* owned; NULL until it starts, and afterwards */
-	struct list ended;   /* engine->ended, or ->gone; while it is blocked, those that
+	struct list ended;   /* engine->ended, ->ended_config or ->gone; while it is blocked, those that
 			      * wait for room (space.c) */
 	uint64_t need;       /* bytes that it waits for; 0: any */
 	struct receipt *receipt; /* owned; NULL: none is kept */

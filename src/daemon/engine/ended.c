@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/cursor.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "daemon/engine/download.h"
 
 enum { FORGET_AT_ONCE = 100 };
@@ -13,7 +15,7 @@ void
 engine_keep_receipt(struct entry *en, const struct job_receipt *r)
 {
 	unsigned n_in = r->work ? r->work->n_in : 0, n_out = r->work ? r->work->n_out : 0;
-	struct receipt *k = xcalloc(1, sizeof *k + (n_in + n_out) * sizeof k->digests[0]);
+	struct receipt *k = xcalloc(1, sizeof *k + (n_in + n_out) * sizeof k->digests[0]), *old = en->receipt;
 
 	(void)snprintf(k->proof, sizeof k->proof, "%s", r->proof);
 	k->codec = r->work ? (enum codec)r->work->codec : CODEC_OFF;
@@ -26,8 +28,57 @@ engine_keep_receipt(struct entry *en, const struct job_receipt *r)
 	k->n_out = (uint8_t)n_out;
 	for (unsigned i = 0; i < n_in + n_out; i++)
 		k->digests[i] = i < n_in ? r->work->in_digest[i] : r->work->out_digest[i - n_in];
-	free(en->receipt);
+	k->ended_s = MAX(clock_wall_s(), INT64_C(1));
+	k->stored = UINT64_MAX;
+	if (old) { /* its attempts go on */
+		k->attempts = old->attempts;
+		k->n_attempts = old->n_attempts;
+	}
+	free(old);
 	en->receipt = k;
+}
+
+void
+engine_note_attempt(struct engine *e, uint64_t id)
+{
+	struct entry *en = registry_find(&e->jobs, id);
+	const struct result *r = en->job.result;
+	struct receipt *k;
+
+	if (!en->receipt)
+		en->receipt = NEW(struct receipt);
+	k = en->receipt;
+	if (!k->attempts)
+		k->attempts = xcalloc(ATTEMPTS_KEPT, sizeof k->attempts[0]);
+	if (k->n_attempts == ATTEMPTS_KEPT) {
+		free(k->attempts[0].text);
+		memmove(k->attempts, k->attempts + 1, (ATTEMPTS_KEPT - 1) * sizeof k->attempts[0]);
+		k->n_attempts--;
+	}
+	k->attempts[k->n_attempts++] = (struct attempt){
+		.number = en->job.attempts, .at_s = clock_wall_s(), .code = r->code,
+		.http_status = (uint16_t)r->http_status, .text = xstrdup(r->text),
+	};
+}
+
+void
+receipt_free(struct receipt *r)
+{
+	for (unsigned i = 0; r && i < r->n_attempts; i++)
+		free(r->attempts[i].text);
+	if (r)
+		free(r->attempts);
+	free(r);
+}
+
+static void
+go(struct entry *en)
+{
+	struct engine *e = en->engine;
+
+	registry_remove(&e->jobs, en);
+	list_append(&e->gone, &en->ended);
+	loop_defer(e->loop, &e->forgetting);
 }
 
 /* Gone for all who ask; the memory stays a little, for the caller may look at
@@ -40,15 +91,22 @@ engine_forget(struct entry *en)
 	engine_unforget(en);
 	if (e->ops->on_forget)
 		e->ops->on_forget(&en->job, e->arg);
-	registry_remove(&e->jobs, en);
-	list_append(&e->gone, &en->ended);
-	loop_defer(e->loop, &e->forgetting);
+	go(en);
+}
+
+void
+engine_evict(struct engine *e, uint64_t id)
+{
+	struct entry *en = registry_find(&e->jobs, id);
+
+	engine_unforget(en);
+	go(en);
 }
 
 void
 engine_unforget(struct entry *en)
 {
-	en->engine->n_ended -= list_linked(&en->ended);
+	en->engine->n_ended -= list_linked(&en->ended) && !en->job.from_config;
 	list_remove(&en->ended);
 }
 
@@ -65,13 +123,58 @@ engine_retain(struct entry *en)
 		engine_forget(en);
 		return;
 	}
-	if (en->job.from_config || e->interrupted)
+	if (e->interrupted)
 		return;
+	if (en->job.from_config) {
+		list_append(&e->ended_config, &en->ended);
+		return;
+	}
 	list_append(&e->ended, &en->ended);
 	e->n_ended++;
 	/* More than one where a reload has lowered the limit, but some at a time. */
 	for (unsigned i = 0; i < FORGET_AT_ONCE && e->n_ended > most; i++)
 		engine_forget(LIST_FIRST(&e->ended, struct entry, ended));
+}
+
+size_t
+engine_ended(const struct engine *e)
+{
+	return e->n_ended;
+}
+
+static uint64_t
+stored_of(const struct entry *en)
+{
+	return en->receipt ? en->receipt->stored : 0;
+}
+
+uint64_t
+engine_first_ended(const struct engine *e, uint64_t *ret_stored)
+{
+	const struct entry *en = LIST_FIRST(&e->ended, struct entry, ended);
+
+	if (list_empty(&e->ended))
+		return 0;
+	*ret_stored = stored_of(en);
+	return en->job.id;
+}
+
+void
+engine_count_stored(const struct engine *e, uint64_t committed, uint64_t *counts)
+{
+	const struct entry *en;
+
+	LIST_FOREACH(en, &e->ended, struct entry, ended)
+		counts[en->job.state] += stored_of(en) <= committed;
+}
+
+void
+engine_note_stored(struct engine *e, uint64_t id, uint64_t number)
+{
+	struct entry *en = registry_find(&e->jobs, id);
+
+	if (en && en->receipt)
+		en->receipt->stored = number;
 }
 
 void
@@ -80,7 +183,7 @@ engine_free_entry(struct entry *en)
 	list_remove(&en->ended);
 	scheduler_withdraw(en->engine->scheduler, &en->ticket);
 	job_done(&en->job);
-	free(en->receipt);
+	receipt_free(en->receipt);
 	free(en);
 }
 
@@ -95,7 +198,8 @@ engine_free_gone(void *arg)
 
 /* ---- Receipts as bytes ------------------------------------------------------- */
 
-enum { RECEIPT_VERSION = 1 };
+/* 2: with attempts. */
+enum { RECEIPT_VERSION = 2, RECEIPT_ATTEMPT_TEXT = 160 };
 
 void
 receipt_pack(const struct receipt *r, struct buf *out)
@@ -114,6 +218,35 @@ receipt_pack(const struct receipt *r, struct buf *out)
 		put_u8(out, r->digests[i].algo);
 		put_text(out, (const char *)r->digests[i].bytes, r->digests[i].len);
 	}
+	put_u8(out, r->n_attempts);
+	for (unsigned i = 0; i < r->n_attempts; i++) {
+		const struct attempt *a = &r->attempts[i];
+
+		put_u32(out, a->number);
+		put_u64(out, (uint64_t)a->at_s);
+		put_u16(out, (uint16_t)a->code);
+		put_u16(out, a->http_status);
+		put_text(out, a->text, strnlen(a->text, RECEIPT_ATTEMPT_TEXT));
+	}
+}
+
+static void
+get_attempt(struct cursor *c, struct receipt *r)
+{
+	struct attempt a = {
+		.number = get_u32(c),
+		.at_s = (int64_t)get_u64(c),
+		.code = (enum result_code)get_below(c, get_u16(c), _RESULT_CODE_MAX),
+		.http_status = get_u16(c),
+	};
+	char safe[RESULT_TEXT_MAX];
+	struct text text = get_text(c);
+
+	if (c->failed)
+		return;
+	/* A database may have been in other hands; a cut may be in a character. */
+	a.text = xstrdup(str_safe_again(safe, sizeof safe, text.at, MIN(text.len, (size_t)RECEIPT_ATTEMPT_TEXT)));
+	r->attempts[r->n_attempts++] = a;
 }
 
 static void
@@ -131,35 +264,45 @@ get_digest(struct cursor *c, struct digest *d)
 	memcpy(d->bytes, bytes.at, bytes.len);
 }
 
+static void
+get_receipt(struct cursor *c, struct receipt *r)
+{
+	uint8_t version = get_u8(c);
+	struct text proof = get_text(c);
+	unsigned n;
+
+	if (version < 1 || version > RECEIPT_VERSION)
+		cursor_fail(c);
+	if (proof.len < sizeof r->proof)
+		memcpy(r->proof, proof.at, proof.len);
+	r->codec = (enum codec)get_below(c, get_u8(c), _CODEC_MAX);
+	r->dns_ms = get_u32(c);
+	r->connect_ms = get_u32(c);
+	r->tls_ms = get_u32(c);
+	r->first_byte_ms = get_u32(c);
+	r->unchanged = get_bool(c);
+	r->n_in = get_u8(c);
+	r->n_out = get_u8(c);
+	for (unsigned i = 0; i < r->n_in + r->n_out && !c->failed; i++)
+		get_digest(c, &r->digests[i]);
+	n = version > 1 ? (unsigned)get_below(c, get_u8(c), ATTEMPTS_KEPT + 1) : 0;
+	if (n)
+		r->attempts = xcalloc(n, sizeof r->attempts[0]);
+	for (unsigned i = 0; i < n && !c->failed; i++)
+		get_attempt(c, r);
+}
+
 struct receipt *
 receipt_unpack(const void *data, size_t n)
 {
-	AUTO_FREE struct receipt *r = xcalloc(1, sizeof *r + 2 * UINT8_MAX * sizeof r->digests[0]);
-	struct receipt *small;
-	struct text proof;
+	struct receipt *r = xcalloc(1, sizeof *r + 2 * UINT8_MAX * sizeof r->digests[0]);
 	struct cursor c;
-	size_t size;
 
 	cursor_init(&c, data, n);
-	if (get_u8(&c) != RECEIPT_VERSION)
+	get_receipt(&c, r);
+	if (cursor_finish(&c) < 0) {
+		receipt_free(r);
 		return NULL;
-	proof = get_text(&c);
-	if (proof.len < sizeof r->proof)
-		memcpy(r->proof, proof.at, proof.len);
-	r->codec = (enum codec)get_below(&c, get_u8(&c), _CODEC_MAX);
-	r->dns_ms = get_u32(&c);
-	r->connect_ms = get_u32(&c);
-	r->tls_ms = get_u32(&c);
-	r->first_byte_ms = get_u32(&c);
-	r->unchanged = get_bool(&c);
-	r->n_in = get_u8(&c);
-	r->n_out = get_u8(&c);
-	for (unsigned i = 0; i < r->n_in + r->n_out && !c.failed; i++)
-		get_digest(&c, &r->digests[i]);
-	if (cursor_finish(&c) < 0)
-		return NULL;
-	size = sizeof *r + (size_t)(r->n_in + r->n_out) * sizeof r->digests[0];
-	small = xmalloc(size);
-	memcpy(small, r, size);
-	return small;
+	}
+	return xrealloc(r, sizeof *r + (size_t)(r->n_in + r->n_out) * sizeof r->digests[0]);
 }

@@ -184,7 +184,7 @@ end_job(struct engine *e, struct entry *en, const struct result *r, const struct
 	else
 		job_set_result(j, r);
 	engine_set_state(en, class == CLASS_OK ? JOB_DONE : class == CLASS_CANCELLED ? JOB_CANCELLED : JOB_FAILED);
-	if (e->options.keep_receipts && j->state == JOB_DONE)
+	if (e->options.keep_receipts && r != &interruption)
 		engine_keep_receipt(en, receipt);
 	log_end(j);
 	rooms_job_ended(en);
@@ -456,6 +456,7 @@ engine_new(struct loop *l, struct children *c, const struct conf *conf, const st
 	list_init(&e->active);
 	list_init(&e->touched);
 	list_init(&e->ended);
+	list_init(&e->ended_config);
 	list_init(&e->gone);
 	list_init(&e->errands);
 	list_init(&e->rooms);

@@ -38,8 +38,23 @@ struct job_receipt {
 	bool unchanged; /* the file was there already, no network used */
 };
 
-/* The same, kept with the job. */
+enum { ATTEMPTS_KEPT = 8 }; /* of a job: the last ones that failed */
+
+/* An attempt that failed. */
+struct attempt {
+	unsigned number; /* from 1 */
+	int64_t at_s;    /* Unix time of its end */
+	enum result_code code;
+	uint16_t http_status;
+	char *text;      /* owned */
+};
+
+/* The same, kept with the job; also of one that is not over, for its attempts. */
 struct receipt {
+	struct attempt *attempts; /* owned: n_attempts, the oldest first; NULL: none */
+	uint8_t n_attempts;
+	int64_t ended_s;   /* Unix time */
+	uint64_t stored;   /* the store's number of the change that told of the end */
 	char proof[16];
 	enum codec codec;
 	uint32_t dns_ms, connect_ms, tls_ms, first_byte_ms;
@@ -51,6 +66,7 @@ struct receipt {
 /* Packed for a store, and back: NULL when it makes no sense. */
 void receipt_pack(const struct receipt *r, struct buf *out);
 struct receipt *receipt_unpack(const void *data, size_t n);
+void receipt_free(struct receipt *r);
 
 struct engine_ops {
 	void (*on_start)(const struct job *j, void *arg); /* of each attempt */
@@ -86,6 +102,18 @@ void engine_add_reserved(struct engine *e, uint64_t id, struct spec *spec, uint3
  * added_s, state, attempts, received, published, result and the spec of from
  * count.  What was on its way begins anew.  Takes receipt (may be NULL). */
 void engine_restore(struct engine *e, const struct job *from, uint64_t run_ms, struct receipt *receipt);
+/* Of jobs of clients that are over: how many there are, and the one that ended
+ * first, 0: none; stored: of its receipt. */
+size_t engine_ended(const struct engine *e);
+uint64_t engine_first_ended(const struct engine *e, uint64_t *ret_stored);
+/* How many of them the store has, by their states; committed: see store.h. */
+void engine_count_stored(const struct engine *e, uint64_t committed, uint64_t *counts);
+/* One of these leaves: it is not forgotten, but elsewhere. */
+void engine_evict(struct engine *e, uint64_t id);
+/* The store was told of the end of this job. */
+void engine_note_stored(struct engine *e, uint64_t id, uint64_t number);
+/* The attempt whose result the job has is to be remembered. */
+void engine_note_attempt(struct engine *e, uint64_t id);
 /* What an earlier life may have left beside this destination is looked at: jobs
  * go on with what they can use of it, the rest goes. */
 void engine_sweep(struct engine *e, const char *output);
@@ -130,6 +158,8 @@ const struct job *engine_job(const struct engine *e, uint64_t id);
 const struct job *engine_job_by_name(const struct engine *e, const char *name);
 /* NULL: it has none (yet).  Borrowed while the job is there and over. */
 const struct receipt *engine_receipt(const struct engine *e, uint64_t id);
+/* Those that are over, whosever they are, in no order. */
+void engine_each_over(const struct engine *e, void (*cb)(const struct job *j, const struct receipt *r, void *arg), void *arg);
 
 /* For status. */
 struct engine_numbers {
@@ -171,6 +201,7 @@ struct engine_view {
 	uint64_t rate;      /* bytes per second that come in */
 	const char *blocked; /* why it waits ("retry-at"), or NULL */
 	const struct result *last; /* of a job that waits for a retry */
+	const struct receipt *receipt; /* NULL: none; of one that is not over only its attempts count */
 	uint64_t wait_ms;    /* until the retry, or the probe that it waits for */
 };
 /* The state of a job as users see it. */

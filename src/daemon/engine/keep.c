@@ -49,12 +49,49 @@ keep_update(struct store *s, const struct engine *e, const struct job *j)
 		.published = j->published,
 		.run_ms = j->started_ms && job_is_over(j) ? j->ended_ms - j->started_ms : 0,
 		.result = *j->result,
+		.ended_s = job_is_over(j) ? receipt ? receipt->ended_s : clock_wall_s() : 0,
 	};
 
-	if (receipt && j->state == JOB_DONE)
+	if (receipt)
 		receipt_pack(receipt, &packed);
 	r.receipt = text_of(&packed);
 	store_update(s, &r);
+}
+
+/* A job that is over has one, though only for when it ended. */
+static struct receipt *
+read_receipt(const struct store_job *r)
+{
+	struct receipt *receipt = r->receipt.len ? receipt_unpack(r->receipt.at, r->receipt.len) : NULL;
+
+	if (!receipt)
+		receipt = NEW(struct receipt);
+	receipt->ended_s = r->ended_s;
+	return receipt;
+}
+
+bool
+keep_read(const struct store_job *r, struct job *ret, struct receipt **ret_receipt)
+{
+	AUTO_SPEC struct spec *spec = NULL;
+
+	if (spec_new(SCOPE_JOB, r->spec.at, r->spec.len, NULL, &spec) < 0 || !spec_list(spec, JOB_URL, 0) ||
+	    !spec_string(spec, JOB_OUTPUT))
+		return false;
+	job_init(ret, r->id, spec);
+	ret->state = r->state;
+	ret->uid = r->uid;
+	ret->from_config = r->from_config;
+	ret->added_s = r->added_s;
+	ret->attempts = r->attempts;
+	ret->received = r->received;
+	ret->published = r->published;
+	job_set_result(ret, &r->result);
+	/* The clock of that life is not ours: only how long it took is told. */
+	ret->started_ms = 1;
+	ret->ended_ms = r->run_ms + 1;
+	*ret_receipt = read_receipt(r);
+	return true;
 }
 
 bool
@@ -85,6 +122,6 @@ keep_restore(struct engine *e, const struct store_job *r)
 	engine_sweep(e, spec_string(spec, JOB_OUTPUT));
 	if (spec_string(spec, JOB_KEEP_DOWNLOAD))
 		engine_sweep(e, spec_string(spec, JOB_KEEP_DOWNLOAD));
-	engine_restore(e, &from, r->run_ms, r->receipt.len ? receipt_unpack(r->receipt.at, r->receipt.len) : NULL);
+	engine_restore(e, &from, r->run_ms, job_is_over(&from) ? read_receipt(r) : NULL);
 	return true;
 }

@@ -16,3 +16,6 @@ void keep_new(struct store *s, uint64_t id, const struct spec *spec, uint32_t ui
 void keep_update(struct store *s, const struct engine *e, const struct job *j);
 /* A record of an earlier life becomes a job; false: it makes no sense. */
 bool keep_restore(struct engine *e, const struct store_job *r);
+/* The record of a job that is over, as a job and its receipt (always one), both the
+ * caller's: job_done(), receipt_free().  false: it makes no sense. */
+bool keep_read(const struct store_job *r, struct job *ret, struct receipt **ret_receipt);

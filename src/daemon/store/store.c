@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "daemon/loop/chan.h"
+#include "daemon/store/store_internal.h"
 
 enum {
 	RESTART_MIN_MS = 50,
@@ -25,129 +25,11 @@ enum {
 	/* Of the outbox, so much is on its way to the child: more than any message,
 	 * so that there is always one that it can answer. */
 	WINDOW = 2 * MESSAGE_MAX,
+	OUTBOX_FULL = 32 << 20, /* bytes: as many as a quarter of a million small jobs */
+	SILENCE_MS = 5000,
 };
 
-struct store {
-	struct loop *loop;         /* borrowed */
-	struct children *children; /* borrowed */
-	char *path, *dir;          /* owned */
-	const struct store_ops *ops;
-	void *arg;
-	/* The child. */
-	pid_t pid;          /* 0: none, or reaped */
-	struct chan *chan;  /* owned; NULL: none, or at its end */
-	int status;         /* of waitpid */
-	bool greeted;
-	struct loop_timer restart;
-	unsigned deaths;    /* since it last got on, or lived long */
-	uint64_t started_ms;
-	/* Changes: those from committed + 1 to seq, encoded; lengths has a u32 for
-	 * each. The child was given the first `given` bytes. */
-	struct buf outbox, lengths;
-	size_t given;
-	uint64_t committed, seq;
-	/* Loading. */
-	uint64_t loaded_id; /* of the last job that was told */
-	bool loaded;
-	/* Waits in the order of seq; those whose callbacks come now. */
-	struct list waits, due;
-	struct loop_deferred call;
-	bool failed, fatal, fatal_told;
-	char why[STORE_TEXT_MAX + 1];
-	loop_cb on_stopped; /* NULL: not to stop, or told */
-	void *stopped_arg;
-};
-
-/* ---- Waits ------------------------------------------------------------------------- */
-
-/* Durable comes before failed: what was committed stays so. */
-static bool
-take_due(struct store *s)
-{
-	struct store_wait *w;
-
-	if (list_empty(&s->waits))
-		return false;
-	w = LIST_FIRST(&s->waits, struct store_wait, link);
-	if (w->seq > s->committed && !s->failed)
-		return false;
-	w->failed = w->seq > s->committed;
-	list_remove(&w->link);
-	list_append(&s->due, &w->link);
-	return true;
-}
-
-static bool
-is_over(const struct store *s)
-{
-	return !s->pid && !s->chan;
-}
-
-/* Nothing is left to be said to a store that is to stop. */
-static bool
-is_stopped(const struct store *s)
-{
-	return s->on_stopped && is_over(s) && (s->fatal || s->committed == s->seq) && list_empty(&s->waits);
-}
-
-static void
-call_stopped(struct store *s)
-{
-	loop_cb cb = TAKE_PTR(s->on_stopped);
-
-	loop_timer_cancel(&s->restart);
-	cb(s->stopped_arg);
-}
-
-/* Its last calls may free the store, those of waits may not. */
-static void
-call_back(void *arg)
-{
-	struct store *s = arg;
-	AUTO_FREE char *why = xstrdup(s->why);
-
-	/* A callback may wait anew: not for the same turn. */
-	while (take_due(s))
-		;
-	while (!list_empty(&s->due)) {
-		struct store_wait *w = LIST_FIRST(&s->due, struct store_wait, link);
-
-		list_remove(&w->link);
-		w->store = NULL;
-		w->cb(w->failed ? why : NULL, w->arg);
-	}
-	if (s->fatal && !s->fatal_told && is_over(s)) {
-		s->fatal_told = true;
-		if (is_stopped(s))
-			loop_defer(s->loop, &s->call);
-		s->ops->on_fatal(why, s->arg);
-	} else if (is_stopped(s)) {
-		call_stopped(s);
-	}
-}
-
-static void
-kick(struct store *s)
-{
-	loop_defer(s->loop, &s->call);
-}
-
-void
-store_when_durable(struct store *s, struct store_wait *w, store_durable_cb cb, void *arg)
-{
-	assert(!w->store);
-	*w = (struct store_wait){ .store = s, .seq = s->seq, .cb = cb, .arg = arg };
-	list_append(&s->waits, &w->link);
-	if (s->seq == s->committed || s->failed)
-		kick(s);
-}
-
-void
-store_forget_wait(struct store_wait *w)
-{
-	list_remove(&w->link);
-	w->store = NULL;
-}
+/* ---- How it is ---------------------------------------------------------------------- */
 
 static void
 set_failed(struct store *s, const char *why, size_t n)
@@ -156,7 +38,7 @@ set_failed(struct store *s, const char *why, size_t n)
 	if (!s->failed)
 		log_err("the store cannot save now what is asked for, and tries again reason=\"%s\"", s->why);
 	s->failed = true;
-	kick(s);
+	store_kick(s);
 }
 
 static void
@@ -172,7 +54,40 @@ set_fatal(struct store *s, const char *why, size_t n)
 {
 	(void)str_safe_again(s->why, sizeof s->why, why, n);
 	s->failed = s->fatal = true;
-	kick(s);
+	store_kick(s);
+}
+
+static bool
+is_waited_for(const struct store *s)
+{
+	return s->chan && (!s->loaded || s->committed != s->seq);
+}
+
+/* Something was heard, or there is something new to wait for. */
+static void
+note_life(struct store *s)
+{
+	s->waiting_ms = clock_now_ms();
+	s->silent = false;
+	if (is_waited_for(s) && !s->silence.set)
+		loop_timer_set(&s->silence, SILENCE_MS);
+}
+
+static void
+on_silence(void *arg)
+{
+	struct store *s = arg;
+	uint64_t ms = clock_now_ms() - s->waiting_ms;
+
+	if (!is_waited_for(s))
+		return;
+	if (ms >= SILENCE_MS && !s->silent) {
+		log_err("the store has not answered for %llu s: the disk of the state directory may be dead or very slow",
+		    (unsigned long long)ms / 1000);
+		s->silent = true;
+	}
+	if (!s->silent) /* else a message says that it lives */
+		loop_timer_set(&s->silence, ms < SILENCE_MS ? SILENCE_MS - ms : SILENCE_MS);
 }
 
 /* ---- The outbox --------------------------------------------------------------------- */
@@ -203,6 +118,8 @@ queue(struct store *s, size_t begun)
 {
 	put_u32(&s->lengths, (uint32_t)(buf_len(&s->outbox) - begun));
 	give_more(s);
+	if (s->seq == s->committed + 1)
+		note_life(s);
 }
 
 void
@@ -223,13 +140,42 @@ store_update(struct store *s, const struct store_job *j)
 	queue(s, begun);
 }
 
-void
-store_delete(struct store *s, uint64_t id)
+static void
+queue_number(struct store *s, enum store_msg_type type, uint64_t n)
 {
 	size_t begun = begin(s);
 
-	store_msg_put_number(&s->outbox, s->seq, STORE_DELETE, id);
+	store_msg_put_number(&s->outbox, s->seq, type, n);
 	queue(s, begun);
+}
+
+void
+store_delete(struct store *s, uint64_t id)
+{
+	queue_number(s, STORE_DELETE, id);
+}
+
+void
+store_put_key(struct store *s, const struct store_key *k)
+{
+	size_t begun = begin(s);
+
+	store_msg_put_key(&s->outbox, s->seq, STORE_KEY, k);
+	queue(s, begun);
+}
+
+void
+store_drop_key(struct store *s, uint64_t first_id)
+{
+	queue_number(s, STORE_DROP_KEY, first_id);
+}
+
+void
+store_set_limits(struct store *s, const struct store_limits *l)
+{
+	s->limits = *l;
+	if (s->chan)
+		store_msg_put_limits(chan_out(s->chan), l);
 }
 
 static void
@@ -265,7 +211,7 @@ on_committed(struct store *s, const struct message *m)
 	}
 	give_more(s);
 	end_if_empty(s);
-	kick(s);
+	store_kick(s);
 	return 0;
 }
 
@@ -304,6 +250,61 @@ on_loaded(struct store *s, const struct message *m)
 	return 0;
 }
 
+/* Of what is told while the jobs are loaded. */
+static int
+on_beside_job(struct store *s, const struct message *m)
+{
+	struct store_key k;
+	struct text name;
+	uint64_t id;
+
+	if (s->loaded)
+		return -EPROTO;
+	if (m->type == STORE_KEPT_KEY) {
+		if (store_msg_get_key(m, &k) < 0)
+			return -EPROTO;
+		if (s->ops->on_key && !s->on_stopped)
+			s->ops->on_key(&k, s->arg);
+		return 0;
+	}
+	if (store_msg_get_named(m, &id, &name) < 0)
+		return -EPROTO;
+	if (m->type == STORE_NAMED && s->ops->on_named && !s->on_stopped)
+		s->ops->on_named(id, name.at, name.len, s->arg);
+	if (m->type == STORE_LEFT && s->ops->on_left && !s->on_stopped)
+		s->ops->on_left(id, name.at, name.len, s->arg);
+	return 0;
+}
+
+static int
+on_expired(struct store *s, const struct message *m)
+{
+	struct cursor ids;
+	size_t n;
+
+	if (!s->loaded || store_msg_get_expired(m, &ids, &n) < 0)
+		return -EPROTO;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t id = get_u64(&ids);
+
+		if (s->ops->on_expired && !s->on_stopped)
+			s->ops->on_expired(id, s->arg);
+	}
+	return 0;
+}
+
+static int
+on_ended(struct store *s, const struct message *m)
+{
+	struct store_ended n;
+
+	if (store_msg_get_ended(m, &n) < 0)
+		return -EPROTO;
+	if (s->ops->on_ended && !s->on_stopped)
+		s->ops->on_ended(&n, s->arg);
+	return 0;
+}
+
 static int
 on_trouble(struct store *s, const struct message *m)
 {
@@ -325,6 +326,9 @@ on_message(const struct message *m, void *arg)
 
 	if (m->version != STORE_PROTO || s->fatal)
 		return -EPROTO;
+	if (s->silent)
+		log_notice("the store answers again");
+	note_life(s);
 	if (!s->greeted) {
 		s->greeted = true;
 		return store_msg_get_hello(m);
@@ -332,6 +336,14 @@ on_message(const struct message *m, void *arg)
 	switch (m->type) {
 	case STORE_JOB:
 		return on_job(s, m);
+	case STORE_NAMED:
+	case STORE_LEFT:
+	case STORE_KEPT_KEY:
+		return on_beside_job(s, m);
+	case STORE_EXPIRED:
+		return on_expired(s, m);
+	case STORE_ENDED:
+		return on_ended(s, m);
 	case STORE_LOADED:
 		return on_loaded(s, m);
 	case STORE_COMMITTED:
@@ -375,10 +387,10 @@ check_over(struct store *s)
 {
 	char how[64];
 
-	if (!is_over(s))
+	if (!store_is_over(s))
 		return;
 	if (s->fatal || (s->on_stopped && s->committed == s->seq)) {
-		kick(s);
+		store_kick(s);
 		return;
 	}
 	if (clock_now_ms() - s->started_ms >= LONG_LIFE_MS)
@@ -440,9 +452,11 @@ start(struct store *s)
 	s->greeted = false;
 	s->given = 0;
 	store_msg_put_hello(chan_out(s->chan));
+	store_msg_put_limits(chan_out(s->chan), &s->limits);
 	store_msg_put_number(chan_out(s->chan), s->committed, STORE_LOAD, s->loaded ? STORE_ID_MAX : s->loaded_id);
 	give_more(s);
 	end_if_empty(s);
+	note_life(s);
 }
 
 static void
@@ -465,10 +479,12 @@ store_new(struct loop *l, struct children *c, const char *program_path, const ch
 	s->dir = xstrdup(dir);
 	s->ops = ops;
 	s->arg = arg;
+	s->limits = (struct store_limits){ .count = STORE_ID_MAX - 1 };
 	list_init(&s->waits);
 	list_init(&s->due);
 	loop_timer_init(&s->restart, l, "store restart", on_restart, s);
-	loop_deferred_init(&s->call, "store", call_back, s);
+	loop_timer_init(&s->silence, l, "store silence", on_silence, s);
+	loop_deferred_init(&s->call, "store", store_call_back, s);
 	start(s);
 	return s;
 }
@@ -493,6 +509,7 @@ store_free(struct store *s)
 	forget_all(&s->waits);
 	forget_all(&s->due);
 	loop_timer_done(&s->restart);
+	loop_timer_done(&s->silence);
 	loop_undefer(&s->call);
 	buf_done(&s->outbox);
 	buf_done(&s->lengths);
@@ -507,7 +524,7 @@ store_stop(struct store *s, loop_cb on_stopped, void *arg)
 	s->on_stopped = on_stopped;
 	s->stopped_arg = arg;
 	end_if_empty(s);
-	kick(s);
+	store_kick(s);
 }
 
 bool
@@ -516,6 +533,30 @@ store_is_failed(const struct store *s, const char **ret_why)
 	if (s->failed && ret_why)
 		*ret_why = s->why;
 	return s->failed;
+}
+
+uint64_t
+store_silent_ms(const struct store *s)
+{
+	return s->silent && is_waited_for(s) ? clock_now_ms() - s->waiting_ms : 0;
+}
+
+bool
+store_is_full(const struct store *s)
+{
+	return buf_len(&s->outbox) >= OUTBOX_FULL;
+}
+
+uint64_t
+store_last(const struct store *s)
+{
+	return s->seq;
+}
+
+uint64_t
+store_committed(const struct store *s)
+{
+	return s->committed;
 }
 
 size_t

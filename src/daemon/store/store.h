@@ -2,8 +2,8 @@
  * The client side of hauld-store: the jobs of the last run, an outbox of
  * changes, and the word that they are durable (DESIGN I4).  A store that dies
  * is started again, and all that it did not say is committed is sent again in
- * its order.  The caller bounds the outbox: store_queued().  Callers: service,
- * engine.
+ * its order.  The caller bounds the outbox: store_is_full().  Callers: service,
+ * engine, control.
  */
 #pragma once
 
@@ -29,6 +29,17 @@ struct store_ops {
 	/* Once: it cannot be used at all, and nothing more becomes durable.  The
 	 * sentence is safe to show. */
 	void (*on_fatal)(const char *text, void *arg);
+	/* Before on_loaded; each may be NULL.  Of jobs that are not told, for they are a
+	 * client's and over: the name, where there is one.  Keys of requests, in the
+	 * order of their jobs. */
+	void (*on_named)(uint64_t id, const char *name, size_t n, void *arg);
+	/* The destinations of the last of them that ended. */
+	void (*on_left)(uint64_t id, const char *output, size_t n, void *arg);
+	void (*on_key)(const struct store_key *k, void *arg);
+	/* Before on_loaded and later: how many such jobs there are now. */
+	void (*on_ended)(const struct store_ended *n, void *arg);
+	/* One of them is not kept any longer. */
+	void (*on_expired)(uint64_t id, void *arg);
 };
 
 /* error: NULL, or why it is not durable: a sentence, safe to show. */
@@ -59,6 +70,11 @@ void store_stop(struct store *s, loop_cb on_stopped, void *arg);
 void store_put(struct store *s, const struct store_job *j);
 void store_update(struct store *s, const struct store_job *j); /* all but its spec */
 void store_delete(struct store *s, uint64_t id);
+/* Before the puts of its jobs, whose ids are first_id and the next ones. */
+void store_put_key(struct store *s, const struct store_key *k);
+void store_drop_key(struct store *s, uint64_t first_id);
+/* At first all ended jobs are kept. */
+void store_set_limits(struct store *s, const struct store_limits *l);
 
 /* cb once, from the loop and never from here: when everything queued so far is
  * durable, or when the store cannot write now.  Then the change stays queued:
@@ -69,5 +85,15 @@ void store_forget_wait(struct store_wait *w);
 
 /* It cannot write now; *ret_why (may be NULL) is a sentence, until the next turn. */
 bool store_is_failed(const struct store *s, const char **ret_why);
+/* It has something to do and has said nothing for some seconds, which a disk that
+ * lives does not take: for so many milliseconds, or 0.  It is not killed, for what it
+ * hangs in would not let it go. */
+uint64_t store_silent_ms(const struct store *s);
+/* So much is not committed that nobody should change anything: the memory that the
+ * outbox takes has a bound when all callers ask. */
+bool store_is_full(const struct store *s);
 size_t store_queued(const struct store *s); /* messages that are not committed */
+/* The number of the last change that was queued, and of the last that is durable. */
+uint64_t store_last(const struct store *s);
+uint64_t store_committed(const struct store *s);
 pid_t store_pid(const struct store *s);     /* 0: none runs now */
