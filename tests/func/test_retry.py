@@ -344,6 +344,27 @@ def test_answers_that_are_right_for_a_server_open_nothing(serve, server):
         assert len(server.requests()) == 30 and c.call("hosts")["hosts"] == []
 
 
+def test_hosts_that_are_at_work_are_shown(serve, server, other_server):
+    s = serve(**{"max-connections-per-host": 2})
+    with s.client() as c:
+        ids = c.add(*[{"url": one.url("/stall/2M/1M?%d" % i), "output": "h%d-%d" % (one.port, i)}
+                      for one in (server, other_server) for i in range(2)])
+        c.wait_state(ids[0], "active", "download")
+        c.wait_state(ids[1], "active", "download")
+        answer = c.call("hosts")
+        rows = {row["origin"]: row for row in answer["hosts"]}
+        assert answer["total"] == 2 and not answer["network_down"] and answer["network_probe_in_ms"] == 0
+        busy, waits = (rows["http://127.0.0.1:%d" % one.port] for one in (server, other_server))
+        assert (busy["running"], busy["queued"], waits["running"], waits["queued"]) == (2, 0, 0, 2)
+        for row in (busy, waits): # they share the connections of their host
+            assert (row["host"], row["connections"], row["limit"]) == ("127.0.0.1", 2, 2)
+            assert (row["breaker"], row["failures"], row["cause"], row["probe_in_ms"]) == ("closed", 0, None, 0)
+        assert len(c.call("hosts", limit=1)["hosts"]) == 1 and c.call("hosts", limit=1)["total"] == 2
+        assert c.refused("hosts", limit=1001).word == c.refused("hosts", limit="x").word == "invalid-params"
+        c.call("cancel", jobs=ids)
+        assert c.call("hosts")["hosts"] == []
+
+
 def test_max_origin_failures_0(serve, closed_port):
     s = serve(**{"max-origin-failures": 0})
     with s.client() as c:
@@ -359,6 +380,18 @@ def test_cancel_pause_and_drain_of_jobs_at_an_origin_that_is_down(serve, closed_
         assert c.call("pause", job=ids[-1])["jobs"][0]["state"] == "paused"
         assert c.call("resume", job=ids[-1])["jobs"][0]["state"] == "blocked"
         assert c.call("cancel", job=ids[-1])["jobs"][0]["state"] == "cancelled"
+        c.send("drain")
+        assert s.wait_exit() == 0
+
+
+def test_a_drain_waits_for_no_redirect_to_an_origin_that_is_down(serve, server, closed_port):
+    s = serve(**{**QUICK, "max-probe-delay": "1h"})
+    dead = "http://127.0.0.2:%d/x" % closed_port
+    with s.client() as c:
+        ids = c.add(*[{"url": dead + str(i), "output": "d%d" % i, "retry": 1000} for i in range(5)])
+        c.wait_state(ids[-1], "blocked", why="origin-down")
+        one, = c.add(job(server.url("/redirect-to?url=" + dead), retry=1000))
+        c.wait_state(one, "blocked", why="origin-down")
         c.send("drain")
         assert s.wait_exit() == 0
 

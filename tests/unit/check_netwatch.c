@@ -57,8 +57,24 @@ START_TEST(a_failure_at_once_says_nothing_where_there_is_a_route)
 
 	for (uint64_t host = 0; host < 100; host++)
 		ck_assert(!netwatch_failed(&w, host, true, false, true, 10000, 10000));
-	/* Not even that it is still down. */
-	ck_assert(!netwatch_failed(&w, A, true, true, true, 10000, 10000));
+}
+END_TEST
+
+START_TEST(a_failure_at_once_leaves_a_network_as_it_was)
+{
+	struct netwatch w = { 0 };
+
+	ck_assert(!silent(&w, A, false, 10000));
+	ck_assert(silent(&w, B, false, 11000));
+	ck_assert(netwatch_failed(&w, C, true, true, true, 12000, 12000)); /* a name that is not there */
+	ck_assert(silent(&w, C, true, 13000));
+	/* But when there was no route, and there is one now, it is up. */
+	w = (struct netwatch){ 0 };
+	ck_assert(netwatch_failed(&w, A, true, false, false, 10000, 10000));
+	ck_assert(!netwatch_failed(&w, A, true, true, true, 11000, 11000));
+	/* Unless hosts are silent over that one, too. */
+	ck_assert(silent(&w, A, true, 13000));
+	ck_assert(netwatch_failed(&w, A, true, true, true, 14000, 14000));
 }
 END_TEST
 
@@ -113,6 +129,7 @@ main(void)
 	tcase_add_test(t, they_must_fail_within_the_window);
 	tcase_add_test(t, anything_that_was_reached_meanwhile_shows_that_it_is_up);
 	tcase_add_test(t, a_failure_at_once_says_nothing_where_there_is_a_route);
+	tcase_add_test(t, a_failure_at_once_leaves_a_network_as_it_was);
 	tcase_add_test(t, without_a_route_one_failure_is_enough);
 	tcase_add_test(t, a_missing_route_means_nothing_while_others_answer);
 	tcase_add_test(t, a_machine_that_needs_no_route_is_not_judged_by_it);

@@ -158,7 +158,11 @@ engine_requeue(struct entry *en, const char *url, uint64_t delay_ms)
 void
 engine_go_on(struct entry *en, const char *url)
 {
-	scheduler_withdraw(en->engine->scheduler, &en->ticket);
-	en->ticket.begun = true;
+	struct scheduler *s = en->engine->scheduler;
+	AUTO_FREE char *origin = engine_origin(url);
+
+	scheduler_withdraw(s, &en->ticket);
+	/* A drain does not wait for what waits for a probe. */
+	en->ticket.begun = !scheduler_origin_is_down(s, origin) && !(*origin && scheduler_network_is_down(s));
 	engine_requeue(en, url, 0);
 }

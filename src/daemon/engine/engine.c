@@ -84,7 +84,7 @@ on_due(struct ticket *t, void *arg)
 	struct entry *en = CONTAINER_OF(t, struct entry, ticket);
 
 	engine_set_state(en, JOB_QUEUED);
-	if (t->elsewhere && scheduler_origin_is_suspect(en->engine->scheduler, t))
+	if (t->elsewhere && scheduler_origin_is_suspect(t))
 		(void)retry_elsewhere(t, arg);
 }
 

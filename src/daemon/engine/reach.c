@@ -6,6 +6,13 @@
 #include "daemon/xfer/route.h"
 #include "model/retry.h"
 
+static void
+network_up(struct engine *e)
+{
+	log_notice("the network is up again");
+	scheduler_network_up(e->scheduler);
+}
+
 /* Something was reached, at that time. */
 static void
 network_is_up(struct engine *e, uint64_t when_ms)
@@ -13,14 +20,11 @@ network_is_up(struct engine *e, uint64_t when_ms)
 	bool down = scheduler_network_is_down(e->scheduler);
 
 	netwatch_reached(&e->netwatch, down, !down || route_is_there(), when_ms);
-	if (!down)
-		return;
-	log_notice("the network is up again");
-	scheduler_network_up(e->scheduler);
+	if (down)
+		network_up(e);
 }
 
-/* Nothing was reached, however briefly it was tried: true when that is the network's
- * fault. */
+/* The attempt reached nothing: true when that is the network's fault. */
 static bool
 network_is_down(struct download *d, const struct transfer_report *end)
 {
@@ -35,7 +39,7 @@ network_is_down(struct download *d, const struct transfer_report *end)
 	if (!netwatch_failed(&e->netwatch, hash_str(d->host_name), end->reach == REACH_LOCAL, down, route_is_there(),
 		end->started_ms, clock_now_ms())) {
 		if (down) /* it was for want of a route, and there is one now */
-			scheduler_network_up(e->scheduler);
+			network_up(e);
 		return false;
 	}
 	if (!down)
@@ -50,7 +54,7 @@ origin_is_up(struct download *d)
 	struct engine *e = d->engine;
 	AUTO_FREE char *origin = NULL;
 
-	if (scheduler_origin_is_suspect(e->scheduler, &d->entry->ticket)) {
+	if (scheduler_origin_is_suspect(&d->entry->ticket)) {
 		origin = engine_origin(d->url);
 		log_notice("origin answers again origin=%s", log_safe(origin));
 	}
@@ -61,11 +65,11 @@ static void
 origin_failed(struct download *d, const struct result *r)
 {
 	struct scheduler *s = d->engine->scheduler;
-	bool was = scheduler_origin_is_suspect(s, &d->entry->ticket);
+	bool was = scheduler_origin_is_suspect(&d->entry->ticket);
 	AUTO_FREE char *origin = NULL;
 
 	scheduler_origin_bad(s, &d->entry->ticket, r, MIN(d->retry_after_ms, (uint64_t)RETRY_AFTER_CAP_MS));
-	if (was || !scheduler_origin_is_suspect(s, &d->entry->ticket))
+	if (was || !scheduler_origin_is_suspect(&d->entry->ticket))
 		return;
 	origin = engine_origin(d->url);
 	log_warning("origin is down: its jobs wait, and one at a time tries: %s origin=%s", r->text, log_safe(origin));

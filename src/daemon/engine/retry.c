@@ -145,16 +145,6 @@ random_bits(void)
 	return v;
 }
 
-/* A job that nothing holds up goes on at once, before those that have not begun. */
-static void
-queue_again(struct download *d, uint64_t delay)
-{
-	if (delay || d->unreached || is_down(d->engine, d->job, d->job->source))
-		engine_requeue(d->entry, d->url, delay);
-	else
-		engine_go_on(d->entry, d->url);
-}
-
 void
 download_try_again(struct download *d, uint64_t delay)
 {
@@ -169,8 +159,11 @@ download_try_again(struct download *d, uint64_t delay)
 	job_set_result(d->job, &d->result);
 	d->retry_at_ms = clock_now_ms() + delay;
 	d->engine->ops->on_retry(d->job, MAX(delay, probe_in), d->engine->arg);
-	queue_again(d, delay);
 	d->unreached = false;
+	if (delay)
+		engine_requeue(d->entry, d->url, delay);
+	else
+		engine_go_on(d->entry, d->url);
 }
 
 static enum retry_verdict

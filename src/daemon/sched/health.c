@@ -100,7 +100,7 @@ scheduler_origin_bad(struct scheduler *s, struct ticket *t, const struct result 
 }
 
 bool
-scheduler_origin_is_suspect(const struct scheduler *s UNUSED, const struct ticket *t)
+scheduler_origin_is_suspect(const struct ticket *t)
 {
 	return t->origin && t->origin->breaker.state != BREAKER_CLOSED;
 }

@@ -20,9 +20,11 @@ netwatch_failed(struct netwatch *w, uint64_t host, bool quick, bool down, bool r
 		w->by_route = true;
 		return true;
 	}
-	/* While one host was tried another answered. */
+	/* Shows nothing, or while this host was tried another answered: it is as it was, but
+	 * that a route has come back. */
 	if (quick || began_ms < w->reached_ms)
-		return false;
+		return down && !w->by_route;
+	w->by_route = false;
 	another = w->failed_ms && now_ms - w->failed_ms <= NETWATCH_WINDOW_MS && w->host != host;
 	w->host = host;
 	w->failed_ms = now_ms ? now_ms : 1;

@@ -27,5 +27,5 @@ struct netwatch { /* zeroed: nothing is known */
  * A machine that reaches things without one is not judged by its routes for a while. */
 void netwatch_reached(struct netwatch *w, bool down, bool routed, uint64_t now_ms);
 /* This host (a hash) was tried since began_ms in vain, and that took its time or (quick)
- * did not.  True: the network is down. */
+ * did not, which shows nothing where there is a route.  True: the network is down. */
 bool netwatch_failed(struct netwatch *w, uint64_t host, bool quick, bool down, bool routed, uint64_t began_ms, uint64_t now_ms);

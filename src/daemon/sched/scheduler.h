@@ -100,7 +100,7 @@ void scheduler_origin_good(struct scheduler *s, struct ticket *t);
  * probed. */
 void scheduler_origin_bad(struct scheduler *s, struct ticket *t, const struct result *why, uint64_t floor_ms);
 /* The breaker of the ticket's origin is not closed. */
-bool scheduler_origin_is_suspect(const struct scheduler *s, const struct ticket *t);
+bool scheduler_origin_is_suspect(const struct ticket *t);
 /* Would a ticket wait for this origin, though it had a slot? */
 bool scheduler_origin_is_down(const struct scheduler *s, const char *origin);
 /* Nothing can be reached, t (that runs) found out: only probes begin from now on.
