@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 from bodies import body, digest
-from faults import SHORT, Board, FaultyService, rule
+from faults import HANG, SHORT, Board, FaultyService, rule
 from service import Client, RpcError
 from waiting import wait_until
 
@@ -301,6 +301,23 @@ def test_what_is_acknowledged_survives_a_disk_that_fails_for_a_while(tmp, server
             print(nth, total, board.hit, board.hits, "refused", len(diary.refused))
             refused += diary.refused
     assert refused or who == "hauld"
+
+
+# ---- a filesystem that does not answer
+
+def test_a_look_at_a_dead_filesystem_holds_up_nobody(tmp, server):
+    """statvfs never comes back: status does, jobs do, and nobody asks a second time."""
+    board = Board(tmp)
+    with FaultyService(tmp, board, rule("hauld-worker", "statvfs", count=0, error=HANG)) as s:
+        with s.client() as c:
+            disk, = c.call("status")["disks"]
+            assert disk["free"] is disk["size"] is disk["age_ms"] is None and disk["root"] == s.root
+            assert "does not say what is free" in s.ctl("status").out
+            ids = c.add(*[{"url": server.url("/ok/300K?seed=%d" % i), "output": "f%d" % i} for i in range(20)])
+            assert {c.wait_job(i)["state"] for i in ids} == {"done"}
+            assert c.call("status")["disks"][0]["free"] is None and board.hits == 1
+            board.end()
+            wait_until(lambda: c.call("status")["disks"][0]["free"])
 
 
 # ---- descriptors

@@ -180,6 +180,7 @@ def test_min_free_is_kept_free(full, server):
         os.unlink(ballast)
         assert c.wait_job(one)["state"] == "done"
         fill(s, 5 * MIB)
+        wait_until(lambda: c.call("status")["disks"][1]["free"] <= 5 * MIB) # it knows
         fits, larger = c.add(job(server, s, "fits", "/ok/2900K"), job(server, s, "larger", "/ok/3100K"))
         assert c.wait_job(fits)["state"] == "done"
         c.wait_state(larger, "blocked", why="disk-space")

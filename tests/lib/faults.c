@@ -5,7 +5,8 @@
  *                    The calls of that program (NAME or *) with that name (or *) on
  *                    files below PREFIX (or anywhere, "") are counted; from the
  *                    nth on (from 1; 0: never), count of them (0: all) fail with
- *                    that errno.  error=short: writes and reads do half of it.
+ *                    that errno.  error=short: writes and reads do half of it;
+ *                    error=hang: the call comes back when the test says so.
  *   HAUL_FAULT_FILE  a struct board, shared by all processes of a test
  *
  * The path of a descriptor is what /proc says; that of a name is its directory's and
@@ -15,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -29,7 +31,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SHORT = -1, NAMES_MAX = 40, NAME_SIZE = 24 };
+enum { SHORT = -1, HANG = -2, LOOK_MS = 10, NAMES_MAX = 40, NAME_SIZE = 24 };
 
 struct board { /* faults.py knows it */
 	_Atomic uint32_t off;  /* set by the test: nothing fails any more */
@@ -91,7 +93,9 @@ take_number(const char *key)
 
 	take(text, sizeof text, key);
 	if (strcmp(text, "short") == 0)
-		return UINT64_MAX;
+		return (uint64_t)SHORT;
+	if (strcmp(text, "hang") == 0)
+		return (uint64_t)HANG;
 	return text[0] ? strtoull(text, NULL, 10) : 0; /* NOLINT: a test's own text */
 }
 
@@ -177,7 +181,9 @@ fault(const char *call, int fd, const char *name)
 	if (!atomic_exchange(&board->told, 1))
 		(void)snprintf(board->hit, sizeof board->hit, "%.40s %.24s %.150s",
 		    program_invocation_short_name, call, path);
-	return rule.error;
+	while (rule.error == HANG && !atomic_load(&board->off))
+		(void)poll(NULL, 0, LOOK_MS);
+	return rule.error == HANG ? 0 : rule.error;
 }
 
 /* The whole of a wrapper whose call has no half. */

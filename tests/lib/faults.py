@@ -15,7 +15,7 @@ from haul import program
 from service import Service, sanitized
 
 COUNTS_AT, COUNT_SIZE, COUNTS = 256, 32, 40
-SHORT = "short"
+SHORT, HANG = "short", "hang"
 
 
 def rule(who, call, path="", nth=1, count=1, error=5):

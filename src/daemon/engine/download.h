@@ -124,6 +124,7 @@ struct download {
 	bool continued;          /* the part has bytes of more than one answer */
 	bool plain;              /* the next one is asked for without If-Range */
 	uint64_t adopted;        /* bytes of the part that came from an earlier download */
+	bool map_told;           /* its worker knows of the map, and drops it where there is no store */
 	char *over;              /* owned: a map that an earlier life left of it; NULL */
 	bool parking;            /* what there is of it stays when its workers let go */
 	bool saving;             /* they were asked to save it */

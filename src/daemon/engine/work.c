@@ -375,6 +375,7 @@ work_start(struct download *d, bool follow)
 	bool heavy = follow || d->job->received > PART_WRITE_MAX;
 
 	fill_task(d, &m, follow);
+	d->map_told = m.map.len > 0;
 	if (d->keep_dir)
 		m.keep = place_of(d->keep_dir, d->keep_name);
 	m.url_name = text_of(url_name);
@@ -417,7 +418,8 @@ work_flush(struct download *d)
 {
 	struct front_msg f = { .offset = part_front(d->part), .flush_to = part_front(d->part) };
 
-	if (!part_unflushed(d->part))
+	/* Of a small one there is not enough to start somebody for. */
+	if (!part_unflushed(d->part) || (!work_is_started(d) && f.offset <= SMALL_BODY))
 		return;
 	if (!work_is_started(d))
 		work_start(d, true);
