@@ -23,7 +23,7 @@
 enum {
 	TICK_MS = 1000,         /* between looks at stalled transfers */
 	INTERRUPTS_PER_TURN = 2000,
-	FDS_OF_TRANSFER = 5,
+	FDS_OF_TRANSFER = 6,
 	FDS_OF_OTHERS = 600,
 };
 
@@ -380,8 +380,8 @@ add_roots(struct engine *e, struct result *why)
 	return true;
 }
 
-/* As many transfers as there can be descriptors for: a socket, a part, what a
- * look-up and a hold take.  The rest is for workers, clients and idle connections. */
+/* As many transfers as there can be descriptors for: a socket, a part and
+ * its map, what a look-up and a hold take.  The rest is for workers, clients and idle connections. */
 static uint64_t
 max_transfers(const struct spec *daemon)
 {
