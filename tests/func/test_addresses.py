@@ -141,6 +141,19 @@ def test_a_stream_of_a_connection_that_stands_is_judged_too(serve, web2, authori
         assert fetch("three")["state"] == "done"
 
 
+def test_refusals_are_no_fault_of_the_network(serve, server):
+    """Nothing was reached, but nothing was tried either: no breaker opens, nobody waits."""
+    s = serve({})
+    with s.client() as c:
+        ids = c.add(*[{"url": "http://169.254.1.%d/x" % i, "output": "a%d" % i, "retry": 3} for i in range(1, 31)])
+        ids += c.add(*[{"url": "http://169.254.9.9/x%d" % i, "output": "b%d" % i, "retry": 3} for i in range(30)])
+        ended = [c.wait_job(i) for i in ids]
+        assert {(j["code"], j["attempts"]) for j in ended} == {("address-refused", 1)}
+        assert c.wait_job(c.add({"url": server.url("/ok/1000"), "output": "good"})[0])["state"] == "done"
+    s.stop()
+    assert "is down" not in s.log
+
+
 def test_lists_have_a_length(h):
     ranges = ["10.%d.%d.0/24" % (i // 256, i % 256) for i in range(1001)]
     assert h.once("http://127.0.0.1:1/x", config={"daemon": {"deny-addresses": ranges[:1000]}, "defaults": {"retry": 0}}).rc == 1
