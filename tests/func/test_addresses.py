@@ -126,6 +126,41 @@ def test_lists_are_taken_anew_by_a_reload(serve, server):
     assert len(server.requests()) == 2
 
 
+def test_a_stream_of_a_connection_that_stands_is_judged_too(serve, web2, authority, keep):
+    """HTTP/2, where a connection is shared by many."""
+    s = serve({})
+    url = "%s/%s" % (web2.url("").rstrip("/"), keep(body(1000)))
+    with s.client() as c:
+        def fetch(name):
+            return c.wait_job(c.add({"url": url, "output": name, "cacert": authority.cert, "http-version": "2"})[0])
+        first = fetch("one")
+        assert first["state"] == "done", first
+        s.reload({}, **{"deny-addresses": "127.0.0.0/8"})
+        assert fetch("two")["code"] == "address-refused"
+        s.reload({})
+        assert fetch("three")["state"] == "done"
+
+
+def test_refusals_are_no_fault_of_the_network(serve, server):
+    """Nothing was reached, but nothing was tried either: no breaker opens, nobody waits."""
+    s = serve({})
+    with s.client() as c:
+        ids = c.add(*[{"url": "http://169.254.1.%d/x" % i, "output": "a%d" % i, "retry": 3} for i in range(1, 31)])
+        ids += c.add(*[{"url": "http://169.254.9.9/x%d" % i, "output": "b%d" % i, "retry": 3} for i in range(30)])
+        ended = [c.wait_job(i) for i in ids]
+        assert {(j["code"], j["attempts"]) for j in ended} == {("address-refused", 1)}
+        assert c.wait_job(c.add({"url": server.url("/ok/1000"), "output": "good"})[0])["state"] == "done"
+    s.stop()
+    assert "is down" not in s.log
+
+
+def test_lists_have_a_length(h):
+    ranges = ["10.%d.%d.0/24" % (i // 256, i % 256) for i in range(1001)]
+    assert h.once("http://127.0.0.1:1/x", config={"daemon": {"deny-addresses": ranges[:1000]}, "defaults": {"retry": 0}}).rc == 1
+    result = h.once("http://127.0.0.1:1/x", config={"daemon": {"deny-addresses": ranges}})
+    assert result.rc == 78 and "has more than 1000 ranges" in result.stderr
+
+
 # ---- public and private, in a box
 
 def test_public_hosts_lead_to_public_ones(h, box, inside):

@@ -1,6 +1,7 @@
 """Destinations that change while haul works on them: links, directories that move,
 two jobs for one place.  What stands there before it begins is in test_publish.py."""
 
+import gzip
 import os
 import shutil
 
@@ -151,6 +152,27 @@ def test_one_destination_is_a_lock(serve, server, size):
     assert order == ["1", "2", "3"]
     assert s.read("same") == body(size, 3)
     wait_until(lambda: s.leftovers() == [], 10, s.leftovers)
+
+
+def test_where_the_packed_file_is_kept_is_locked_too(serve, server, keep):
+    """By whoever wants it: as its output, or to keep its own there."""
+    packed = {n: gzip.compress(body(300000, n)) for n in "123"}
+    slow = server.url("/drip/%d/%d/0.3" % (600000, 300000))
+    names = {n: keep(data, ".gz") for n, data in packed.items()}
+    s = serve({})
+    with s.client() as c:
+        first, = c.add({"url": slow, "output": "kept.gz"})
+        server.wait_requests(1)
+        second, third = c.add(*[{"url": server.url("/file/" + names[n]), "output": "out" + n, "decompress": "gzip",
+                                 "keep-download": "kept.gz"} for n in "12"])
+        c.wait_state(second, "blocked", why="destination-busy")
+        c.wait_state(third, "blocked", why="destination-busy")
+        other, = c.add({"url": server.url("/file/" + names["3"]), "output": "out3", "decompress": "gzip",
+                        "keep-download": "kept3.gz"})
+        assert c.wait_job(other)["state"] == "done"
+        assert [c.wait_job(j)["state"] for j in (first, second, third)] == ["done"] * 3
+    assert [s.read("out" + n) for n in "123"] == [body(300000, n) for n in "123"]
+    assert s.read("kept.gz") == packed["2"] and s.read("kept3.gz") == packed["3"]
 
 
 def test_a_destination_is_free_when_its_job_failed_or_was_cancelled(serve, server):

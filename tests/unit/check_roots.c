@@ -406,6 +406,33 @@ START_TEST(a_directory_is_opened_once)
 }
 END_TEST
 
+/* Who has the old one keeps it; whoever comes next gets what stands there. */
+START_TEST(a_directory_that_was_moved_is_opened_anew)
+{
+	AUTO_FREE char *there = at("root/pub"), *away = at("root/away");
+	const char *name;
+	struct dest_dir *old = get("root/pub/one", &name), *new;
+
+	ck_assert_int_eq(rename(there, away), 0);
+	new = get("root/pub/one", &name); /* made again */
+	ck_assert_ptr_ne(old, new);
+	ck_assert_uint_eq(mode_of("root/pub/.haul"), S_IFDIR | 0700);
+	ck_assert_ptr_eq(get("root/pub/two", &name), new);
+	dest_dir_unref(new);
+	dest_dir_unref(old);
+	roots_tidy(roots); /* frees the old one, and the new one is still found */
+	ck_assert_uint_eq(mode_of("root/away/.haul"), 0);
+	ck_assert_ptr_eq(get("root/pub/two", &name), new);
+	dest_dir_unref(new);
+	/* A link to where it is now is refused all the same. */
+	ck_assert_int_eq(rmdir(away), 0);
+	ck_assert_int_eq(rename(there, away), 0);
+	ck_assert_int_eq(symlink("away", there), 0);
+	assert_refused("root/pub/two", RESULT_PATH_REFUSED, ELOOP);
+	dest_dir_unref(new);
+}
+END_TEST
+
 /* "a" beneath root/b and "b/a" beneath root are keys of their own. */
 START_TEST(equal_names_beneath_other_roots_are_other_directories)
 {
@@ -511,6 +538,7 @@ main(void)
 	tcase_add_test(t, slash_may_be_a_root);
 	t = add_case(s, "sharing", setup, teardown, 0);
 	tcase_add_test(t, a_directory_is_opened_once);
+	tcase_add_test(t, a_directory_that_was_moved_is_opened_anew);
 	tcase_add_test(t, equal_names_beneath_other_roots_are_other_directories);
 	tcase_add_test(t, tidying_removes_what_is_not_in_use);
 	tcase_add_test(t, tidying_leaves_the_parts_of_others);

@@ -23,7 +23,7 @@
 enum {
 	TICK_MS = 1000,         /* between looks at stalled transfers */
 	INTERRUPTS_PER_TURN = 2000,
-	FDS_OF_TRANSFER = 5,
+	FDS_OF_TRANSFER = 6,
 	FDS_OF_OTHERS = 600,
 };
 
@@ -115,24 +115,38 @@ static const struct sched_ops sched_ops = { on_start, host_limit, on_due, retry_
 
 /* ---- One destination is a lock ---------------------------------------------- */
 
+/* Where the packed file is kept is a destination, too; NULL: nowhere. */
+static const char *
+second_output(const struct download *d)
+{
+	return spec_string(d->job->spec, JOB_KEEP_DOWNLOAD);
+}
+
 static bool
 download_has_output(const void *item, const void *key)
 {
-	return strcmp(((const struct download *)item)->output, key) == 0;
+	const struct download *d = item;
+
+	return strcmp(d->output, key) == 0 || text_equal(second_output(d), key);
 }
 
+/* Both or none, so that no two wait for each other. */
 bool
 engine_lock(struct engine *e, struct download *d)
 {
-	uint64_t hash = hash_str(d->output);
-	struct download *holder = map_find(&e->locks, hash, d->output);
+	const char *keep = second_output(d);
+	struct download *holder = map_find(&e->locks, hash_str(d->output), d->output);
 
+	if (!holder && keep)
+		holder = map_find(&e->locks, hash_str(keep), keep);
 	if (holder) {
 		engine_set_state(d->entry, JOB_BLOCKED);
 		list_append(&holder->lock_waiters, &d->waiting);
 		return false;
 	}
-	map_add(&e->locks, hash, d);
+	map_add(&e->locks, hash_str(d->output), d);
+	if (keep)
+		map_add(&e->locks, hash_str(keep), d);
 	d->locked = true;
 	return true;
 }
@@ -140,11 +154,14 @@ engine_lock(struct engine *e, struct download *d)
 static void
 unlock(struct engine *e, struct download *d)
 {
+	const char *keep = second_output(d);
 	struct download *w;
 
 	if (!d->locked)
 		return;
 	(void)map_remove(&e->locks, hash_str(d->output), d->output);
+	if (keep)
+		(void)map_remove(&e->locks, hash_str(keep), keep);
 	LIST_FOREACH(w, &d->lock_waiters, struct download, waiting) {
 		list_remove(&w->waiting);
 		engine_requeue(w->entry, w->url, 0);
@@ -380,8 +397,8 @@ add_roots(struct engine *e, struct result *why)
 	return true;
 }
 
-/* As many transfers as there can be descriptors for: a socket, a part, what a
- * look-up and a hold take.  The rest is for workers, clients and idle connections. */
+/* As many transfers as there can be descriptors for: a socket, a part and
+ * its map, what a look-up and a hold take.  The rest is for workers, clients and idle connections. */
 static uint64_t
 max_transfers(const struct spec *daemon)
 {
