@@ -439,7 +439,7 @@ class Exercise:
             elif event["ev"] == "request" and path in self.read_before:
                 asked = header_of(event, "Range") or "bytes=0-"
                 read = self.read_before.pop(path)
-                if path in self.sized and read:
+                if path in self.sized and read > 0: # less: the head was on its way
                     self.gaps.append((read - int(asked[6:-1]), read, path))
 
     # ---- looking
