@@ -267,6 +267,7 @@ take_place(struct db *d, const char *dir)
 		return db_fail_open(d, SQLITE_BUSY);
 	if (r < 0)
 		return fail_path(d, -r);
+	place_keep_index(fd);
 	/* It may have been another's until now. */
 	return schema_probe(d->path, d->shown, d->why, sizeof d->why);
 }

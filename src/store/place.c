@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -62,6 +64,19 @@ place_check(int dir_fd, const char *shown, char *why, size_t n)
 			return -EBADMSG;
 		}
 	return 0;
+}
+
+void
+place_keep_index(int dir_fd)
+{
+	AUTO_CLOSE int fd = openat(dir_fd, "jobs.db-shm", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int flags;
+
+	/* Only an empty file can be told; others do not know the flag and do not need it. */
+	if (fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
+		flags |= FS_NOCOW_FL;
+		(void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
+	}
 }
 
 int

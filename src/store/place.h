@@ -20,6 +20,10 @@ int place_check(int dir_fd, const char *shown, char *why, size_t n) MUST_CHECK;
  * is about to end.  0 or -errno; -EWOULDBLOCK: it is another's.
  */
 int place_lock(const char *path, int *ret_fd) MUST_CHECK;
+/* The log's index, jobs.db-shm, is memory that SQLite maps: on a btrfs that is full a
+ * page of it cannot be written anew to another place, and SIGBUS would be the end.
+ * Such a file is written where it is (ioctl_iflags(2), FS_NOCOW_FL). */
+void place_keep_index(int dir_fd);
 /* Syncs what hauld has written to DIR/lock, and the names that lead to the
  * directory, as far up as its file system goes: hauld does not wait for a disk,
  * and may have made them just now: jobs that are safe in a file are lost with the
