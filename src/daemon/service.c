@@ -102,11 +102,19 @@ service_stop(struct service *s)
 
 /* What ended is on the disk before we go. */
 static void
-on_workers_left(void *arg)
+on_history_left(void *arg)
 {
 	struct service *s = arg;
 
 	store_stop(s->store, leave, s);
+}
+
+static void
+on_workers_left(void *arg)
+{
+	struct service *s = arg;
+
+	history_stop(s->history, on_history_left, s);
 }
 
 static void

@@ -35,8 +35,8 @@ struct db_load_ops {
 	 * the order of ids. */
 	void (*on_job)(const struct store_job *j, void *arg);
 	void (*on_named)(uint64_t id, const char *name, void *arg);
-	/* The destination of each of the last DB_LEFT_MAX that ended: the daemon may have
-	 * been killed before it had tidied up there. */
+	/* The destinations (keep-download is one, too) of each of the last DB_LEFT_MAX that
+	 * ended: the daemon may have been killed before it had tidied up there. */
 	void (*on_left)(uint64_t id, const char *output, void *arg);
 	void (*on_key)(const struct store_key *k, void *arg);
 };

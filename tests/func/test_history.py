@@ -315,6 +315,17 @@ def test_a_reader_that_dies_is_replaced(s, server):
             assert stores(s)[1] not in (None, reader)
 
 
+def test_a_stop_leaves_no_log_behind_a_reader(s, server):
+    with s.client() as c:
+        job, = c.add(good(server, "a"))
+        c.wait_job(job)
+    again(s)
+    with s.client() as c:
+        assert c.show(job)["state"] == "done" and stores(s)[1]
+    s.stop()
+    assert sorted(os.listdir(s.state)) == ["jobs.db", "lock"]
+
+
 def test_a_reader_that_hangs_is_told_and_nobody_waits_for_it(s, server):
     with s.client() as c:
         job, = c.add(good(server, "a"))
@@ -484,6 +495,18 @@ def test_attempts_that_failed_are_shown(s, server):
     with s.client() as c:
         assert c.show(job) == before
     assert s.ctl("show", job).out.count("http-503") == 2
+
+
+def test_attempts_of_a_job_that_is_not_over_survive(s, server):
+    with s.client() as c:
+        job, = c.add({"url": server.url("/status/503?retry-after=3600"), "output": "x", "retry": 5})
+        c.wait_state(job, "blocked", why="retry-at")
+        before = c.show(job)["failed_attempts"]
+        assert [a["code"] for a in before] == ["http-503"]
+        c.call("pause", jobs=[job]) # answered when it is on the disk
+    again(s)
+    with s.client() as c:
+        assert c.show(job)["failed_attempts"] == before
 
 
 def test_only_the_last_attempts_are_kept(s, server):

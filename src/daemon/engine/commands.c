@@ -146,6 +146,14 @@ engine_receipt(const struct engine *e, uint64_t id)
 	return en && job_is_over(&en->job) ? en->receipt : NULL;
 }
 
+const struct receipt *
+engine_record(const struct engine *e, uint64_t id)
+{
+	const struct entry *en = registry_find(&e->jobs, id);
+
+	return en ? en->receipt : NULL;
+}
+
 /* However many wait for one origin or for the network, none of them is touched when
  * that goes down: they are only seen as what they are. */
 static enum job_state

@@ -287,7 +287,7 @@ get_receipt(struct cursor *c, struct receipt *r)
 		get_digest(c, &r->digests[i]);
 	n = version > 1 ? (unsigned)get_below(c, get_u8(c), ATTEMPTS_KEPT + 1) : 0;
 	if (n)
-		r->attempts = xcalloc(n, sizeof r->attempts[0]);
+		r->attempts = xcalloc(ATTEMPTS_KEPT, sizeof r->attempts[0]); /* more may come */
 	for (unsigned i = 0; i < n && !c->failed; i++)
 		get_attempt(c, r);
 }

@@ -158,6 +158,8 @@ const struct job *engine_job(const struct engine *e, uint64_t id);
 const struct job *engine_job_by_name(const struct engine *e, const char *name);
 /* NULL: it has none (yet).  Borrowed while the job is there and over. */
 const struct receipt *engine_receipt(const struct engine *e, uint64_t id);
+/* The same of any job: its attempts so far. */
+const struct receipt *engine_record(const struct engine *e, uint64_t id);
 /* Those that are over, whosever they are, in no order. */
 void engine_each_over(const struct engine *e, void (*cb)(const struct job *j, const struct receipt *r, void *arg), void *arg);
 

@@ -36,7 +36,7 @@ lasting(enum job_state s)
 void
 keep_update(struct store *s, const struct engine *e, const struct job *j)
 {
-	const struct receipt *receipt = engine_receipt(e, j->id);
+	const struct receipt *receipt = engine_record(e, j->id);
 	AUTO_BUF struct buf packed = { 0 };
 	struct store_job r = {
 		.id = j->id,
@@ -52,13 +52,13 @@ keep_update(struct store *s, const struct engine *e, const struct job *j)
 		.ended_s = job_is_over(j) ? receipt ? receipt->ended_s : clock_wall_s() : 0,
 	};
 
-	if (receipt)
+	if (receipt && (job_is_over(j) || receipt->n_attempts))
 		receipt_pack(receipt, &packed);
 	r.receipt = text_of(&packed);
 	store_update(s, &r);
 }
 
-/* A job that is over has one, though only for when it ended. */
+/* A job that is over has one, though only for when it ended; another for its attempts. */
 static struct receipt *
 read_receipt(const struct store_job *r)
 {
@@ -122,6 +122,6 @@ keep_restore(struct engine *e, const struct store_job *r)
 	engine_sweep(e, spec_string(spec, JOB_OUTPUT));
 	if (spec_string(spec, JOB_KEEP_DOWNLOAD))
 		engine_sweep(e, spec_string(spec, JOB_KEEP_DOWNLOAD));
-	engine_restore(e, &from, r->run_ms, job_is_over(&from) ? read_receipt(r) : NULL);
+	engine_restore(e, &from, r->run_ms, job_is_over(&from) || r->receipt.len ? read_receipt(r) : NULL);
 	return true;
 }

@@ -37,6 +37,8 @@ struct history {
 	uint64_t last_id;
 	struct loop_timer silence, idle, restart;
 	struct loop_deferred work; /* gives questions, tells those that failed */
+	loop_cb on_stopped;        /* NULL: not to stop, or told */
+	void *stopped_arg;
 	char why[STORE_TEXT_MAX + 1];
 };
 
@@ -176,6 +178,10 @@ check_over(struct history *h)
 
 	if (!is_over(h))
 		return;
+	if (h->on_stopped) {
+		kick(h);
+		return;
+	}
 	loop_timer_cancel(&h->silence);
 	loop_timer_cancel(&h->idle);
 	LIST_FOREACH(each, &h->questions, struct question, link)
@@ -310,6 +316,11 @@ on_work(void *arg)
 {
 	struct history *h = arg;
 
+	if (h->on_stopped) {
+		if (is_over(h))
+			TAKE_PTR(h->on_stopped)(h->stopped_arg);
+		return;
+	}
 	tell_failed(h);
 	if (!first(h)) {
 		loop_timer_cancel(&h->silence);
@@ -376,6 +387,16 @@ static void
 on_restart(void *arg)
 {
 	kick(arg);
+}
+
+void
+history_stop(struct history *h, loop_cb on_stopped, void *arg)
+{
+	h->on_stopped = on_stopped;
+	h->stopped_arg = arg;
+	if (h->pid)
+		(void)kill(h->pid, SIGKILL);
+	kick(h);
 }
 
 struct history *

@@ -45,6 +45,11 @@ struct history *history_new(struct loop *l, struct children *c, const char *prog
 /* Kills a child that runs; no callback comes any more. */
 void history_free(struct history *h);
 
+/* Nothing is asked any more: the child ends, and then on_stopped comes, once and never
+ * from here.  As long as it has the database open, the store cannot put all of the log
+ * into it. */
+void history_stop(struct history *h, loop_cb on_stopped, void *arg);
+
 /* Jobs by their ids, in the order of these, those left out that are not history; at
  * most READ_IDS_MAX. */
 void history_find(struct history *h, struct question *q, const uint64_t *ids, size_t n,
