@@ -84,6 +84,7 @@ keep_read(const struct store_job *r, struct job *ret, struct receipt **ret_recei
 	ret->from_config = r->from_config;
 	ret->added_s = r->added_s;
 	ret->attempts = r->attempts;
+	ret->source = (uint16_t)(r->attempts ? (r->attempts - 1) % spec_list_len(spec, JOB_URL) : 0);
 	ret->received = r->received;
 	ret->published = r->published;
 	job_set_result(ret, &r->result);
