@@ -121,7 +121,7 @@ db_fail_open(struct db *d, int r)
 	if ((r & 0xff) == SQLITE_BUSY)
 		(void)snprintf(d->why, sizeof d->why, "%s is in use by another hauld-store: end that hauld first, "
 		    "or give this one another state-dir", d->shown);
-	else if (is_passing(r))
+	else if ((d->may_pass = is_passing(r)))
 		(void)snprintf(d->why, sizeof d->why, "cannot open %s: %s: its directory must be there, be the "
 		    "service's own, and have some room", d->shown, reason(d, r));
 	else
@@ -133,6 +133,12 @@ const char *
 db_why(const struct db *d)
 {
 	return d->why;
+}
+
+bool
+db_may_pass(const struct db *d)
+{
+	return d->may_pass;
 }
 
 /* ---- Opening --------------------------------------------------------------------- */
@@ -241,6 +247,7 @@ open_file(struct db *d)
 static int
 fail_path(struct db *d, int error)
 {
+	d->may_pass = true;
 	(void)snprintf(d->why, sizeof d->why, "cannot open %s: %s: its directory must be there, be the service's own, "
 	    "and have some room", d->shown, strerror(error));
 	return -EBADMSG;

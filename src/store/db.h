@@ -20,6 +20,8 @@ enum { DB_LEFT_MAX = 1000 };
  * db_why() and db_close() are left. */
 int db_open(const char *dir, struct db **ret) MUST_CHECK;
 const char *db_why(const struct db *d);
+/* After a failed db_open(): another time it may be well. */
+bool db_may_pass(const struct db *d);
 /* in_order: all of the log goes into the file first. */
 void db_close(struct db *d, bool in_order);
 

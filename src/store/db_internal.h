@@ -37,6 +37,7 @@ struct db {
 	uint64_t last_id, new_last_id; /* committed; of the transaction */
 	uint64_t ended[_JOB_STATE_MAX], new_ended[_JOB_STATE_MAX]; /* the same: jobs of clients that are over */
 	char why[STORE_TEXT_MAX];
+	bool may_pass; /* what kept it from being opened */
 };
 
 /* Into why: what is wrong while it is written to, and while it is opened. */

@@ -436,7 +436,7 @@ status(struct store *s, int r)
 	case 0:
 		return 0;
 	case -EBADMSG:
-		say(s, STORE_FATAL, db_why(s->db));
+		say(s, db_may_pass(s->db) ? STORE_NOT_OPEN : STORE_FATAL, db_why(s->db));
 		return STORE_EXIT_FATAL;
 	case -EPROTO:
 		log_err("what hauld says makes no sense (is it of another build?)");

@@ -12,7 +12,8 @@
  * and before it STORE_EXPIRED and STORE_ENDED, if that changed something;
  * STORE_FAILED when the database cannot be written now (it is tried again, in
  * order, until it can); STORE_FATAL before the program ends with
- * STORE_EXIT_FATAL because the database cannot be used at all.
+ * STORE_EXIT_FATAL because the database cannot be used at all, and STORE_NOT_OPEN
+ * where that may pass: there is no room, or the disk fails.
  *
  * Jobs of clients that are over are not loaded: they are the history, which
  * hauld-store --read is asked for (read_msg.h).
@@ -49,6 +50,7 @@ enum store_msg_type {
 	STORE_NAMED = 217,     /* u64 id, text: the name of an ended job of a client */
 	STORE_KEPT_KEY = 218,  /* struct store_key, id 0 */
 	STORE_LEFT = 219,      /* u64 id, text: the destination of a job that ended lately */
+	STORE_NOT_OPEN = 220,  /* text: a sentence */
 };
 
 #define STORE_ID_MAX ((uint64_t)INT64_MAX) /* ids and byte counts: what SQLite's integers hold */

@@ -124,6 +124,7 @@ space_later(struct download *d, const struct result *r)
 	d->hops = 0;
 	d->entry->need = d->size - front;
 	(void)take_back_attempt(d);
+	d->began_ms = 0; /* nor does the time of its repeats run */
 	work_flush(d);
 	room_wait(room, d->entry);
 	say_waits(d->entry, r);

@@ -312,7 +312,8 @@ on_trouble(struct store *s, const struct message *m)
 
 	if (store_msg_get_text(m, &t) < 0)
 		return -EPROTO;
-	if (m->type == STORE_FATAL)
+	/* A state directory that could be used a moment ago may be well again. */
+	if (m->type == STORE_FATAL || (m->type == STORE_NOT_OPEN && !s->loaded))
 		set_fatal(s, t.at, t.len);
 	else
 		set_failed(s, t.at, t.len);
@@ -350,6 +351,7 @@ on_message(const struct message *m, void *arg)
 		return on_committed(s, m);
 	case STORE_FAILED:
 	case STORE_FATAL:
+	case STORE_NOT_OPEN:
 		return on_trouble(s, m);
 	default:
 		return -EPROTO;
@@ -376,7 +378,8 @@ try_again(struct store *s, const char *how)
 			set_fatal(s, why, strlen(why));
 			return;
 		}
-		set_failed(s, why, strlen(why));
+		if (!s->failed) /* it has said itself what is wrong */
+			set_failed(s, why, strlen(why));
 	}
 	log_warning("the store ended and is started again reason=\"%s\"", how);
 	loop_timer_set(&s->restart, MIN((uint64_t)RESTART_MIN_MS << doublings, (uint64_t)RESTART_MAX_MS));
