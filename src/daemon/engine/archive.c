@@ -418,6 +418,7 @@ past_job_view(const struct past_job *p, struct engine_view *ret)
 {
 	*ret = (struct engine_view){
 		.job = &p->job,
+		.state = p->job.state,
 		.received = p->job.received,
 		.total = p->job.state == JOB_DONE ? p->job.received : 0,
 		.receipt = p->receipt,
