@@ -71,8 +71,10 @@ load_left(struct db *d, const struct db_load_ops *ops, void *arg)
 	int r;
 
 	(void)sqlite3_bind_int64(s, 1, DB_LEFT_MAX); /* the parameter is there */
-	while ((r = sqlite3_step(s)) == SQLITE_ROW)
+	while ((r = sqlite3_step(s)) == SQLITE_ROW) {
 		tell_text(s, 1, JOB_OUTPUT, ops->on_left, arg);
+		tell_text(s, 1, JOB_KEEP_DOWNLOAD, ops->on_left, arg);
+	}
 	(void)sqlite3_reset(s); /* step's error again */
 	return r == SQLITE_DONE ? 0 : db_fail_open(d, r);
 }
