@@ -88,6 +88,7 @@ class Wanted:
         self.id = None
         self.cancelled = False # said so
         self.cancelling = False
+        self.touched = False   # a client asks something of it just now
         self.paused = False    # said so, and nobody asked otherwise since
 
 
@@ -343,10 +344,11 @@ class Exercise:
     def touch_one(self, c, rng):
         """Cancels, pauses or resumes."""
         with self.lock:
-            known = [w for w in self.jobs.values() if w.id and not w.cancelling]
-        if not known:
-            return
-        w = rng.choice(known[-60:])
+            known = [w for w in self.jobs.values() if w.id and not w.cancelling and not w.touched]
+            if not known:
+                return
+            w = rng.choice(known[-60:])
+            w.touched = True # what another client asks meanwhile would make its end unknown
         verb = rng.choices(["cancel", "pause", "resume"], [1, 4, 4])[0]
         try:
             if verb == "cancel":
@@ -360,6 +362,8 @@ class Exercise:
                 self.counts["paused"] += w.paused
         except RpcError as error:
             assert error.word in ("conflict", "no-such-job", "draining"), error
+        finally:
+            w.touched = False
 
     # ---- killing
 
