@@ -1,5 +1,6 @@
 """The durable queue: what was acknowledged is there after any death, and nothing is done twice."""
 
+import gzip
 import os
 import random
 import signal
@@ -219,6 +220,24 @@ def test_parts_of_a_killed_life_are_swept(s, server):
         assert there & left == {"0123456789abcdef-00000000.1.1.part"} and len(there) == 4
         c.call("cancel", jobs=ids)
     os.unlink(os.path.join(haul, "0123456789abcdef-00000000.1.1.part"))
+
+
+def test_where_a_packed_file_was_kept_is_swept_too(s, server, keep):
+    packed = gzip.compress(body(1000))
+    with s.client() as c:
+        one = c.add({"url": server.url("/file/" + keep(packed, ".gz")), "output": "d/x", "keep-download": "k/x.gz",
+                     "decompress": "gzip"})[0]
+        assert c.wait_job(one)["state"] == "done"
+    kill(s)
+    with open(os.path.join(s.state, "lock")) as f:
+        instance = f.read(16)
+    for directory in ("d", "k"):
+        os.makedirs(s.path(directory, ".haul"), exist_ok=True)
+        with open(s.path(directory, ".haul", instance + "-00000000.1.1.part"), "w") as f:
+            f.write("of an earlier life")
+    s.start()
+    wait_until(lambda: s.leftovers() == [], 20, s.leftovers)
+    assert s.read("k/x.gz") == packed and s.read("d/x") == body(1000)
 
 
 # ---- the store dies, or its file is no good

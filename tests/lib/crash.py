@@ -33,6 +33,7 @@ from service import Gone, RpcError, Service
 SIZES = [0, 1, 1000, 65536, 200000, 256 << 10, (256 << 10) + 1, 500000, 1 << 20, 3 << 20, 5 << 20]
 WAITING_MAX = 60 # jobs that are not over, above which no client adds
 OVER = ("done", "failed", "cancelled")
+STATE_FILES = {"jobs.db", "jobs.db-wal", "jobs.db-shm", "lock"}
 MAP_FROM = BEHIND_MAX = 256 << 10 # bytes: what is larger has a map; what a kill may cost
 # what is killed, and how often of 100
 TARGETS = {"all": 32, "hauld": 28, "worker": 12, "store": 9, "intake": 4, "term": 15}
@@ -87,6 +88,7 @@ class Wanted:
         self.id = None
         self.cancelled = False # said so
         self.cancelling = False
+        self.touched = False   # a client asks something of it just now
         self.paused = False    # said so, and nobody asked otherwise since
 
 
@@ -342,10 +344,11 @@ class Exercise:
     def touch_one(self, c, rng):
         """Cancels, pauses or resumes."""
         with self.lock:
-            known = [w for w in self.jobs.values() if w.id and not w.cancelling]
-        if not known:
-            return
-        w = rng.choice(known[-60:])
+            known = [w for w in self.jobs.values() if w.id and not w.cancelling and not w.touched]
+            if not known:
+                return
+            w = rng.choice(known[-60:])
+            w.touched = True # what another client asks meanwhile would make its end unknown
         verb = rng.choices(["cancel", "pause", "resume"], [1, 4, 4])[0]
         try:
             if verb == "cancel":
@@ -359,6 +362,8 @@ class Exercise:
                 self.counts["paused"] += w.paused
         except RpcError as error:
             assert error.word in ("conflict", "no-such-job", "draining"), error
+        finally:
+            w.touched = False
 
     # ---- killing
 
@@ -538,7 +543,7 @@ class Exercise:
         left = [os.path.join(d, n) for d, _names, files in os.walk(self.service.root) for n in files]
         assert not left, left
         assert self.service.leftovers() == []
-        assert set(os.listdir(self.service.state)) <= {"jobs.db", "lock"}, os.listdir(self.service.state)
+        assert set(os.listdir(self.service.state)) <= STATE_FILES, os.listdir(self.service.state)
 
     def report(self):
         behind = sorted(gap for gap, _read, _path in self.gaps)

@@ -549,13 +549,25 @@ INSTEAD_OF(stat64, int, pc_stat64, const char *path, struct stat *st) { return d
 INSTEAD_OF(lstat, int, pc_lstat, const char *path, struct stat *st) { return do_stat(AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW); }
 INSTEAD_OF(lstat64, int, pc_lstat64, const char *path, struct stat *st) { return do_stat(AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW); }
 
+/* SQLite makes it anew from the log. */
+static bool
+is_index(int fd)
+{
+	char link[32], path[PATH_MAX];
+	ssize_t n;
+
+	(void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof path);
+	return n > 4 && memcmp(path + n - 4, "-shm", 4) == 0;
+}
+
 /* What is written through memory is not seen here. */
 INSTEAD_OF(mmap, void *, pc_mmap, void *at, size_t n, int prot, int flags, int fd, off_t off)
 {
 	struct stat st;
 
 	init();
-	if (fd >= 0 && log_fd >= 0 && prot & PROT_WRITE && flags & MAP_SHARED && is_our_file(fd, &st)) {
+	if (fd >= 0 && log_fd >= 0 && prot & PROT_WRITE && flags & MAP_SHARED && is_our_file(fd, &st) && !is_index(fd)) {
 		bool begun = begin();
 
 		record((struct record){ .op = OP_UNKNOWN, .a = st.st_ino }, "mmap", NULL, NULL, 0, 0);

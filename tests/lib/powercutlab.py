@@ -19,7 +19,7 @@ import sqlite3
 import uuid
 
 from bodies import digest
-from crash import Maker, Wanted, ask
+from crash import STATE_FILES, Maker, Wanted, ask
 from haul import program
 from powercut import ACK, RENAME, SYNC, SYNC_ALL, Disk, acknowledge, read_log, states_at_once, states_of
 from service import RpcError, Service
@@ -327,7 +327,7 @@ class Lab:
         assert not left, left
         # The journal of the first transaction, which SQLite leaves when its end did not
         # reach the disk: it is empty but for its size.
-        assert set(os.listdir(s.state)) <= {"jobs.db", "lock", "jobs.db-journal"}, os.listdir(s.state)
+        assert set(os.listdir(s.state)) <= STATE_FILES | {"jobs.db-journal"}, os.listdir(s.state)
 
     def start_on(self, state):
         """hauld on that disk after another boot: all that was promised is kept."""
