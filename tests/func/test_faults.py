@@ -203,7 +203,9 @@ def test_one_call_fails_and_one_job_with_it(run, totals, who, call):
         r = run(who, call, nth=nth, error=error)
         what = (nth, error, r.board.hit, [(j["output"], j["reason"]) for j in r.failed])
         print(*what)
-        assert len(r.failed) <= 1, what
+        # One sync of a directory is for all files that were published together.
+        together = call == "fsync" and "/.haul/" not in r.board.hit
+        assert len(r.failed) <= (16 if together else 1), what
         if error in (SHORT, errno.EINTR) and call in INVISIBLE:
             assert r.failed == [], what
         if call in ("fsync", "sync_file_range") and r.board.hits:
