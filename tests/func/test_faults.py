@@ -235,7 +235,9 @@ def test_a_disk_that_fails_for_ever_fails_jobs_in_words(run, totals, who, call):
     for nth in range(2, total + 1) if ALL else [2, max(2, total // 2)]:
         for error in (errno.EIO, errno.EROFS):
             r = run(who, call, nth=nth, count=0, error=error)
-            assert r.board.hits == 0 or r.failed or call in ("open", "copy_file_range"), (nth, r.board.hit)
+            # What a later life would need is not what this one needs.
+            assert r.board.hits == 0 or r.failed or r.board.hit.endswith(".map") or \
+                call in ("open", "copy_file_range"), (nth, r.board.hit)
 
 
 # ---- the state directory
