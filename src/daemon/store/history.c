@@ -37,7 +37,8 @@ struct history {
 	uint64_t last_id;
 	struct loop_timer silence, idle, restart;
 	struct loop_deferred work; /* gives questions, tells those that failed */
-	loop_cb on_stopped;        /* NULL: not to stop, or told */
+	bool stopping;             /* no child is started any more */
+	loop_cb on_stopped;        /* NULL: told */
 	void *stopped_arg;
 	char why[STORE_TEXT_MAX + 1];
 };
@@ -178,7 +179,7 @@ check_over(struct history *h)
 
 	if (!is_over(h))
 		return;
-	if (h->on_stopped) {
+	if (h->stopping) {
 		kick(h);
 		return;
 	}
@@ -316,8 +317,8 @@ on_work(void *arg)
 {
 	struct history *h = arg;
 
-	if (h->on_stopped) {
-		if (is_over(h))
+	if (h->stopping) {
+		if (is_over(h) && h->on_stopped)
 			TAKE_PTR(h->on_stopped)(h->stopped_arg);
 		return;
 	}
@@ -392,6 +393,7 @@ on_restart(void *arg)
 void
 history_stop(struct history *h, loop_cb on_stopped, void *arg)
 {
+	h->stopping = true;
 	h->on_stopped = on_stopped;
 	h->stopped_arg = arg;
 	if (h->pid)
