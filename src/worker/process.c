@@ -383,6 +383,8 @@ end_published(struct task *t)
 		task_fail_errno(t, -r, "sync", t->names.name);
 		return;
 	}
+	if (t->msg.drops_map && t->names.map[0])
+		(void)unlinkat(t->dir->haul_fd, t->names.map, 0); /* else swept later */
 	t->inode = t->msg.inode;
 	task_end(t);
 }

@@ -64,6 +64,7 @@ struct control {
 	/* status.c */
 	struct list statuses;     /* struct status: answers that wait for a look at disks */
 	struct loop_timer disks_late;
+	struct loop_deferred answering;
 	struct list pasts;        /* struct past, past.c */
 	struct list listings;     /* struct listing: with the history; list.c */
 };

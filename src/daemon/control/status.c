@@ -11,6 +11,7 @@ enum {
 	STATUS_WAITING_MAX = 10000,
 	STATUS_SCAN_MAX = 50000,
 	WHYS_MAX = 16,
+	ANSWERING_MS = 4, /* of a turn of the loop */
 	DISKS_MS = 500, /* that a look at the disks may take; then the numbers are older ones */
 };
 
@@ -177,15 +178,14 @@ put_store(struct json *w, const struct control *c)
 }
 
 static void
-answer(struct call *c)
+write_status(const struct control *control, struct buf *out)
 {
-	struct control *control = c->control;
 	struct engine_numbers numbers;
 	struct json w;
 
 	engine_get_numbers(control->engine, &numbers);
 	archive_count(control->archive, numbers.jobs);
-	w = call_begin(c);
+	jsonw_init(&w, out);
 	jsonw_begin_object(&w);
 	jsonw_key_string(&w, "state", control->stopping ? control->stopping : "running");
 	jsonw_key_u64(&w, "pid", (uint64_t)getpid());
@@ -210,7 +210,6 @@ answer(struct call *c)
 	put_loop(&w, loop_get_stats(control->loop));
 	jsonw_key_u64(&w, "clients", control->n_clients);
 	jsonw_end_object(&w);
-	call_end(c, &w);
 }
 
 /* ---- Disks are looked at by workers, and one of them may be dead ----------------- */
@@ -227,18 +226,27 @@ status_free(struct status *s)
 	free(s);
 }
 
+/* Some in each turn: hundreds of clients may wait for one look. */
 static void
-answer_all(void *arg)
+answer_some(void *arg)
 {
 	struct control *control = arg;
+	uint64_t until = clock_now_ms() + ANSWERING_MS;
+	AUTO_BUF struct buf text = { 0 };
 
 	loop_timer_cancel(&control->disks_late);
+	if (!list_empty(&control->statuses))
+		write_status(control, &text);
 	while (!list_empty(&control->statuses)) {
 		struct status *s = LIST_FIRST(&control->statuses, struct status, link);
 		struct call *c = s->call;
 
+		if (clock_now_ms() >= until) {
+			loop_defer(control->loop, &control->answering);
+			return;
+		}
 		status_free(s);
-		answer(c);
+		call_text(c, buf_cstr(&text));
 	}
 }
 
@@ -248,7 +256,7 @@ on_disk(void *arg)
 	struct control *control = arg;
 
 	if (!list_empty(&control->statuses) && !engine_look_at_disks(control->engine))
-		answer_all(control);
+		answer_some(control);
 }
 
 void
@@ -258,7 +266,10 @@ method_status(struct call *c)
 	struct status *s;
 
 	if (!engine_look_at_disks(control->engine)) {
-		answer(c);
+		AUTO_BUF struct buf text = { 0 };
+
+		write_status(control, &text);
+		call_text(c, buf_cstr(&text));
 		return;
 	}
 	s = NEW(struct status);
@@ -272,7 +283,8 @@ void
 statuses_init(struct control *control)
 {
 	list_init(&control->statuses);
-	loop_timer_init(&control->disks_late, control->loop, "status", answer_all, control);
+	loop_timer_init(&control->disks_late, control->loop, "status", answer_some, control);
+	loop_deferred_init(&control->answering, "answer status", answer_some, control);
 }
 
 void
@@ -293,4 +305,5 @@ statuses_done(struct control *control)
 	if (control->engine)
 		engine_on_disk(control->engine, NULL, NULL);
 	loop_timer_done(&control->disks_late);
+	loop_undefer(&control->answering);
 }
