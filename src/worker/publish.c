@@ -234,9 +234,13 @@ tell_map(const struct publish *p)
 	};
 	AUTO_BUF struct buf b = { 0 };
 
-	if (p->map_name && !p->drops_map && part_map_put_end(&b, &end) &&
+	if (!p->map_name || p->drops_map || !part_map_put_end(&b, &end) ||
 	    fd_pwrite_full(p->map_fd, buf_bytes(&b), buf_len(&b), PART_MAP_END) < 0)
 		return; /* a torn record counts as none */
+	/* A job that may not replace what stands there must know it for its own, also
+	 * after the power went. */
+	if (p->no_clobber && p->fsync != FSYNC_OFF && fdatasync(p->map_fd) == 0)
+		(void)fsync(p->files[p->n_files - 1].haul_fd); /* else it fails as `exists` then */
 }
 
 static void

@@ -167,11 +167,13 @@ def test_a_server_that_knows_ranges_without_a_condition_is_asked_so(s, server):
     assert s.read("f") == body(SIZE)
 
 
-@pytest.mark.parametrize("keys", [{}, {"no-clobber": True}, {"fsync": "off"}, {"checksum": digest(body(SIZE))}])
-def test_what_was_published_is_not_fetched_again(tmp, server, keys):
+@pytest.mark.parametrize("size,keys", [
+    (SIZE, {}), (SIZE, {"no-clobber": True}), (SIZE, {"fsync": "off"}), (SIZE, {"checksum": digest(body(SIZE))}),
+    (1000, {"no-clobber": True})])
+def test_what_was_published_is_not_fetched_again(tmp, server, size, keys):
     """The file stands under its name, and then the word of it is lost: the store was
     stopped, and dies with the daemon."""
-    url = server.url("/ok/4M?key=%d" % next(KEYS))
+    url = server.url("/ok/%d?key=%d" % (size, next(KEYS)))
     with Service(tmp, max_concurrent_downloads=1) as s:
         with s.client() as c:
             [first] = begin(s, c, {**held(server), "output": "first"})
@@ -186,9 +188,9 @@ def test_what_was_published_is_not_fetched_again(tmp, server, keys):
         s.start()
         with s.client() as c:
             done = c.wait_job(job)
-            assert done["state"] == "done" and done["published"] == SIZE
-        assert os.stat(s.path("f")).st_ino == inode and s.read("f") == body(SIZE)
-        assert len(server.requests("/ok/4M")) == 1
+            assert done["state"] == "done" and done["published"] == size
+        assert os.stat(s.path("f")).st_ino == inode and s.read("f") == body(size)
+        assert len(server.requests("/ok/%d" % size)) == 1
         s.client().call("cancel", jobs=[first])
         wait_until(lambda: s.leftovers() == [])
 

@@ -221,6 +221,8 @@ void resume_fill(struct download *d, struct transfer_request *req);
 void resume_map(struct download *d);
 /* An earlier life published it and could not say so: true, and it has ended. */
 bool resume_was_published(struct download *d);
+/* All of it is there, and its part not closed yet. */
+void resume_map_end(struct download *d);
 /* Before the first request: what an earlier life left of it.  true: nothing is
  * left to fetch, and this has seen to the rest. */
 bool resume_adopt(struct download *d);

@@ -144,6 +144,17 @@ resume_map(struct download *d)
 		part_begin_map(d->part, &h);
 }
 
+/* With no-clobber a file that an earlier life published would be in its own way: so a
+ * small one has a map, too, which tells of nothing else. */
+void
+resume_map_end(struct download *d)
+{
+	const struct part_map_head h = { .job = d->job->id, .generation = d->generation, .modified = -1 };
+
+	if (spec_bool(d->job->spec, JOB_NO_CLOBBER) && d->engine->ops->when_kept && !part_map_name(d->part)[0])
+		part_begin_map(d->part, &h);
+}
+
 bool
 resume_can_wait(struct download *d)
 {

@@ -431,6 +431,7 @@ work_input_is_whole(struct download *d)
 {
 	scheduler_to_verify(d->engine->scheduler, &d->entry->ticket);
 	d->whole = true;
+	resume_map_end(d);
 	part_seal(d->part);
 	d->job->phase = codec_of(d) == CODEC_OFF ? PHASE_VERIFY : PHASE_DECOMPRESS;
 	if (work_is_started(d))
