@@ -34,7 +34,7 @@ SIZES = [0, 1, 1000, 65536, 200000, 256 << 10, (256 << 10) + 1, 500000, 1 << 20,
 WAITING_MAX = 60 # jobs that are not over, above which no client adds
 OVER = ("done", "failed", "cancelled")
 STATE_FILES = {"jobs.db", "jobs.db-wal", "jobs.db-shm", "lock"}
-MAP_FROM = BEHIND_MAX = 256 << 10 # bytes: what is larger has a map; what a kill may cost
+BEHIND_MAX = 256 << 10 # bytes that a kill may cost
 # what is killed, and how often of 100
 TARGETS = {"all": 32, "hauld": 28, "worker": 12, "store": 9, "intake": 4, "term": 15}
 
@@ -143,7 +143,7 @@ class Maker:
         sized = None
         if how == "length" and val in ("etag", "modified") and "vary" not in query:
             sized = job["url"][job["url"].index("/crash/"):]
-            if self.no_clobber and len(asset.sent) > MAP_FROM and rng.random() < 0.3: # it finds its own file in its way
+            if self.no_clobber and rng.random() < 0.3: # it finds its own file in its way
                 job["no-clobber"] = True
         return Wanted(self.n, job, allowed, sized, proven)
 
