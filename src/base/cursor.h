@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/buf.h"
 
@@ -21,6 +22,13 @@ struct text { /* borrowed bytes; not NUL-terminated */
 	const char *at;
 	size_t len;
 };
+
+/* Of a string; of NULL the empty one. */
+static inline struct text
+text_of(const char *s)
+{
+	return (struct text){ s ? s : "", s ? strlen(s) : 0 };
+}
 
 void cursor_init(struct cursor *c, const void *data, size_t n);
 uint8_t get_u8(struct cursor *c);

@@ -191,24 +191,37 @@ hash_u64(uint64_t v)
 	return v ^ (v >> 33);
 }
 
+uint64_t
+random_bits(void)
+{
+	uint64_t v;
+
+	if (getrandom(&v, sizeof v, GRND_NONBLOCK) != (ssize_t)sizeof v)
+		v = hash_u64(clock_now_ns());
+	return v;
+}
+
 static uint64_t
 seed(void)
 {
 	static uint64_t s;
 
-	if (!s) {
-		if (getrandom(&s, sizeof s, GRND_NONBLOCK) != (ssize_t)sizeof s)
-			s = clock_now_ns();
-		s |= 1;
-	}
+	if (!s)
+		s = random_bits() | 1;
 	return s;
 }
 
 uint64_t
 hash_bytes(const void *data, size_t n)
 {
+	return hash_more(seed(), data, n);
+}
+
+uint64_t
+hash_more(uint64_t hash, const void *data, size_t n)
+{
 	const unsigned char *p = data;
-	uint64_t h = seed() ^ n;
+	uint64_t h = hash ^ n;
 
 	while (n >= 8) {
 		uint64_t w;

@@ -39,6 +39,10 @@ void *map_remove(struct map *m, uint64_t hash, const void *key);
 void *map_next(const struct map *m, size_t *cursor);
 
 uint64_t hash_u64(uint64_t v);
+/* Of no more worth than that nobody guesses a delay: from the kernel where it has some. */
+uint64_t random_bits(void);
+/* Goes on with a hash that was begun; not seeded: the same in every process. */
+uint64_t hash_more(uint64_t hash, const void *data, size_t n);
 /* Seeded per process, so that no one outside can choose collisions. */
 uint64_t hash_bytes(const void *data, size_t n);
 uint64_t hash_str(const char *s);

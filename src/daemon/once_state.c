@@ -14,20 +14,10 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/mem.h"
 
 enum { DONE_MAX = 256 << 20 }; /* bytes of the list */
-
-/* FNV-1a, 64 bits: the same in every run, which the maps' hash is not. */
-static uint64_t
-mix(uint64_t hash, const void *data, size_t n)
-{
-	const uint8_t *p = data;
-
-	for (size_t i = 0; i < n; i++)
-		hash = (hash ^ p[i]) * UINT64_C(0x100000001b3);
-	return hash;
-}
 
 static uint64_t
 mix_spec(uint64_t hash, const struct spec *s)
@@ -38,13 +28,13 @@ mix_spec(uint64_t hash, const struct spec *s)
 	if (!s)
 		return hash;
 	bytes = spec_bytes(s, &n);
-	return mix(mix(hash, &n, sizeof n), bytes, n);
+	return hash_more(hash, bytes, n);
 }
 
 static uint64_t
 key_of(const struct conf *conf)
 {
-	uint64_t hash = mix_spec(UINT64_C(0xcbf29ce484222325), conf->daemon);
+	uint64_t hash = mix_spec(0, conf->daemon);
 
 	for (size_t i = 0; i < conf->jobs.len; i++)
 		hash = mix_spec(hash, conf->jobs.items[i]);

@@ -11,12 +11,6 @@
 
 static uint8_t map[PART_MAP_MAX];
 
-static struct text
-text_of(const char *s)
-{
-	return (struct text){ s, strlen(s) };
-}
-
 static bool
 text_is(struct text t, const char *s)
 {

@@ -169,12 +169,6 @@ exists(const char *name)
 	return lstat(path, &st) == 0;
 }
 
-static struct text
-text_of(const char *s)
-{
-	return (struct text){ s, strlen(s) };
-}
-
 /* Tasks: a part file of five bytes that becomes a file of that name. */
 enum { FOLLOW = 1, HEAVY = 2, WAIT = 4 };
 

@@ -33,12 +33,6 @@ only_message(void)
 	return m;
 }
 
-static struct text
-text_of(const char *s)
-{
-	return (struct text){ s, strlen(s) };
-}
-
 static bool
 text_is(struct text t, const char *s)
 {

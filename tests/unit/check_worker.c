@@ -284,12 +284,6 @@ setup_started(void)
 
 /* Tasks. */
 
-static struct text
-text_of(const char *s)
-{
-	return (struct text){ s, strlen(s) };
-}
-
 static struct task_msg
 a_task(const char *name, const char *part, uint64_t size)
 {

@@ -44,12 +44,6 @@ errand_free(struct errand *w)
 	free(w);
 }
 
-static struct text
-text_of(const char *s)
-{
-	return (struct text){ s, strlen(s) };
-}
-
 static struct task_msg
 message(const struct errand *w, enum task_kind kind)
 {

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 
 static struct text
-text_of(const struct buf *b)
+text_of_buf(const struct buf *b)
 {
 	return (struct text){ (const char *)buf_bytes(b), buf_len(b) };
 }
@@ -22,7 +22,7 @@ keep_new(struct store *s, uint64_t id, const struct spec *spec, uint32_t uid, bo
 
 	/* With its defaults: those of a later configuration are not its own. */
 	spec_flatten(spec, &flat);
-	r.spec = text_of(&flat);
+	r.spec = text_of_buf(&flat);
 	store_put(s, &r);
 }
 
@@ -54,7 +54,7 @@ keep_update(struct store *s, const struct engine *e, const struct job *j)
 
 	if (receipt && (job_is_over(j) || receipt->n_attempts))
 		receipt_pack(receipt, &packed);
-	r.receipt = text_of(&packed);
+	r.receipt = text_of_buf(&packed);
 	store_update(s, &r);
 }
 

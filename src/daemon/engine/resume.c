@@ -121,12 +121,6 @@ resume_fill(struct download *d, struct transfer_request *req)
 
 /* ---- Over restarts and pauses: the map ------------------------------------------- */
 
-static struct text
-text_of(const char *s)
-{
-	return (struct text){ s ? s : "", s ? strlen(s) : 0 };
-}
-
 /* Small bodies need none: they are fetched again as quickly. */
 void
 resume_map(struct download *d)

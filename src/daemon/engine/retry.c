@@ -3,7 +3,6 @@
  * attempt counts. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -134,16 +133,6 @@ retry_elsewhere(struct ticket *t, void *arg UNUSED)
 }
 
 /* ---- Again ------------------------------------------------------------------------ */
-
-static uint64_t
-random_bits(void)
-{
-	uint64_t v;
-
-	if (getrandom(&v, sizeof v, GRND_NONBLOCK) != (ssize_t)sizeof v)
-		v = hash_u64(clock_now_ns());
-	return v;
-}
 
 void
 download_try_again(struct download *d, uint64_t delay)

@@ -15,12 +15,6 @@ enum { SMALL_BODY = 256 * 1024 }; /* up to here one frame does it all */
 #define HASH_AHEAD (UINT64_C(64) << 20)
 #define DECODER_LEAST (UINT64_C(10) << 20) /* what a decoder with a fixed window is let have */
 
-static struct text
-text_of(const char *s)
-{
-	return (struct text){ s ? s : "", s ? strlen(s) : 0 };
-}
-
 static struct place
 place_of(const struct dest_dir *dir, const char *name)
 {

@@ -1,7 +1,6 @@
 /* Origins and a network that are down: who probes, who goes elsewhere, what is seen
  * of it; see scheduler.h. */
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/clock.h"
 #include "daemon/sched/internal.h"
@@ -54,16 +53,6 @@ scheduler_end_probe(struct scheduler *s, const struct ticket *t)
 		s->network_probe = NULL;
 		breaker_abandon(&s->network, clock_now_ms());
 	}
-}
-
-static uint64_t
-random_bits(void)
-{
-	uint64_t v;
-
-	if (getrandom(&v, sizeof v, GRND_NONBLOCK) != (ssize_t)sizeof v)
-		v = hash_u64(clock_now_ns());
-	return v;
 }
 
 void
