@@ -82,7 +82,7 @@ enum setting_id {
 	JOB_RETRY_MAX_TIME = 117,
 	JOB_SPEED_LIMIT = 122,
 	JOB_SPEED_TIME = 123,
-	_SETTING_MAX = 128
+	_SETTING_MAX = 256 /* an id is a byte */
 };
 
 enum setting_scope { SCOPE_DAEMON, SCOPE_HOST, SCOPE_GROUP, SCOPE_JOB, _SCOPE_MAX };
