@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "daemon/engine/plan.h"
 #include "daemon/engine/space.h"
 
 /* ---- Asking ----------------------------------------------------------------- */
@@ -50,6 +51,7 @@ engine_pause(struct engine *e, uint64_t id)
 	}
 	scheduler_withdraw(e->scheduler, &en->ticket);
 	space_leave(en);
+	plan_leave(en);
 	engine_set_state(en, JOB_PAUSED);
 	engine_tell_state(en);
 	return ENGINE_OK;
@@ -58,7 +60,8 @@ engine_pause(struct engine *e, uint64_t id)
 static void
 queue_again(struct entry *en)
 {
-	engine_requeue(en, retry_first_source(en), 0);
+	if (!plan_holds(en))
+		engine_requeue(en, retry_first_source(en), 0);
 	engine_tell_state(en);
 }
 
@@ -194,6 +197,17 @@ engine_each_over(const struct engine *e, void (*cb)(const struct job *j, const s
 }
 
 static void
+see_gate(const struct entry *en, uint64_t now, struct engine_view *v)
+{
+	static struct gate gate; /* who asks looks at one view at a time */
+
+	if (!plan_why(en, &gate))
+		return;
+	v->blocked = gate.word;
+	v->wait_ms = gate.until_ms > now ? gate.until_ms - now : 0;
+}
+
+static void
 fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
 {
 	const struct download *d = en->download;
@@ -211,6 +225,7 @@ fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
 		v->total = en->job.received;
 	if (space_is_waiting(en))
 		v->blocked = "disk-space";
+	see_gate(en, now, v);
 	if (!d || job_is_over(&en->job))
 		return;
 	v->total = d->whole ? en->job.received : d->total;

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/url.h"
+#include "daemon/engine/plan.h"
 #include "daemon/engine/space.h"
 #include "model/algo.h"
 
@@ -68,7 +69,8 @@ begin(struct entry *en)
 	const char *url = retry_first_source(en);
 
 	xfer_prepare(en->engine->xfer, en->job.spec, has_prefix(url, "https:"));
-	enqueue(en, url, 0);
+	if (!plan_holds(en))
+		enqueue(en, url, 0);
 }
 
 static struct entry *

@@ -22,6 +22,7 @@
 #include "daemon/xfer/transfer.h"
 #include "model/job.h"
 
+struct plan; /* plan.h */
 struct room; /* space.c */
 
 enum { DISK_LOOK_MS = 20 }; /* between looks whether a full disk has caught up */
@@ -42,6 +43,10 @@ struct engine {
 	struct list active;  /* struct download */
 	struct list touched; /* downloads that got bytes in this call into curl */
 	struct map locks;    /* downloads by destination: one at a time */
+	struct {
+		struct list opening; /* struct plan: to be asked again */
+		struct loop_deferred open;
+	} plans;
 	struct rate rate;    /* of all transfers together */
 	struct netwatch netwatch;
 	struct loop_timer tick;    /* stalls, held transfers: while there are any */
@@ -78,6 +83,7 @@ struct entry {
 			      * wait for room (space.c) */
 	uint64_t need;       /* bytes that it waits for; 0: any */
 	struct receipt *receipt; /* owned; NULL: none is kept */
+	struct plan *plan;   /* owned; NULL: a plain job */
 	unsigned generation; /* of the last part of a download that went; names are not used twice */
 	bool named;          /* found by its name */
 	bool retired;        /* to be forgotten when it ends */
@@ -265,8 +271,11 @@ void engine_go_on(struct entry *en, const char *url);
 char *engine_origin(const char *url);
 /* The hosts entry for a host name, or NULL. */
 struct spec *engine_host_spec(const struct engine *e, const char *host);
-/* False: another download has this destination; d waits for it. */
+/* lock.c.  False: another download has this destination; d waits for it. */
 bool engine_lock(struct engine *e, struct download *d);
+/* Those that wait for it are queued again. */
+void engine_unlock(struct engine *e, struct download *d);
+void engine_locks_init(struct engine *e);
 /* A transfer is active or held from now on: the tick must run. */
 void engine_need_tick(struct engine *e);
 /* In so many milliseconds held transfers are looked at. */

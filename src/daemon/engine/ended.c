@@ -7,7 +7,7 @@
 #include "base/cursor.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "daemon/engine/download.h"
+#include "daemon/engine/plan.h"
 
 enum { FORGET_AT_ONCE = 100 };
 
@@ -182,6 +182,7 @@ engine_free_entry(struct entry *en)
 {
 	list_remove(&en->ended);
 	scheduler_withdraw(en->engine->scheduler, &en->ticket);
+	plan_free(en);
 	job_done(&en->job);
 	receipt_free(en->receipt);
 	free(en);

@@ -16,6 +16,7 @@
 #include "base/url.h"
 #include "daemon/engine/errand.h"
 #include "daemon/engine/kept.h"
+#include "daemon/engine/plan.h"
 #include "daemon/engine/room.h"
 #include "daemon/engine/space.h"
 #include "model/algo.h"
@@ -113,61 +114,6 @@ host_limit(const char *host, void *arg)
 
 static const struct sched_ops sched_ops = { on_start, host_limit, on_due, retry_elsewhere };
 
-/* ---- One destination is a lock ---------------------------------------------- */
-
-/* Where the packed file is kept is a destination, too; NULL: nowhere. */
-static const char *
-second_output(const struct download *d)
-{
-	return spec_string(d->job->spec, JOB_KEEP_DOWNLOAD);
-}
-
-static bool
-download_has_output(const void *item, const void *key)
-{
-	const struct download *d = item;
-
-	return strcmp(d->output, key) == 0 || text_equal(second_output(d), key);
-}
-
-/* Both or none, so that no two wait for each other. */
-bool
-engine_lock(struct engine *e, struct download *d)
-{
-	const char *keep = second_output(d);
-	struct download *holder = map_find(&e->locks, hash_str(d->output), d->output);
-
-	if (!holder && keep)
-		holder = map_find(&e->locks, hash_str(keep), keep);
-	if (holder) {
-		engine_set_state(d->entry, JOB_BLOCKED);
-		list_append(&holder->lock_waiters, &d->waiting);
-		return false;
-	}
-	map_add(&e->locks, hash_str(d->output), d);
-	if (keep)
-		map_add(&e->locks, hash_str(keep), d);
-	d->locked = true;
-	return true;
-}
-
-static void
-unlock(struct engine *e, struct download *d)
-{
-	const char *keep = second_output(d);
-	struct download *w;
-
-	if (!d->locked)
-		return;
-	(void)map_remove(&e->locks, hash_str(d->output), d->output);
-	if (keep)
-		(void)map_remove(&e->locks, hash_str(keep), keep);
-	LIST_FOREACH(w, &d->lock_waiters, struct download, waiting) {
-		list_remove(&w->waiting);
-		engine_requeue(w->entry, w->url, 0);
-	}
-}
-
 /* ---- The one finisher -------------------------------------------------------- */
 
 /* Of all jobs that wait when the end comes: they may be very many. */
@@ -196,6 +142,7 @@ end_job(struct engine *e, struct entry *en, const struct result *r, const struct
 
 	scheduler_withdraw(e->scheduler, &en->ticket);
 	space_leave(en);
+	plan_leave(en);
 	if (r == &interruption)
 		job_share_result(j, r);
 	else
@@ -208,6 +155,7 @@ end_job(struct engine *e, struct entry *en, const struct result *r, const struct
 	e->ops->on_end(j, receipt, e->arg);
 	if (r->code != RESULT_INTERRUPTED) /* else it goes on in another life */
 		kept_discard(e, j->id);
+	plan_job_ended(en);
 	engine_retain(en);
 	engine_check_idle(e);
 }
@@ -232,7 +180,7 @@ engine_finish(struct download *d, const struct result *r, const struct job_recei
 	if (job_state_can(d->job->state, JOB_DONE) || result_class(r) != CLASS_OK)
 		end_job(e, en, &final, receipt ? receipt : &none);
 	resume_over(d);
-	unlock(e, d);
+	engine_unlock(e, d);
 	en->download = NULL;
 	download_free(d);
 }
@@ -248,7 +196,7 @@ put_aside(struct download *d, enum job_state state)
 		en->job.received = 0; /* its part was thrown away */
 	en->generation = d->generation;
 	engine_set_state(en, state);
-	unlock(d->engine, d);
+	engine_unlock(d->engine, d);
 	en->download = NULL;
 	download_free(d);
 }
@@ -479,7 +427,8 @@ engine_new(struct loop *l, struct children *c, const struct conf *conf, const st
 	list_init(&e->rooms);
 	kept_init(e);
 	registry_init(&e->jobs);
-	map_init(&e->locks, download_has_output);
+	engine_locks_init(e);
+	plans_init(e);
 	loop_timer_init(&e->tick, l, "tick", on_tick, e);
 	loop_timer_init(&e->release, l, "release", on_release, e);
 	loop_deferred_init(&e->idle, "idle", on_idle, e);
@@ -499,6 +448,7 @@ engine_free(struct engine *e)
 		if (e->jobs.slots[i].entry)
 			engine_free_entry(e->jobs.slots[i].entry);
 	registry_done(&e->jobs);
+	plans_done(e);
 	free(e->swept);
 	kept_done(e);
 	errand_done(e);
