@@ -198,7 +198,14 @@ on_forget(const struct job *j, void *arg)
 	archive_delete(s->archive, j->id);
 }
 
+static void
+on_note(const char *key, const void *data, size_t n, void *arg)
+{
+	store_note(((struct service *)arg)->store, key, data, n);
+}
+
 static const struct engine_ops engine_ops = {
+	.on_note = on_note,
 	.when_kept = service_when_kept,
 	.on_start = on_start,
 	.on_state = on_state,

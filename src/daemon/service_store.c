@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/engine/keep.h"
+#include "daemon/engine/notes.h"
 #include "daemon/notify/notify.h"
 #include "daemon/service_internal.h"
 
@@ -69,6 +70,15 @@ on_stored_key(const struct store_key *k, void *arg)
 }
 
 static void
+on_stored_note(const char *key, const void *data, size_t n, void *arg)
+{
+	struct service *s = arg;
+
+	if (s->state == STARTING && !note_restore(s->engine, key, data, n))
+		log_warning("a note of the store is nobody's and is left there key=%s", log_safe(key));
+}
+
+static void
 on_stored_ended(const struct store_ended *n, void *arg)
 {
 	archive_on_ended(((struct service *)arg)->archive, n);
@@ -96,6 +106,7 @@ const struct store_ops service_store_ops = {
 	.on_named = on_stored_name,
 	.on_left = on_stored_left,
 	.on_key = on_stored_key,
+	.on_note = on_stored_note,
 	.on_ended = on_stored_ended,
 	.on_expired = on_expired,
 	.on_fatal = on_fatal,

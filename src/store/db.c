@@ -47,6 +47,9 @@ static const char *const texts[_DB_STATEMENT_MAX] = {
 	[DB_PUT_KEY] = "INSERT OR REPLACE INTO key (first_id, n, added_s, word, names) VALUES (?1, ?2, ?3, ?4, ?5)",
 	[DB_DROP_KEY] = "DELETE FROM key WHERE first_id = ?1",
 	[DB_KEYS] = "SELECT first_id, n, added_s, word, names FROM key ORDER BY first_id",
+	[DB_PUT_NOTE] = "INSERT OR REPLACE INTO note (key, data) VALUES (?1, ?2)",
+	[DB_DROP_NOTE] = "DELETE FROM note WHERE key = ?1",
+	[DB_NOTES] = "SELECT key, data FROM note ORDER BY key",
 };
 
 /* ---- Errors ---------------------------------------------------------------------- */
@@ -453,6 +456,18 @@ int
 db_drop_key(struct db *d, uint64_t first_id)
 {
 	return run_with_id(d, DB_DROP_KEY, first_id);
+}
+
+int
+db_put_note(struct db *d, const struct store_note *n)
+{
+	enum db_statement which = n->data.len ? DB_PUT_NOTE : DB_DROP_NOTE;
+	sqlite3_stmt *s = d->statements[which];
+
+	(void)sqlite3_bind_text(s, 1, n->key.at, (int)n->key.len, SQLITE_STATIC); /* parameters are there */
+	if (n->data.len)
+		row_bind_blob(s, 2, n->data);
+	return run(d, which);
 }
 
 /* *ret_id 0: there is none. */

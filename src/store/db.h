@@ -41,6 +41,8 @@ struct db_load_ops {
 	 * ended: the daemon may have been killed before it had tidied up there. */
 	void (*on_left)(uint64_t id, const char *output, void *arg);
 	void (*on_key)(const struct store_key *k, void *arg);
+	/* All of them, before the first job, in the order of their keys. */
+	void (*on_note)(const struct store_note *n, void *arg);
 };
 /* What was added under a key and not committed to its last job goes first: its
  * client was never told. */
@@ -52,6 +54,8 @@ int db_update(struct db *d, const struct store_job *j) MUST_CHECK;
 int db_delete(struct db *d, uint64_t id) MUST_CHECK;
 int db_put_key(struct db *d, const struct store_key *k) MUST_CHECK;
 int db_drop_key(struct db *d, uint64_t first_id) MUST_CHECK;
+/* Without data: deleted. */
+int db_put_note(struct db *d, const struct store_note *n) MUST_CHECK;
 /* Deletes jobs of clients that are over, those first that ended first: above count
  * of them, or that ended before before_s, but at most so many; appends their ids
  * to ids, u64 each. */

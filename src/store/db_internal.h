@@ -25,6 +25,9 @@ enum db_statement {
 	DB_PUT_KEY,
 	DB_DROP_KEY,
 	DB_KEYS,
+	DB_PUT_NOTE,
+	DB_DROP_NOTE,
+	DB_NOTES,
 	_DB_STATEMENT_MAX
 };
 

@@ -113,6 +113,28 @@ load_keys(struct db *d, const struct db_load_ops *ops, void *arg, uint64_t *ret_
 	return e;
 }
 
+static int
+load_notes(struct db *d, const struct db_load_ops *ops, void *arg)
+{
+	sqlite3_stmt *s = d->statements[DB_NOTES];
+	int64_t row = 0;
+	int r, e = 0;
+
+	while (e == 0 && (r = sqlite3_step(s)) == SQLITE_ROW) {
+		struct store_note n = { row_get_blob(s, 0), row_get_blob(s, 1) };
+
+		row++;
+		if (store_note_is_sane(&n) && n.data.len)
+			ops->on_note(&n, arg);
+		else
+			e = say_senseless(d, "note", row);
+	}
+	if (e == 0 && r != SQLITE_DONE)
+		e = db_fail_open(d, r);
+	(void)sqlite3_reset(s); /* step's error again */
+	return e;
+}
+
 /* Ids are put in their order: so it is the last one, with the greatest ids. */
 static int
 drop_unfinished(struct db *d, uint64_t first)
@@ -138,6 +160,8 @@ db_load(struct db *d, uint64_t after, const struct db_load_ops *ops, void *arg)
 
 	if (e == 0 && unfinished)
 		e = drop_unfinished(d, unfinished);
+	if (e == 0)
+		e = load_notes(d, ops, arg);
 	if (e == 0)
 		e = load_left(d, ops, arg);
 	return e < 0 ? e : load_jobs(d, after, ops, arg);

@@ -29,6 +29,8 @@ static const char *const steps[] = {
 	"CREATE INDEX job_ended ON job (ended_s, id, state) WHERE ended_s > 0 AND from_config = 0;"
 	"CREATE TABLE key (first_id INTEGER PRIMARY KEY, n INTEGER NOT NULL, added_s INTEGER NOT NULL,"
 	" word TEXT NOT NULL, names BLOB NOT NULL) STRICT;",
+	/* Small facts of hauld's beside its jobs. */
+	"CREATE TABLE note (key TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT, WITHOUT ROWID;",
 };
 
 enum { VERSION = ARRAY_SIZE(steps) };

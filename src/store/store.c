@@ -104,7 +104,16 @@ on_key(const struct store_key *k, void *arg)
 	flush_large(s);
 }
 
-static const struct db_load_ops load_ops = { on_row, on_named, on_left, on_key };
+static void
+on_note(const struct store_note *n, void *arg)
+{
+	struct store *s = arg;
+
+	store_msg_put_note(&s->up, 0, STORE_KEPT_NOTE, n);
+	flush_large(s);
+}
+
+static const struct db_load_ops load_ops = { on_row, on_named, on_left, on_key, on_note };
 
 /* Before the message that makes it count. */
 static void
@@ -144,6 +153,7 @@ makes_sense(const struct message *m)
 {
 	struct store_job j;
 	struct store_key k;
+	struct store_note note;
 	uint64_t id;
 
 	switch (m->type) {
@@ -152,6 +162,8 @@ makes_sense(const struct message *m)
 		return store_msg_get_job(m, &j) == 0;
 	case STORE_KEY:
 		return store_msg_get_key(m, &k) == 0;
+	case STORE_NOTE:
+		return store_msg_get_note(m, &note) == 0;
 	case STORE_DELETE:
 	case STORE_DROP_KEY:
 		return store_msg_get_number(m, &id) == 0;
@@ -238,6 +250,7 @@ apply(struct db *d, struct cursor *c)
 	struct text payload = get_blob(c);
 	struct store_job j;
 	struct store_key k;
+	struct store_note note;
 	uint64_t id;
 
 	m.payload = (const uint8_t *)payload.at;
@@ -247,6 +260,8 @@ apply(struct db *d, struct cursor *c)
 		return store_msg_get_number(&m, &id) < 0 ? -EPROTO : db_delete(d, id);
 	case STORE_KEY:
 		return store_msg_get_key(&m, &k) < 0 ? -EPROTO : db_put_key(d, &k);
+	case STORE_NOTE:
+		return store_msg_get_note(&m, &note) < 0 ? -EPROTO : db_put_note(d, &note);
 	case STORE_DROP_KEY:
 		return store_msg_get_number(&m, &id) < 0 ? -EPROTO : db_drop_key(d, id);
 	default:

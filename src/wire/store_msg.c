@@ -266,6 +266,36 @@ store_key_is_sane(const struct store_key *k)
 	    k->names.len <= STORE_NAMES_MAX && has_pieces(k->names, k->n);
 }
 
+bool
+store_note_is_sane(const struct store_note *n)
+{
+	return n->key.len >= 1 && n->key.len <= STORE_NOTE_KEY_MAX && !memchr(n->key.at, '\0', n->key.len) &&
+	    n->data.len <= STORE_NOTE_MAX;
+}
+
+void
+store_msg_put_note(struct buf *out, uint64_t id, enum store_msg_type type, const struct store_note *n)
+{
+	size_t f = frame_begin(out, type, STORE_PROTO, id);
+
+	put_text(out, n->key.at, n->key.len);
+	put_blob(out, n->data.at, n->data.len);
+	frame_end(out, f);
+}
+
+int
+store_msg_get_note(const struct message *m, struct store_note *ret)
+{
+	struct cursor c;
+
+	cursor_init(&c, m->payload, m->len);
+	ret->key = get_text(&c);
+	ret->data = get_blob(&c);
+	if (!store_note_is_sane(ret))
+		cursor_fail(&c);
+	return cursor_finish(&c);
+}
+
 void
 store_msg_put_expired(struct buf *out, const struct buf *ids)
 {

@@ -3,11 +3,12 @@
  *
  * Down: STORE_HELLO first; then STORE_LOAD, whose id is the last sequence
  * number that is known to be durable; then STORE_PUT, STORE_UPDATE, STORE_DELETE,
- * STORE_KEY and STORE_DROP_KEY in any order, each under the next sequence number.
+ * STORE_KEY, STORE_DROP_KEY and STORE_NOTE in any order, each under the next sequence number.
  * All of these may be said again: the outcome is the same.  STORE_LIMITS, at any
  * time behind STORE_HELLO, has no number.
- * Up: STORE_HELLO first; for STORE_LOAD some STORE_JOB and STORE_NAMED in the
- * order of ids, some STORE_KEPT_KEY and STORE_LEFT, one STORE_ENDED and one STORE_LOADED;
+ * Up: STORE_HELLO first; for STORE_LOAD all STORE_KEPT_NOTE, then some STORE_JOB and
+ * STORE_NAMED in the order of ids, some STORE_KEPT_KEY and STORE_LEFT, one STORE_ENDED and
+ * one STORE_LOADED;
  * STORE_COMMITTED when all up to its id is durable, several messages at a time,
  * and before it STORE_EXPIRED and STORE_ENDED, if that changed something;
  * STORE_FAILED when the database cannot be written now (it is tried again, in
@@ -40,6 +41,7 @@ enum store_msg_type {
 	STORE_LIMITS = 205,    /* struct store_limits, id 0 */
 	STORE_KEY = 206,       /* struct store_key, before the jobs that were added with it */
 	STORE_DROP_KEY = 207,  /* u64: first_id of a key */
+	STORE_NOTE = 208,      /* struct store_note: put, or, without data, deleted */
 	STORE_JOB = 210,       /* struct store_job, id 0 */
 	STORE_LOADED = 211,    /* u64: the greatest id that a job ever had, 0: none */
 	STORE_COMMITTED = 212, /* empty */
@@ -51,6 +53,7 @@ enum store_msg_type {
 	STORE_KEPT_KEY = 218,  /* struct store_key, id 0 */
 	STORE_LEFT = 219,      /* u64 id, text: the destination of a job that ended lately */
 	STORE_NOT_OPEN = 220,  /* text: a sentence */
+	STORE_KEPT_NOTE = 221, /* struct store_note, id 0 */
 };
 
 #define STORE_ID_MAX ((uint64_t)INT64_MAX) /* ids and byte counts: what SQLite's integers hold */
@@ -60,6 +63,8 @@ enum {
 	STORE_TEXT_MAX = 2000, /* bytes of a sentence */
 	STORE_WORD_MAX = 160,  /* bytes of a key: uid, a slash and 128 bytes */
 	STORE_NAMES_MAX = 512 << 10, /* bytes of the names of one key's jobs */
+	STORE_NOTE_KEY_MAX = 255, /* bytes of a note's key, at least 1 */
+	STORE_NOTE_MAX = 64 << 10, /* of its data */
 	STORE_EXPIRED_MAX = 8192, /* ids in one message */
 	STORE_EXIT_FATAL = 78, /* EX_CONFIG */
 };
@@ -99,9 +104,15 @@ struct store_key {
 	struct text names; /* empty, or of each job its name and a NUL */
 };
 
+/* A small fact that outlives the daemon: no NUL in its key. */
+struct store_note {
+	struct text key, data; /* borrowed */
+};
+
 /* Every number is one that the messages and the database can hold. */
 bool store_job_is_sane(const struct store_job *j);
 bool store_key_is_sane(const struct store_key *k);
+bool store_note_is_sane(const struct store_note *n);
 
 /* Each put makes one whole message; each get returns 0 or -EPROTO.  Texts of a
  * decoded message are borrowed from the frame reader. */
@@ -129,6 +140,8 @@ void store_msg_put_named(struct buf *out, enum store_msg_type type, uint64_t job
 int store_msg_get_named(const struct message *m, uint64_t *ret_job, struct text *ret_name) MUST_CHECK;
 void store_msg_put_key(struct buf *out, uint64_t id, enum store_msg_type type, const struct store_key *k);
 int store_msg_get_key(const struct message *m, struct store_key *ret) MUST_CHECK;
+void store_msg_put_note(struct buf *out, uint64_t id, enum store_msg_type type, const struct store_note *n);
+int store_msg_get_note(const struct message *m, struct store_note *ret) MUST_CHECK;
 /* ids: u64 each, at most STORE_EXPIRED_MAX of them. */
 void store_msg_put_expired(struct buf *out, const struct buf *ids);
 /* *ret_ids: for get_u64(), *ret_n times. */

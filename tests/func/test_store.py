@@ -14,7 +14,7 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = os.path.join(os.environ.get("HAUL_BUILD_DIR", ROOT), "hauld-store")
 HELLO, LOAD, PUT, UPDATE, DELETE = range(200, 205)
-LIMITS, KEY, DROP_KEY = range(205, 208)
+LIMITS, KEY, DROP_KEY, NOTE = range(205, 209)
 JOB, LOADED, COMMITTED, FAILED, FATAL, EXPIRED, ENDED, NAMED, KEPT_KEY, LEFT = range(210, 220)
 READ_HELLO, FIND, LIST = range(230, 233)
 READ_JOB, READ_END, READ_FAILED, READ_FATAL = range(240, 244)
@@ -150,9 +150,10 @@ def test_only_greater_ids_are_loaded(store, tmp_path):
     frame(KEY, b"", 3),
     frame(DROP_KEY, b"", 3),
     frame(LIMITS, b""),
+    frame(NOTE, b"", 3),
     frame(PUT, job(9, ended=-1), 3),
 ], ids=["noise", "hello", "load", "gap", "again", "back", "id", "cut", "long", "empty", "up", "version", "key", "drop",
-        "limits", "ended"])
+        "limits", "note", "ended"])
 def test_nonsense_ends_it_and_what_was_before_is_kept(store, tmp_path, bad):
     store.say(store.hello, load(), put(1, 1), put(2, 2), bad)
     assert store.end() == (1, NONSENSE)
@@ -342,7 +343,7 @@ def test_a_database_of_the_first_version_is_taken_over(tmp_path):
     assert seen[-1] == (LOADED, 0, struct.pack("<Q", 9))
     assert store.end() == (0, "")
     assert rows(tmp_path, "id, ended_s") == [(1, 0), (2, 1700000005), (3, 1700000005), (4, 1700000005)]
-    assert execute(tmp_path, "PRAGMA user_version") == [(2,)]
+    assert execute(tmp_path, "PRAGMA user_version") == [(3,)]
 
 
 # ---- the reader

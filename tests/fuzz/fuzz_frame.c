@@ -160,6 +160,7 @@ try_history(const struct message *m)
 	struct store_limits limits;
 	struct store_ended ended;
 	struct store_key key;
+	struct store_note note;
 	struct read_list list;
 	struct read_end end;
 
@@ -173,6 +174,10 @@ try_history(const struct message *m)
 	}
 	if (store_msg_get_key(m, &key) == 0) {
 		store_msg_put_key(&out, m->id, STORE_KEY, &key);
+		check_same(&out, m);
+	}
+	if (store_msg_get_note(m, &note) == 0) {
+		store_msg_put_note(&out, m->id, STORE_NOTE, &note);
 		check_same(&out, m);
 	}
 	if (read_get_list(m, &list) == 0) {

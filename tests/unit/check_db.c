@@ -418,6 +418,8 @@ struct seen {
 	unsigned n_jobs, n_named, n_keys, n_left;
 	uint64_t ids[8];
 	char names[64], lefts[64];
+	unsigned n_notes;
+	char notes[8]; /* the first letters of their keys */
 };
 
 static void
@@ -457,7 +459,16 @@ see_key(const struct store_key *k, void *arg)
 	s->n_keys++;
 }
 
-static const struct db_load_ops see_ops = { see_job, see_named, see_left, see_key };
+static void
+see_note(const struct store_note *n, void *arg)
+{
+	struct seen *s = arg;
+
+	ck_assert_uint_eq(s->n_jobs, 0);
+	s->notes[s->n_notes++] = n->key.at[0];
+}
+
+static const struct db_load_ops see_ops = { see_job, see_named, see_left, see_key, see_note };
 
 /* A job of a client that ended then, 0: that is not over; with a name of its id. */
 static void
@@ -555,6 +566,32 @@ START_TEST(those_that_ended_first_expire_first)
 END_TEST
 
 /* The power went between the transactions of one large add. */
+START_TEST(notes_are_put_replaced_and_dropped)
+{
+	const struct store_note b = { { "b", 1 }, { "x", 1 } }, a = { { "a", 1 }, { "y", 1 } }, no_b = { { "b", 1 }, { "", 0 } };
+	struct seen seen = { 0 };
+	struct db *d;
+
+	ck_assert_int_eq(db_open(dir, &d), 0);
+	ck_assert_int_eq(db_begin(d), 0);
+	put_job(d, 1, JOB_QUEUED, 0, false);
+	ck_assert_int_eq(db_put_note(d, &b), 0);
+	ck_assert_int_eq(db_put_note(d, &a), 0);
+	ck_assert_int_eq(db_put_note(d, &b), 0);
+	ck_assert_int_eq(db_commit(d), 0);
+	ck_assert_int_eq(db_load(d, 0, &see_ops, &seen), 0);
+	ck_assert_str_eq(seen.notes, "ab");
+	ck_assert_int_eq(db_begin(d), 0);
+	ck_assert_int_eq(db_put_note(d, &no_b), 0);
+	ck_assert_int_eq(db_put_note(d, &no_b), 0);
+	ck_assert_int_eq(db_commit(d), 0);
+	seen = (struct seen){ 0 };
+	ck_assert_int_eq(db_load(d, 0, &see_ops, &seen), 0);
+	ck_assert_str_eq(seen.notes, "a");
+	db_close(d, true);
+}
+END_TEST
+
 START_TEST(what_was_added_under_a_key_is_there_as_a_whole_or_not_at_all)
 {
 	struct store_key whole = { 1, 2, 5, { "0/a", 3 }, { "", 0 } }, cut = { 11, 3, 5, { "0/b", 3 }, { "", 0 } };
@@ -635,6 +672,7 @@ db_suite(void)
 	t = add_case(s, "over", setup, teardown, 0);
 	tcase_add_test(t, jobs_of_clients_that_are_over_are_counted_and_not_loaded);
 	tcase_add_test(t, those_that_ended_first_expire_first);
+	tcase_add_test(t, notes_are_put_replaced_and_dropped);
 	tcase_add_test(t, what_was_added_under_a_key_is_there_as_a_whole_or_not_at_all);
 	t = add_case(s, "place", setup, teardown, 0);
 	tcase_add_loop_test(t, a_network_is_no_place_for_a_database, 0, 4);

@@ -45,6 +45,7 @@ static struct {
 	uint64_t before; /* id of the last job */
 	uint64_t last_id;
 	char fatal[STORE_TEXT_MAX + 1];
+	char notes[256]; /* "key=data " each */
 	bool inside; /* a function of the store is running */
 } rig;
 
@@ -102,6 +103,16 @@ on_job(const struct store_job *j, void *arg)
 }
 
 static void
+on_note(const char *key, const void *data, size_t n, void *arg)
+{
+	size_t len = strlen(rig.notes);
+
+	ck_assert_ptr_eq(arg, &rig);
+	ck_assert_uint_eq(rig.n_jobs + rig.n_loaded, 0);
+	(void)snprintf(rig.notes + len, sizeof rig.notes - len, "%s=%.*s ", key, (int)n, (const char *)data);
+}
+
+static void
 on_loaded(uint64_t last_id, void *arg)
 {
 	ck_assert_ptr_eq(arg, &rig);
@@ -127,7 +138,8 @@ on_stopped(void *arg)
 	rig.n_stopped++;
 }
 
-static const struct store_ops ops = { .on_job = on_job, .on_loaded = on_loaded, .on_fatal = on_fatal };
+static const struct store_ops ops = { .on_job = on_job, .on_loaded = on_loaded, .on_fatal = on_fatal,
+	.on_note = on_note };
 
 static void
 setup(void)
@@ -156,6 +168,7 @@ begin_in(const char *path, const char *dir)
 	memset(rig.loaded, 0, sizeof rig.loaded);
 	rig.n_jobs = rig.n_loaded = rig.n_fatal = rig.n_stopped = 0;
 	rig.before = rig.last_id = 0;
+	rig.notes[0] = '\0';
 	rig.inside = true;
 	rig.store = store_new(rig.loop, rig.children, path, dir, &ops, &rig);
 	rig.inside = false;
@@ -256,6 +269,39 @@ update(uint64_t id, unsigned attempts)
 	store_update(rig.store, &j);
 	rig.inside = false;
 }
+
+/* ---- Notes ---- */
+
+START_TEST(notes_are_told_before_jobs_as_they_were_last)
+{
+	load();
+	ck_assert_str_eq(rig.notes, "");
+	put(1, 1);
+	store_note(rig.store, "event:b", "1", 1);
+	store_note(rig.store, "event:a", "one", 3);
+	store_note(rig.store, "group:g", "x", 1);
+	store_note(rig.store, "event:a", "two", 3);
+	store_note(rig.store, "group:g", NULL, 0);
+	store_note(rig.store, "never", NULL, 0);
+	wait_durable();
+	load_again();
+	ck_assert_str_eq(rig.notes, "event:a=two event:b=1 ");
+	ck_assert_uint_eq(rig.n_jobs, 1);
+}
+END_TEST
+
+START_TEST(a_note_survives_a_store_that_is_killed)
+{
+	load();
+	store_note(rig.store, "event:a", "x", 1);
+	wait_durable();
+	ck_assert_int_eq(kill(store_pid(rig.store), SIGKILL), 0);
+	store_note(rig.store, "event:b", "y", 1);
+	wait_durable();
+	load_again();
+	ck_assert_str_eq(rig.notes, "event:a=x event:b=y ");
+}
+END_TEST
 
 /* ---- Loading what was saved ---- */
 
@@ -913,6 +959,8 @@ store_suite(void)
 	Suite *s = suite_create("store");
 	TCase *t = add_case(s, "load", setup, teardown, 120);
 
+	tcase_add_test(t, notes_are_told_before_jobs_as_they_were_last);
+	tcase_add_test(t, a_note_survives_a_store_that_is_killed);
 	tcase_add_test(t, a_new_database_has_no_jobs_and_is_its_owners_alone);
 	tcase_add_test(t, jobs_come_back_as_they_were_in_the_order_of_ids);
 	tcase_add_test(t, the_largest_job_comes_back);

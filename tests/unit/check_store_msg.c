@@ -359,6 +359,39 @@ START_TEST(a_key_that_makes_no_sense_fails)
 }
 END_TEST
 
+START_TEST(notes_come_through)
+{
+	struct store_note note = { { "event:x", 7 }, { "a\0b", 3 } }, got;
+	struct message m;
+
+	store_msg_put_note(&reader.in, 9, STORE_NOTE, &note);
+	m = next(STORE_NOTE, 9);
+	ck_assert_int_eq(store_msg_get_note(&m, &got), 0);
+	ck_assert(got.key.len == 7 && memcmp(got.key.at, "event:x", 7) == 0);
+	ck_assert(got.data.len == 3 && memcmp(got.data.at, "a\0b", 3) == 0);
+}
+END_TEST
+
+START_TEST(a_note_that_makes_no_sense_fails)
+{
+	static char too_long[STORE_NOTE_MAX + 1];
+	const struct store_note bad[] = {
+		{ { "", 0 }, { "x", 1 } },
+		{ { "a\0b", 3 }, { "x", 1 } },
+		{ { too_long, STORE_NOTE_KEY_MAX + 1 }, { "x", 1 } },
+		{ { "a", 1 }, { too_long, sizeof too_long } },
+	};
+	struct store_note got;
+	struct message m;
+
+	if (_i == 2)
+		memset(too_long, 'x', sizeof too_long);
+	store_msg_put_note(&reader.in, 1, STORE_KEPT_NOTE, &bad[_i]);
+	m = next(STORE_KEPT_NOTE, 1);
+	ck_assert_int_eq(store_msg_get_note(&m, &got), -EPROTO);
+}
+END_TEST
+
 START_TEST(expired_ids_come_through)
 {
 	AUTO_BUF struct buf ids = { 0 };
@@ -489,6 +522,8 @@ store_msg_suite(void)
 	tcase_add_test(t, names_come_through);
 	tcase_add_test(t, keys_come_through);
 	tcase_add_loop_test(t, a_key_that_makes_no_sense_fails, 0, 7);
+	tcase_add_test(t, notes_come_through);
+	tcase_add_loop_test(t, a_note_that_makes_no_sense_fails, 0, 4);
 	tcase_add_test(t, expired_ids_come_through);
 	tcase_add_loop_test(t, questions_come_through, 0, 2);
 	tcase_add_test(t, a_list_that_is_cut_fails);

@@ -76,6 +76,8 @@ struct engine_ops {
 	void (*on_end)(const struct job *j, const struct job_receipt *receipt, void *arg);
 	/* The ended job is forgotten.  May be NULL. */
 	void (*on_forget)(const struct job *j, void *arg);
+	/* A small fact for the next life; see notes.h.  NULL: there is no store. */
+	void (*on_note)(const char *key, const void *data, size_t n, void *arg);
 	/* cb once, from the loop: what was told so far is in the store, or (false) the
 	 * store cannot write.  NULL: there is no store. */
 	void (*when_kept)(void (*cb)(bool kept, void *cb_arg), void *cb_arg, void *arg);

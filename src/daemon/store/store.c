@@ -64,8 +64,8 @@ is_waited_for(const struct store *s)
 }
 
 /* Something was heard, or there is something new to wait for. */
-static void
-note_life(struct store *s)
+void
+store_note_life(struct store *s)
 {
 	s->waiting_ms = clock_now_ms();
 	s->silent = false;
@@ -94,8 +94,8 @@ on_silence(void *arg)
 
 /* Not before all is loaded: a child that has to load anew would tell the
  * changes of now as jobs of the last run. */
-static void
-give_more(struct store *s)
+void
+store_give_more(struct store *s)
 {
 	size_t upto = MIN(buf_len(&s->outbox), (size_t)WINDOW);
 
@@ -103,71 +103,6 @@ give_more(struct store *s)
 		buf_append(chan_out(s->chan), buf_bytes(&s->outbox) + s->given, upto - s->given);
 		s->given = upto;
 	}
-}
-
-static size_t
-begin(struct store *s)
-{
-	assert(!s->on_stopped);
-	s->seq++;
-	return buf_len(&s->outbox);
-}
-
-static void
-queue(struct store *s, size_t begun)
-{
-	put_u32(&s->lengths, (uint32_t)(buf_len(&s->outbox) - begun));
-	give_more(s);
-	if (s->seq == s->committed + 1)
-		note_life(s);
-}
-
-void
-store_put(struct store *s, const struct store_job *j)
-{
-	size_t begun = begin(s);
-
-	store_msg_put_job(&s->outbox, s->seq, STORE_PUT, j);
-	queue(s, begun);
-}
-
-void
-store_update(struct store *s, const struct store_job *j)
-{
-	size_t begun = begin(s);
-
-	store_msg_put_job(&s->outbox, s->seq, STORE_UPDATE, j);
-	queue(s, begun);
-}
-
-static void
-queue_number(struct store *s, enum store_msg_type type, uint64_t n)
-{
-	size_t begun = begin(s);
-
-	store_msg_put_number(&s->outbox, s->seq, type, n);
-	queue(s, begun);
-}
-
-void
-store_delete(struct store *s, uint64_t id)
-{
-	queue_number(s, STORE_DELETE, id);
-}
-
-void
-store_put_key(struct store *s, const struct store_key *k)
-{
-	size_t begun = begin(s);
-
-	store_msg_put_key(&s->outbox, s->seq, STORE_KEY, k);
-	queue(s, begun);
-}
-
-void
-store_drop_key(struct store *s, uint64_t first_id)
-{
-	queue_number(s, STORE_DROP_KEY, first_id);
 }
 
 void
@@ -209,7 +144,7 @@ on_committed(struct store *s, const struct message *m)
 		buf_done(&s->outbox);
 		buf_done(&s->lengths);
 	}
-	give_more(s);
+	store_give_more(s);
 	end_if_empty(s);
 	store_kick(s);
 	return 0;
@@ -243,7 +178,7 @@ on_loaded(struct store *s, const struct message *m)
 		set_working(s); /* as far as anyone can tell */
 	if (!s->loaded) {
 		s->loaded = true;
-		give_more(s);
+		store_give_more(s);
 		if (!s->on_stopped)
 			s->ops->on_loaded(last, s->arg);
 	}
@@ -273,6 +208,20 @@ on_beside_job(struct store *s, const struct message *m)
 		s->ops->on_named(id, name.at, name.len, s->arg);
 	if (m->type == STORE_LEFT && s->ops->on_left && !s->on_stopped)
 		s->ops->on_left(id, name.at, name.len, s->arg);
+	return 0;
+}
+
+static int
+on_note(struct store *s, const struct message *m)
+{
+	struct store_note n;
+	AUTO_FREE char *key = NULL;
+
+	if (s->loaded || store_msg_get_note(m, &n) < 0)
+		return -EPROTO;
+	key = xstrndup(n.key.at, n.key.len);
+	if (s->ops->on_note && !s->on_stopped)
+		s->ops->on_note(key, n.data.at, n.data.len, s->arg);
 	return 0;
 }
 
@@ -329,7 +278,7 @@ on_message(const struct message *m, void *arg)
 		return -EPROTO;
 	if (s->silent)
 		log_notice("the store answers again");
-	note_life(s);
+	store_note_life(s);
 	if (!s->greeted) {
 		s->greeted = true;
 		return store_msg_get_hello(m);
@@ -341,6 +290,8 @@ on_message(const struct message *m, void *arg)
 	case STORE_LEFT:
 	case STORE_KEPT_KEY:
 		return on_beside_job(s, m);
+	case STORE_KEPT_NOTE:
+		return on_note(s, m);
 	case STORE_EXPIRED:
 		return on_expired(s, m);
 	case STORE_ENDED:
@@ -457,9 +408,9 @@ start(struct store *s)
 	store_msg_put_hello(chan_out(s->chan));
 	store_msg_put_limits(chan_out(s->chan), &s->limits);
 	store_msg_put_number(chan_out(s->chan), s->committed, STORE_LOAD, s->loaded ? STORE_ID_MAX : s->loaded_id);
-	give_more(s);
+	store_give_more(s);
 	end_if_empty(s);
-	note_life(s);
+	store_note_life(s);
 }
 
 static void

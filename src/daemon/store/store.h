@@ -36,6 +36,8 @@ struct store_ops {
 	/* The destinations of the last of them that ended. */
 	void (*on_left)(uint64_t id, const char *output, size_t n, void *arg);
 	void (*on_key)(const struct store_key *k, void *arg);
+	/* The notes, all of them before the first job; again when the store dies meanwhile. */
+	void (*on_note)(const char *key, const void *data, size_t n, void *arg);
 	/* Before on_loaded and later: how many such jobs there are now. */
 	void (*on_ended)(const struct store_ended *n, void *arg);
 	/* One of them is not kept any longer. */
@@ -73,6 +75,9 @@ void store_delete(struct store *s, uint64_t id);
 /* Before the puts of its jobs, whose ids are first_id and the next ones. */
 void store_put_key(struct store *s, const struct store_key *k);
 void store_drop_key(struct store *s, uint64_t first_id);
+/* A small fact that is told again in the next life, at most STORE_NOTE_KEY_MAX and
+ * STORE_NOTE_MAX bytes; n 0: not any more. */
+void store_note(struct store *s, const char *key, const void *data, size_t n);
 /* At first all ended jobs are kept. */
 void store_set_limits(struct store *s, const struct store_limits *l);
 

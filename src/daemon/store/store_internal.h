@@ -48,3 +48,7 @@ struct store {
 void store_kick(struct store *s);
 void store_call_back(void *store); /* of struct store's `call` */
 bool store_is_over(const struct store *s); /* no child, and no pipe of one */
+/* More of the outbox is on its way to the child, where it may be. */
+void store_give_more(struct store *s);
+/* Something was heard, or there is something new to wait for. */
+void store_note_life(struct store *s);
