@@ -854,7 +854,7 @@ START_TEST(a_database_of_a_later_version_is_left_alone)
 
 	make_database(1);
 	write_at(path, 60, "\0\0\x01\0", 4);
-	assert_refused("is of a later hauld (version 256, this one knows 2): install that one again");
+	assert_refused("is of a later hauld (version 256, this one knows 3): install that one again");
 }
 END_TEST
 
