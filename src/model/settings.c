@@ -91,6 +91,8 @@ static const struct setting table[] = {
 	    "permissions of the published file, octal, as a string" },
 	{ JOB_GROUP, J, "group", TYPE_STRING, 0, NULL, NULL, 0, 0,
 	    "group the job belongs to" },
+	{ JOB_BEGIN_PAUSED, J, "paused", TYPE_BOOL, 0, "false", NULL, 0, 0,
+	    "a new job does not begin before `haulctl resume`" },
 	{ JOB_PRIORITY, J, "priority", TYPE_INT, 0, "0", NULL, -1000000, 1000000,
 	    "higher ones start first" },
 	{ JOB_HEADER, J, "header", TYPE_LIST, SETTING_SECRET, NULL, NULL, 0, 0,
@@ -163,7 +165,7 @@ static const struct {
 	{ SCOPE_GROUP, "paused" },
 	{ J, "split" }, { J, "after" }, { J, "after-failed" }, { J, "start-at" }, { J, "delay" }, { J, "every" },
 	{ J, "cron" }, { J, "jitter" }, { J, "deadline" }, { J, "url-command" }, { J, "extract" },
-	{ J, "signature" }, { J, "paused" },
+	{ J, "signature" },
 	{ J, "on-download-start" }, { J, "on-download-complete" }, { J, "on-download-error" },
 	{ J, "request-rate" }, { J, "metalink" }, { J, "conditional" },
 };

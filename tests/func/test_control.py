@@ -524,6 +524,22 @@ def test_pause_and_resume_are_told(serve, server):
         c.event("start", id=job)
 
 
+def test_a_job_that_is_added_paused_waits_for_resume(serve, server):
+    s = serve()
+    with s.client() as c:
+        job, = c.add({"url": server.url("/ok/1237"), "output": "f", "paused": True})
+        other, = c.add({"url": server.url("/ok/1238"), "output": "g"})
+        assert c.wait_job(other)["state"] == "done"
+        assert c.show(job)["state"] == "paused"
+    s.process.kill()
+    s.wait_exit()
+    s.start()
+    with s.client() as c:
+        assert c.show(job)["state"] == "paused" and server.requests("/ok/1237") == []
+        c.call("resume", job=job)
+        assert c.wait_job(job)["state"] == "done"
+
+
 def test_a_slow_reader_is_told_what_it_lost_and_nobody_waits_for_it(serve, server):
     s = serve(max_concurrent_downloads=1, max_download_result=100000)
     with s.client() as c, s.client() as slow:

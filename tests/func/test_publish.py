@@ -22,6 +22,12 @@ def test_an_existing_file_is_replaced_by_a_rename(h, server):
     h.expect({"a": body(300000)})
 
 
+def test_a_paused_job_without_a_service_is_told(h, server):
+    result = h.once_jobs([job(server.url("/ok/1000"), paused=True), job(server.url("/ok/1001"), output="b", name="b")])
+    assert result.rc == 1 and h.published().keys() == {"b"}
+    assert "nobody can resume it" in repr(result)
+
+
 def test_no_clobber_fails_as_exists(h, server):
     with open(h.path("a"), "wb") as f:
         f.write(b"old")

@@ -122,9 +122,9 @@ static const struct {
 	    "daemon roots=/srv/haul allow-addresses=10.0.0.7/32 allow-addresses=fd00::/8 deny-addresses=0.0.0.0/0\n"
 	    "defaults speed-limit=1024 speed-time=90000\nend 0 0\n" },
 	{ "defaults = { retry = 7; connect-timeout = \"250ms\"; stall-timeout = 5; mode = \"600\";\n"
-	  " fsync = \"off\"; http-version = \"2\"; priority = -3; no-clobber = true; };",
+	  " fsync = \"off\"; http-version = \"2\"; priority = -3; no-clobber = true; paused = true; };",
 	    "-c t.conf",
-	    "daemon roots=/srv/haul\ndefaults mode=384 priority=-3 connect-timeout=250 stall-timeout=5000 retry=7 "
+	    "daemon roots=/srv/haul\ndefaults mode=384 paused=1 priority=-3 connect-timeout=250 stall-timeout=5000 retry=7 "
 	    "http-version=1 fsync=0 no-clobber=1\nend 0 0\n" },
 	{ "defaults = { retry-on = [ \"5xx\", \"!501\" ]; retry-max-delay = \"5m\"; };\n"
 	  "daemon = { max-origin-failures = 0; max-probe-delay = 30; };\n"

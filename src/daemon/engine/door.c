@@ -60,6 +60,8 @@ new_entry(struct engine *e, uint64_t id, struct spec *spec)
 	en->ticket.decoder_memory = MIN(decoder_memory(spec), TICKET_MEMORY_MAX);
 	en->ticket.elsewhere = spec_list_len(spec, JOB_URL) > 1;
 	registry_add(&e->jobs, en, id, spec);
+	if (plan_is_needed(en))
+		(void)plan_get(en);
 	return en;
 }
 
@@ -80,7 +82,10 @@ add(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid)
 
 	en->job.uid = uid;
 	en->job.added_s = clock_wall_s();
-	begin(en);
+	if (spec_bool(spec, JOB_BEGIN_PAUSED) && e->options.patient)
+		engine_set_state(en, JOB_PAUSED);
+	else
+		begin(en);
 	return en;
 }
 

@@ -17,7 +17,8 @@ keep_new(struct store *s, uint64_t id, const struct spec *spec, uint32_t uid, bo
 {
 	AUTO_BUF struct buf flat = { 0 };
 	struct store_job r = {
-		.id = id, .uid = uid, .from_config = from_config, .added_s = added_s, .state = JOB_QUEUED,
+		.id = id, .uid = uid, .from_config = from_config, .added_s = added_s,
+		.state = spec_bool(spec, JOB_BEGIN_PAUSED) ? JOB_PAUSED : JOB_QUEUED,
 	};
 
 	/* With its defaults: those of a later configuration are not its own. */

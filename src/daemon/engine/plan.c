@@ -10,10 +10,27 @@ enum { OPENINGS_PER_TURN = 1000 };
 /* True: closed, and *ret (zeroed) says what for. */
 typedef bool (*gate_fn)(const struct plan *p, struct gate *ret);
 
+/* Where nobody can resume it (without a service). */
+static bool
+is_paused(const struct plan *p, struct gate *ret)
+{
+	if (p->entry->engine->options.patient || !spec_bool(p->entry->job.spec, JOB_BEGIN_PAUSED))
+		return false;
+	result_set(&ret->result, RESULT_CANCELLED, "it is paused, and without a service nobody can resume it");
+	return true;
+}
+
 /* In this order they are passed, and the first that is closed is what is told. */
 static const gate_fn gates[] = {
+	is_paused,
 	NULL, /* ends them */
 };
+
+bool
+plan_is_needed(const struct entry *en)
+{
+	return spec_bool(en->job.spec, JOB_BEGIN_PAUSED) && !en->engine->options.patient;
+}
 
 struct plan *
 plan_get(struct entry *en)

@@ -25,6 +25,8 @@ struct plan {
 	bool closed;         /* it waits at a gate */
 };
 
+/* Its settings ask for one. */
+bool plan_is_needed(const struct entry *en);
 /* The plan of an entry, made when there is none. */
 struct plan *plan_get(struct entry *en);
 /* Its entry goes. */
