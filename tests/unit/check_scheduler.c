@@ -210,7 +210,7 @@ enqueue(unsigned i, unsigned host, int64_t priority, uint64_t memory, uint64_t d
 	ck_assert_int_eq(it->where, OUT);
 	it->host = host;
 	it->memory = memory;
-	it->t.priority = priority;
+	scheduler_set_priority(rig.s, &it->t, (int32_t)priority);
 	it->t.decoder_memory = memory;
 	if (!it->order)
 		it->order = rig.next_order++;
@@ -932,7 +932,7 @@ START_TEST(a_ticket_is_small)
 {
 	struct ticket t = { .decoder_memory = TICKET_MEMORY_MAX, .state = TICKET_ASIDE };
 
-	ck_assert_uint_le(sizeof t, 40);
+	ck_assert_uint_le(sizeof t, 48);
 	ck_assert_uint_eq(t.decoder_memory, TICKET_MEMORY_MAX);
 	ck_assert_int_eq(t.state, TICKET_ASIDE);
 }

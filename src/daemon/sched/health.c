@@ -10,7 +10,7 @@ enum { LEAVE_PER_TURN = 1024 }; /* tickets of origins that went down that are lo
 void
 scheduler_set_timer(struct scheduler *s)
 {
-	const struct ticket *first = origin_ticket(heap_peek(&s->delayed));
+	const struct ticket *first = lane_ticket(heap_peek(&s->delayed));
 	const struct heap_node *probe = heap_peek(&s->origins.probes);
 	uint64_t now = clock_now_ms(), at = first ? first->not_before_ms : UINT64_MAX;
 
@@ -24,6 +24,12 @@ scheduler_set_timer(struct scheduler *s)
 		loop_timer_set(&s->timer, at > now ? at - now : 0);
 }
 
+void
+scheduler_network_changed(struct scheduler *s)
+{
+	bay_set_open(&s->origins.ready, &s->origins.network, breaker_lets(&s->network, clock_now_ms()));
+}
+
 /* ---- Probes -------------------------------------------------------------------- */
 
 void
@@ -31,13 +37,16 @@ scheduler_begin_probe(struct scheduler *s, struct ticket *t)
 {
 	struct sched_origin *o = t->origin;
 
-	if (o->breaker.state != BREAKER_CLOSED)
+	if (o->breaker.state != BREAKER_CLOSED) {
 		o->probe = t;
-	breaker_begin(&o->breaker);
+		breaker_begin(&o->breaker);
+		origin_update(&s->origins, o);
+	}
 	if (!scheduler_waits_for_network(s, t))
 		return;
 	s->network_probe = t;
 	breaker_begin(&s->network);
+	scheduler_network_changed(s);
 }
 
 void
@@ -48,10 +57,12 @@ scheduler_end_probe(struct scheduler *s, const struct ticket *t)
 	if (o->probe == t) {
 		o->probe = NULL;
 		breaker_abandon(&o->breaker, clock_now_ms());
+		origin_update(&s->origins, o);
 	}
 	if (s->network_probe == t) {
 		s->network_probe = NULL;
 		breaker_abandon(&s->network, clock_now_ms());
+		scheduler_network_changed(s);
 	}
 }
 
@@ -68,6 +79,7 @@ void
 scheduler_origin_bad(struct scheduler *s, struct ticket *t, const struct result *why, uint64_t floor_ms)
 {
 	struct sched_origin *o = t->origin;
+	struct sched_lane *l;
 	bool probe, opened;
 
 	if (!t->holds_network || !*o->host->name)
@@ -80,11 +92,13 @@ scheduler_origin_bad(struct scheduler *s, struct ticket *t, const struct result 
 	if (!opened)
 		return;
 	scheduler_set_timer(s);
-	if (!s->ops->on_origin_down || !heap_peek(&o->queue))
+	if (!s->ops->on_origin_down || !o->queued)
 		return;
-	o->leaving_at = o->queue.len;
-	if (!list_linked(&o->leaving))
-		list_append(&s->leaving, &o->leaving);
+	LIST_FOREACH(l, &o->lanes, struct sched_lane, of_origin) {
+		l->leaving_at = l->queue.len;
+		if (l->leaving_at && !list_linked(&l->leaving))
+			list_append(&s->leaving, &l->leaving);
+	}
 	loop_defer(s->loop, &s->leave);
 }
 
@@ -113,6 +127,7 @@ scheduler_network_down(struct scheduler *s, const struct ticket *t)
 		return;
 	/* What failed so far was the network's fault, not that of an origin. */
 	origins_close_all(&s->origins);
+	scheduler_network_changed(s);
 	scheduler_set_timer(s);
 }
 
@@ -121,6 +136,7 @@ scheduler_network_up(struct scheduler *s)
 {
 	breaker_success(&s->network);
 	s->network_probe = NULL;
+	scheduler_network_changed(s);
 	scheduler_kick(s);
 }
 
@@ -135,18 +151,18 @@ scheduler_network_is_down(const struct scheduler *s)
 /* The queue changes while it is walked, from its end: what is missed waits for a
  * probe.  True when there is no more to look at. */
 static bool
-leave(struct scheduler *s, struct sched_origin *o, unsigned *left)
+leave(struct scheduler *s, struct sched_lane *l, unsigned *left)
 {
-	while ((o->leaving_at = MIN(o->leaving_at, o->queue.len)) > 0) {
-		struct ticket *t = origin_ticket(o->queue.nodes[o->leaving_at - 1]);
+	while ((l->leaving_at = MIN(l->leaving_at, l->queue.len)) > 0) {
+		struct ticket *t = lane_ticket(l->queue.nodes[l->leaving_at - 1]);
 
-		if (o->breaker.state == BREAKER_CLOSED)
+		if (l->origin->breaker.state == BREAKER_CLOSED)
 			break;
 		if (!(*left)--)
 			return false;
 		/* Where one left is another now. */
 		if (!t->elsewhere || !s->ops->on_origin_down(t, s->arg))
-			o->leaving_at--;
+			l->leaving_at--;
 	}
 	return true;
 }
@@ -158,13 +174,16 @@ scheduler_on_leave(void *arg)
 	unsigned left = LEAVE_PER_TURN;
 
 	while (!list_empty(&s->leaving)) {
-		struct sched_origin *o = LIST_FIRST(&s->leaving, struct sched_origin, leaving);
+		struct sched_lane *l = LIST_FIRST(&s->leaving, struct sched_lane, leaving);
+		struct sched_origin *o = l->origin;
 		bool done;
 
-		origin_hold(&s->origins, o); /* it stays while it is walked */
-		done = leave(s, o, &left);
+		origin_hold(&s->origins, o); /* both stay while it is walked */
+		l->pinned = true;
+		done = leave(s, l, &left);
 		if (done)
-			list_remove(&o->leaving);
+			list_remove(&l->leaving);
+		origins_unpin(&s->origins, l);
 		origin_release(&s->origins, o);
 		if (!done) {
 			loop_defer(s->loop, &s->leave);
@@ -194,9 +213,9 @@ scheduler_blocked(const struct scheduler *s)
 	uint64_t n = 0;
 
 	if (s->network.state != BREAKER_CLOSED)
-		return s->queued - (o ? o->queue.len : 0);
+		return s->queued - (o ? o->queued : 0);
 	LIST_FOREACH(o, &s->origins.troubled, const struct sched_origin, trouble)
-		n += o->breaker.state != BREAKER_CLOSED ? o->queue.len : 0;
+		n += o->breaker.state != BREAKER_CLOSED ? o->queued : 0;
 	return n;
 }
 

@@ -18,7 +18,9 @@ struct scheduler {
 	struct heap aside;     /* tickets that want more decoder memory than is free */
 	struct loop_timer timer;
 	struct loop_deferred pass, leave;
-	uint64_t next_order, waiting, begun;
+	uint64_t arrival_ns;   /* of the last ticket that got an order */
+	uint64_t priority_step_ms;
+	uint64_t waiting, begun;
 	uint64_t queued; /* tickets in the queues of origins */
 	bool held;
 };
@@ -26,6 +28,8 @@ struct scheduler {
 /* health.c */
 /* The timer rings for the next ticket that is due, or the next probe. */
 void scheduler_set_timer(struct scheduler *s);
+/* After the breaker of the network changed, or its time has come. */
+void scheduler_network_changed(struct scheduler *s);
 /* The ticket begins: where a breaker is not closed, it is the probe. */
 void scheduler_begin_probe(struct scheduler *s, struct ticket *t);
 /* It ends.  A probe that told nothing before has shown nothing. */

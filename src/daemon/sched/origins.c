@@ -7,46 +7,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
-
-struct ticket *
-origin_ticket(const struct heap_node *n)
-{
-	return n ? CONTAINER_OF(n, struct ticket, node) : NULL;
-}
-
-static struct sched_origin *
-origin_of(const struct heap_node *n)
-{
-	return n ? CONTAINER_OF(n, struct sched_origin, node) : NULL;
-}
-
-static struct sched_host *
-host_of(const struct heap_node *n)
-{
-	return n ? CONTAINER_OF(n, struct sched_host, node) : NULL;
-}
-
-bool
-origin_ticket_before(const struct heap_node *a, const struct heap_node *b)
-{
-	const struct ticket *x = origin_ticket(a), *y = origin_ticket(b);
-
-	if (x->begun != y->begun)
-		return x->begun;
-	return x->priority != y->priority ? x->priority > y->priority : x->order < y->order;
-}
-
-static bool
-origin_before(const struct heap_node *a, const struct heap_node *b)
-{
-	return origin_ticket_before(heap_peek(&origin_of(a)->queue), heap_peek(&origin_of(b)->queue));
-}
-
-static bool
-host_before(const struct heap_node *a, const struct heap_node *b)
-{
-	return origin_before(heap_peek(&host_of(a)->origins), heap_peek(&host_of(b)->origins));
-}
+#include "daemon/sched/sched_group.h"
 
 static bool
 probe_before(const struct heap_node *a, const struct heap_node *b)
@@ -67,13 +28,35 @@ origin_has_name(const void *item, const void *key)
 	return strcmp(((const struct sched_origin *)item)->name, key) == 0;
 }
 
+struct lane_name {
+	const struct sched_origin *origin;
+	const struct sched_group *group;
+};
+
+static bool
+lane_has_name(const void *item, const void *key)
+{
+	const struct sched_lane *l = item;
+	const struct lane_name *n = key;
+
+	return l->origin == n->origin && l->group == n->group;
+}
+
+static uint64_t
+lane_hash(const struct lane_name *n)
+{
+	return hash_u64((uintptr_t)n->origin ^ hash_u64((uintptr_t)n->group));
+}
+
 void
 origins_init(struct origins *all)
 {
 	*all = (struct origins){ 0 };
 	map_init(&all->hosts, host_has_name);
 	map_init(&all->by_name, origin_has_name);
-	heap_init(&all->ready, host_before);
+	map_init(&all->lanes, lane_has_name);
+	bays_init(&all->ready);
+	bay_init(&all->network, true);
 	heap_init(&all->probes, probe_before);
 	list_init(&all->troubled);
 	list_init(&all->idle);
@@ -82,10 +65,9 @@ origins_init(struct origins *all)
 static void
 origin_free(struct sched_origin *o)
 {
-	heap_done(&o->queue);
+	lane_done(&o->plain);
 	list_remove(&o->trouble);
 	list_remove(&o->idle);
-	list_remove(&o->leaving);
 	free(o->cause);
 	free(o);
 }
@@ -99,9 +81,11 @@ origins_done(struct origins *all)
 	for (size_t at = 0; (o = map_next(&all->by_name, &at));)
 		origin_free(o);
 	for (size_t at = 0; (h = map_next(&all->hosts, &at));) {
-		heap_done(&h->origins);
+		bay_done(&h->bay);
 		free(h);
 	}
+	bay_done(&all->network);
+	map_done(&all->lanes);
 	map_done(&all->by_name);
 	map_done(&all->hosts);
 	heap_done(&all->ready);
@@ -112,18 +96,6 @@ struct sched_host *
 origins_host(const struct origins *all, const char *name)
 {
 	return map_find(&all->hosts, hash_str(name), name);
-}
-
-struct sched_host *
-origins_ready(const struct origins *all)
-{
-	return host_of(heap_peek(&all->ready));
-}
-
-struct sched_origin *
-origins_first(const struct sched_host *h)
-{
-	return origin_of(heap_peek(&h->origins));
 }
 
 struct sched_origin *
@@ -142,8 +114,8 @@ host_get(struct origins *all, const char *name, uint64_t (*host_limit)(const cha
 		return h;
 	h = xcalloc(1, sizeof *h + n);
 	memcpy(h->name, name, n);
-	heap_init(&h->origins, origin_before);
 	h->slots.limit = host_limit(name, arg);
+	bay_init(&h->bay, semaphore_has(&h->slots, 1));
 	map_add(&all->hosts, hash_str(name), h);
 	return h;
 }
@@ -168,10 +140,12 @@ origins_get(struct origins *all, const char *name, uint64_t (*host_limit)(const 
 		return o;
 	o = xcalloc(1, sizeof *o + n);
 	memcpy(o->name, name, n);
-	heap_init(&o->queue, origin_ticket_before);
+	o->open = true;
+	lane_init(&o->plain, o, NULL);
+	list_init(&o->lanes);
+	list_append(&o->lanes, &o->plain.of_origin);
 	list_init(&o->trouble);
 	list_init(&o->idle);
-	list_init(&o->leaving);
 	host = host_name(name);
 	o->host = host_get(all, host, host_limit, arg);
 	o->host->n_origins++;
@@ -200,7 +174,34 @@ keep_in(struct heap *heap, struct heap_node *n, bool in)
 void
 origin_host_update(struct origins *all, struct sched_host *h)
 {
-	keep_in(&all->ready, &h->node, heap_peek(&h->origins) && semaphore_has(&h->slots, 1));
+	bay_set_open(&all->ready, &h->bay, semaphore_has(&h->slots, 1));
+}
+
+struct sched_bay *
+origins_closed(const struct origins *all, const struct sched_lane *l)
+{
+	struct sched_host *h = l->origin->host;
+	struct sched_group *g;
+
+	if (!all->network.open && *h->name)
+		return (struct sched_bay *)&all->network;
+	if ((g = sched_group_closed(l->group)))
+		return &g->bay;
+	return h->bay.open ? NULL : &h->bay;
+}
+
+/* Into a bay, where its origin lets it wait in one. */
+static void
+lane_settle(struct origins *all, struct sched_lane *l)
+{
+	struct sched_bay *to = NULL;
+
+	if (l->origin->open && heap_peek(&l->queue)) {
+		to = origins_closed(all, l);
+		to = to ? to : &l->origin->host->bay;
+	}
+	if (to != l->bay)
+		lane_move(&all->ready, l, to);
 }
 
 void
@@ -208,12 +209,90 @@ origin_update(struct origins *all, struct sched_origin *o)
 {
 	bool open = o->breaker.state == BREAKER_OPEN;
 	uint64_t now = open ? clock_now_ms() : 0;
+	struct sched_lane *l;
 
-	keep_in(&o->host->origins, &o->node, heap_peek(&o->queue) && origin_lets(o, now));
 	/* Without tickets nobody waits for its time. */
-	keep_in(&all->probes, &o->timed, open && heap_peek(&o->queue) && now < o->breaker.until_ms);
-	origin_host_update(all, o->host);
+	keep_in(&all->probes, &o->timed, open && o->queued && now < o->breaker.until_ms);
+	if (origin_lets(o, now) == o->open)
+		return;
+	o->open = !o->open;
+	LIST_FOREACH(l, &o->lanes, struct sched_lane, of_origin)
+		lane_settle(all, l);
 }
+
+/* ---- Lanes ---------------------------------------------------------------------- */
+
+static struct sched_lane *
+lane_get(struct origins *all, struct sched_origin *o, struct sched_group *g)
+{
+	struct lane_name name = { o, g };
+	struct sched_lane *l;
+
+	if (!g)
+		return &o->plain;
+	l = map_find(&all->lanes, lane_hash(&name), &name);
+	if (l)
+		return l;
+	l = NEW(struct sched_lane);
+	lane_init(l, o, g);
+	list_append(&o->lanes, &l->of_origin);
+	g->lanes++;
+	map_add(&all->lanes, lane_hash(&name), l);
+	return l;
+}
+
+static void
+lane_forget(struct origins *all, struct sched_lane *l)
+{
+	struct lane_name name = { l->origin, l->group };
+
+	if (!l->group || l->pinned || heap_peek(&l->queue))
+		return;
+	(void)map_remove(&all->lanes, lane_hash(&name), &name);
+	l->group->lanes--;
+	lane_done(l);
+	free(l);
+}
+
+void
+origins_unpin(struct origins *all, struct sched_lane *l)
+{
+	l->pinned = false;
+	lane_forget(all, l);
+}
+
+void
+origins_queue(struct origins *all, struct ticket *t)
+{
+	struct sched_origin *o = t->origin;
+	struct sched_lane *l = lane_get(all, o, t->group);
+
+	heap_add(&l->queue, &t->node);
+	if (l->bay)
+		lane_update(&all->ready, l);
+	else
+		lane_settle(all, l);
+	if (!o->queued++ && o->breaker.state != BREAKER_CLOSED)
+		origin_update(all, o);
+}
+
+void
+origins_unqueue(struct origins *all, struct ticket *t)
+{
+	struct sched_origin *o = t->origin;
+	struct sched_lane *l = lane_get(all, o, t->group);
+
+	heap_remove(&l->queue, &t->node);
+	if (heap_peek(&l->queue))
+		lane_update(&all->ready, l);
+	else
+		lane_settle(all, l);
+	lane_forget(all, l);
+	if (!--o->queued && o->breaker.state != BREAKER_CLOSED)
+		origin_update(all, o);
+}
+
+/* ---- Those that have failed -------------------------------------------------------- */
 
 static void
 forget(struct origins *all, struct sched_origin *o)
@@ -226,7 +305,7 @@ forget(struct origins *all, struct sched_origin *o)
 	if (--h->n_origins)
 		return;
 	(void)map_remove(&all->hosts, hash_str(h->name), h->name);
-	heap_done(&h->origins);
+	bay_done(&h->bay);
 	free(h);
 }
 

@@ -1,9 +1,9 @@
 /*
- * Where tickets wait: a queue for each origin (scheme, host and port), the
- * origins of a host beside each other, for they share its connections, and a
- * heap of the hosts that could run one.  An origin whose breaker is open is
- * merely not among those of its host, so that opening and closing cost the same
- * however many tickets wait there.  Only sched sees this.
+ * Origins (scheme, host and port) and their hosts, whose connections they share,
+ * and the lanes in which their tickets wait (lane.h): one for those of no group, and
+ * one for each group that has some there.  While the breaker of an origin is open its
+ * lanes are in no bay, so that opening and closing cost the same however many tickets
+ * wait there.  Only sched sees this.
  */
 #pragma once
 
@@ -11,38 +11,39 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "daemon/sched/breaker.h"
+#include "daemon/sched/lane.h"
 #include "daemon/sched/scheduler.h"
 #include "daemon/sched/semaphore.h"
 
 enum { ORIGINS_KEPT = 1024 }; /* without tickets, for their failures; the rest are forgotten */
 
 struct sched_host {
-	struct heap_node node; /* among the ready, while it could run one */
-	struct heap origins;   /* that could run one */
+	struct sched_bay bay;  /* open while a slot is free */
 	struct semaphore slots;
 	uint64_t n_origins;    /* the last one frees it */
 	char name[];
 };
 
 struct sched_origin {
-	struct heap_node node;   /* in host->origins */
 	struct heap_node timed;  /* in probes, while it waits for its next probe */
 	struct list trouble;     /* in troubled: it has failed */
 	struct list idle;        /* in idle: troubled, without tickets */
-	struct list leaving;     /* see scheduler.c */
+	struct list lanes;
+	struct sched_lane plain; /* for tickets of no group */
 	struct sched_host *host;
-	struct heap queue;       /* of tickets */
+	bool open;               /* its breaker let one begin, when it was last looked at */
 	struct breaker breaker;
 	struct ticket *probe;    /* that runs; NULL */
 	char *cause;             /* owned: of the last failure; NULL: none */
-	uint64_t tickets, running; /* that name it, and that hold a connection */
-	size_t leaving_at;
+	uint64_t tickets, queued, running; /* that name it, in its lanes, that hold a connection */
 	char name[];
 };
 
 struct origins {
 	struct map hosts, by_name;
-	struct heap ready;     /* hosts */
+	struct map lanes;      /* of groups, by origin and group */
+	struct heap ready;     /* bays */
+	struct sched_bay network; /* closed while the breaker of the network is open */
 	struct heap probes;    /* origins, by the time of their next probe */
 	struct list troubled, idle; /* oldest first */
 	unsigned n_idle;
@@ -50,22 +51,25 @@ struct origins {
 
 void origins_init(struct origins *all);
 void origins_done(struct origins *all);
-struct ticket *origin_ticket(const struct heap_node *n); /* NULL of NULL */
-/* Which of two tickets is first. */
-bool origin_ticket_before(const struct heap_node *a, const struct heap_node *b);
 struct sched_host *origins_host(const struct origins *all, const char *name); /* NULL: none */
-/* The first of the ready hosts, and the origin and ticket whose turn it is there. */
-struct sched_host *origins_ready(const struct origins *all);
-struct sched_origin *origins_first(const struct sched_host *h);
 struct sched_origin *origins_find(const struct origins *all, const char *name);
 /* Made when it is new; host_limit gives the limit of a host that is. */
 struct sched_origin *origins_get(struct origins *all, const char *name, uint64_t (*host_limit)(const char *host, void *arg),
     void *arg);
 /* May a ticket of it begin now, as far as its breaker is concerned? */
 bool origin_lets(const struct sched_origin *o, uint64_t now_ms);
-/* After its queue, its breaker or the slots of its host changed. */
+/* After its breaker changed. */
 void origin_update(struct origins *all, struct sched_origin *o);
+/* After the slots of the host changed. */
 void origin_host_update(struct origins *all, struct sched_host *h);
+/* The bay of the first closed door that a lane of an open origin stands before, in the
+ * order in which semaphores are taken; NULL: its first ticket could start. */
+struct sched_bay *origins_closed(const struct origins *all, const struct sched_lane *l);
+/* A ticket waits in its lane, or no longer. */
+void origins_queue(struct origins *all, struct ticket *t);
+void origins_unqueue(struct origins *all, struct ticket *t);
+/* A lane that was pinned may go again. */
+void origins_unpin(struct origins *all, struct sched_lane *l);
 /* One ticket more names it, or one less: the last one may free it. */
 void origin_hold(struct origins *all, struct sched_origin *o);
 void origin_release(struct origins *all, struct sched_origin *o);

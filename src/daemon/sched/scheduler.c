@@ -10,15 +10,23 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "daemon/sched/internal.h"
+#include "daemon/sched/sched_group.h"
 
 enum {
 	STARTS_PER_PASS = 64, /* the rest follow in the next turn */
-	ASIDE_PER_PASS = 1024, /* tickets that may be set aside in one turn */
+	MOVES_PER_PASS = 1024, /* tickets set aside, and lanes that go to another bay, in one turn */
 	ASIDE_BACK = 64,      /* of those that ask again when memory was given back */
 	OVERTAKEN_MAX = 64,   /* then it is its turn, and nobody else gets memory */
+	PRIORITY_MAX = 1000000,
 };
 
-#define ticket_of origin_ticket
+/* Of one that came at the start of the clock with priority 0: what the highest priority
+ * is worth at most (3.6e18 ns) may be taken away and added, with decades to spare,
+ * and the top bit stays free (lane.h). */
+#define ORDER_ZERO UINT64_C(4000000000000000000)
+#define ORDER_MOST INT64_MAX
+
+#define ticket_of lane_ticket
 
 static bool
 sooner(const struct heap_node *a, const struct heap_node *b)
@@ -46,26 +54,18 @@ host_limit(const char *name, void *arg)
 }
 
 static void
-queue_add(struct scheduler *s, struct ticket *t)
-{
-	heap_add(&t->origin->queue, &t->node);
-	s->queued++;
-	origin_update(&s->origins, t->origin);
-}
-
-static void
 queue_remove(struct scheduler *s, struct ticket *t)
 {
-	heap_remove(&t->origin->queue, &t->node);
+	origins_unqueue(&s->origins, t);
 	s->queued--;
-	origin_update(&s->origins, t->origin);
 }
 
 static void
 queue_ticket(struct scheduler *s, struct ticket *t)
 {
 	t->state = TICKET_QUEUED;
-	queue_add(s, t);
+	origins_queue(&s->origins, t);
+	s->queued++;
 	if (heap_peek(&s->origins.probes)) /* perhaps it is the first that waits for one */
 		scheduler_set_timer(s);
 	scheduler_kick(s);
@@ -85,6 +85,7 @@ on_timer(void *arg)
 			s->ops->on_due(t, s->arg);
 	}
 	(void)origins_due(&s->origins, now);
+	scheduler_network_changed(s);
 	scheduler_set_timer(s);
 	scheduler_kick(s);
 }
@@ -98,7 +99,7 @@ has_memory(const struct scheduler *s, const struct ticket *t)
 
 	if (!t->decoder_memory)
 		return true;
-	if (first && ticket_of(first)->overtaken >= OVERTAKEN_MAX && origin_ticket_before(first, &t->node))
+	if (first && ticket_of(first)->overtaken >= OVERTAKEN_MAX && lane_ticket_before(first, &t->node))
 		return false;
 	return semaphore_has(&s->memory, t->decoder_memory);
 }
@@ -112,18 +113,6 @@ waits_no_more(struct scheduler *s, struct ticket *t)
 	t->begun = false;
 }
 
-/* The host whose turn it is; what needs no network does not wait for it. */
-static struct sched_host *
-next_host(const struct scheduler *s)
-{
-	struct sched_host *h;
-
-	if (breaker_lets(&s->network, clock_now_ms()))
-		return origins_ready(&s->origins);
-	h = origins_host(&s->origins, "");
-	return h && heap_contains(&h->node) ? h : NULL;
-}
-
 /* Takes the ticket's whole set; the caller knows that all of it is there. */
 static void
 start(struct scheduler *s, struct ticket *t)
@@ -131,36 +120,57 @@ start(struct scheduler *s, struct ticket *t)
 	struct sched_origin *o = t->origin;
 	struct ticket *first = ticket_of(heap_peek(&s->aside));
 
-	if (first && t->decoder_memory && origin_ticket_before(&first->node, &t->node))
+	if (first && t->decoder_memory && lane_ticket_before(&first->node, &t->node))
 		first->overtaken++;
 	t->overtaken = 0;
 	queue_remove(s, t);
 	waits_no_more(s, t);
 	semaphore_take(&s->global, 1);
+	sched_group_take(t->group);
 	semaphore_take(&o->host->slots, 1);
 	semaphore_take(&s->memory, t->decoder_memory);
 	t->holds_network = true;
 	t->holds_memory = t->decoder_memory > 0;
 	o->running++;
 	scheduler_begin_probe(s, t);
-	origin_update(&s->origins, o);
+	origin_host_update(&s->origins, o->host);
 	s->ops->on_start(t, s->arg);
+}
+
+/* The first that could start, when memory is no matter: lanes before it that stand
+ * before a closed door go there.  NULL: there is none. */
+static struct ticket *
+next_ticket(struct scheduler *s, unsigned *moved)
+{
+	struct sched_lane *l;
+
+	while ((l = bays_first(&s->origins.ready))) {
+		struct sched_bay *closed = origins_closed(&s->origins, l);
+
+		if (!closed)
+			return lane_first(l);
+		if (++*moved > MOVES_PER_PASS) {
+			scheduler_kick(s);
+			return NULL;
+		}
+		lane_move(&s->origins.ready, l, closed);
+	}
+	return NULL;
 }
 
 static void
 pass(void *arg)
 {
 	struct scheduler *s = arg;
-	unsigned started = 0, set_aside = 0;
+	unsigned started = 0, moved = 0;
 
 	while (semaphore_has(&s->global, 1) && semaphore_has(&s->verifying, 1)) {
-		struct sched_host *h = next_host(s);
-		struct ticket *t = h ? ticket_of(heap_peek(&origins_first(h)->queue)) : NULL;
+		struct ticket *t = next_ticket(s, &moved);
 
 		if (!t || (s->held && !t->begun)) /* those that have begun come first */
 			break;
 		if (!has_memory(s, t)) {
-			if (++set_aside > ASIDE_PER_PASS) {
+			if (++moved > MOVES_PER_PASS) {
 				scheduler_kick(s);
 				break;
 			}
@@ -177,6 +187,30 @@ pass(void *arg)
 	}
 }
 
+/* A priority is worth time that was waited, so that what waits is overtaken for a time
+ * only; and the order is known once and for all when a ticket comes. */
+static uint64_t
+order_of(const struct scheduler *s, uint64_t order, int32_t priority)
+{
+	uint64_t worth = (uint64_t)(priority < 0 ? -(int64_t)priority : priority);
+
+	worth = MIN(worth, (uint64_t)PRIORITY_MAX) * s->priority_step_ms * NSEC_PER_MSEC;
+	return priority < 0 ? MIN(order + worth, ORDER_MOST) : order - MIN(worth, order - 1);
+}
+
+static uint64_t
+next_order(struct scheduler *s, int32_t priority)
+{
+	s->arrival_ns = MAX(s->arrival_ns + 1, clock_now_ns()); /* no two are equal */
+	return order_of(s, ORDER_ZERO + s->arrival_ns, priority);
+}
+
+static uint64_t
+step_of(const struct sched_limits *limits)
+{
+	return limits->priority_step_ms ? MIN(limits->priority_step_ms, (uint64_t)PRIORITY_STEP_MOST_MS) : PRIORITY_STEP_MS;
+}
+
 struct scheduler *
 scheduler_new(struct loop *l, const struct sched_limits *limits, const struct sched_ops *ops, void *arg)
 {
@@ -189,13 +223,13 @@ scheduler_new(struct loop *l, const struct sched_limits *limits, const struct sc
 	s->verifying.limit = limits->verifying;
 	s->memory.limit = limits->decoder_memory;
 	s->per_host = limits->per_host;
-	s->next_order = 1;
 	s->origin_failures = limits->origin_failures;
 	s->probe_delay_ms = limits->probe_delay_ms;
+	s->priority_step_ms = step_of(limits);
 	origins_init(&s->origins);
 	list_init(&s->leaving);
 	heap_init(&s->delayed, sooner);
-	heap_init(&s->aside, origin_ticket_before);
+	heap_init(&s->aside, lane_ticket_before);
 	loop_timer_init(&s->timer, l, "scheduler timer", on_timer, s);
 	loop_deferred_init(&s->pass, "scheduler pass", pass, s);
 	loop_deferred_init(&s->leave, "origin down", scheduler_on_leave, s);
@@ -224,7 +258,7 @@ scheduler_enqueue(struct scheduler *s, struct ticket *t, const char *origin, uin
 	 * wait for ever. */
 	t->decoder_memory = MIN(t->decoder_memory, s->memory.limit);
 	if (!t->order)
-		t->order = s->next_order++;
+		t->order = next_order(s, t->priority);
 	t->origin = origins_get(&s->origins, origin, host_limit, s);
 	origin_hold(&s->origins, t->origin);
 	s->waiting++;
@@ -237,6 +271,25 @@ scheduler_enqueue(struct scheduler *s, struct ticket *t, const char *origin, uin
 	t->not_before_ms = clock_now_ms() + delay_ms;
 	heap_add(&s->delayed, &t->node);
 	scheduler_set_timer(s);
+}
+
+void
+scheduler_set_priority(struct scheduler *s, struct ticket *t, int32_t priority)
+{
+	bool queued = t->state == TICKET_QUEUED, aside = t->state == TICKET_ASIDE;
+
+	if (queued)
+		origins_unqueue(&s->origins, t);
+	else if (aside)
+		heap_remove(&s->aside, &t->node);
+	if (t->order)
+		t->order = order_of(s, order_of(s, t->order, -t->priority), priority);
+	t->priority = priority;
+	if (queued)
+		origins_queue(&s->origins, t);
+	else if (aside)
+		heap_add(&s->aside, &t->node);
+	scheduler_kick(s);
 }
 
 static void
@@ -263,10 +316,11 @@ give_network(struct scheduler *s, struct ticket *t)
 		return;
 	t->holds_network = false;
 	semaphore_give(&s->global, 1);
+	sched_group_give(t->group);
 	semaphore_give(&t->origin->host->slots, 1);
 	t->origin->running--;
 	scheduler_end_probe(s, t);
-	origin_update(&s->origins, t->origin);
+	origin_host_update(&s->origins, t->origin->host);
 	detach(s, t);
 	scheduler_kick(s);
 }
@@ -336,16 +390,20 @@ scheduler_why(const struct scheduler *s, const struct ticket *t)
 	case TICKET_DELAYED:
 		return "retry-at";
 	case TICKET_ASIDE:
-		return "decoder-memory";
+		return sched_group_is_held(t->group) ? "group-paused" : "decoder-memory";
 	case TICKET_QUEUED:
 		break;
 	}
 	if (s->held && !t->begun)
 		return "draining";
+	if (sched_group_is_held(t->group))
+		return "group-paused";
 	if (scheduler_is_blocked(s, t))
 		return scheduler_waits_for_network(s, t) ? "network-down" : "origin-down";
 	if (!semaphore_has(&s->verifying, 1))
 		return "worker-backlog";
+	if (sched_group_closed(t->group))
+		return "group-limit";
 	if (!semaphore_has(&t->origin->host->slots, 1))
 		return "host-limit";
 	return semaphore_has(&s->global, 1) ? NULL : "global-limit"; /* NULL: its turn comes now */
@@ -362,6 +420,7 @@ scheduler_set_limits(struct scheduler *s, const struct sched_limits *limits)
 	s->per_host = limits->per_host;
 	s->origin_failures = limits->origin_failures;
 	s->probe_delay_ms = limits->probe_delay_ms;
+	s->priority_step_ms = step_of(limits);
 	while ((h = map_next(&s->origins.hosts, &cursor))) {
 		h->slots.limit = host_limit(h->name, s);
 		origin_host_update(&s->origins, h);

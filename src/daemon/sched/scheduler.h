@@ -1,11 +1,12 @@
 /*
- * What may run: tickets wait in a queue per origin, and a heap holds the hosts
- * that could run one, so that a busy host never hides another and a pass costs
- * what it starts, not what is queued (origins.h).  A ticket starts when it gets all of its
- * semaphores at once (global, host, decoder memory), in that order, or none.
+ * What may run: tickets wait in lanes, one for each origin and group, and a busy host
+ * or a full group never hides another; a pass costs what it starts, not what is
+ * queued (lane.h, origins.h).  A ticket starts when it gets all of its semaphores at
+ * once (global, its groups from the outermost to the innermost, host, decoder
+ * memory), in that order, or none.
  * Caller: engine.
  *
- * The network slots (global and host) are held for the network phase only;
+ * The network slots (global, groups and host) are held for the network phase only;
  * what comes after it holds a place of `verifying`, and no transfer starts
  * while all of those are taken (worker-backlog).
  *
@@ -27,6 +28,12 @@
 
 struct scheduler;
 struct sched_origin;
+struct sched_group;
+
+enum {
+	PRIORITY_STEP_MS = 600000,       /* so much waiting is worth one step of priority */
+	PRIORITY_STEP_MOST_MS = 3600000,
+};
 
 enum ticket_state {
 	TICKET_IDLE,
@@ -40,10 +47,11 @@ enum ticket_state {
 /* Embedded in what wants to run.  Zero it before first use.  A million of them
  * may wait: it is kept small. */
 struct ticket {
-	struct heap_node node;     /* in its origin's queue, among the delayed or those aside */
-	int32_t priority;
+	struct heap_node node;     /* in its lane, among the delayed or those aside */
+	int32_t priority;          /* from -1000000 to 1000000; see scheduler_set_priority() */
 	struct sched_origin *origin; /* where it waits or holds a slot; else NULL */
-	uint64_t order;            /* of arrival: smaller first at equal priority */
+	struct sched_group *group; /* borrowed; set by the owner while it is idle; NULL: none */
+	uint64_t order;            /* smaller first: when it came, less what its priority is worth */
 	uint64_t not_before_ms;    /* clock_now_ms() */
 	uint64_t decoder_memory : 48; /* bytes it will need, at most TICKET_MEMORY_MAX; 0: none */
 	uint64_t overtaken : 8;    /* while it was the first to wait for decoder memory */
@@ -57,6 +65,7 @@ struct sched_limits {
 	uint64_t global, per_host, verifying, decoder_memory;
 	uint64_t origin_failures; /* in a row, then its breaker opens; 0: never */
 	uint64_t probe_delay_ms;  /* the longest */
+	uint64_t priority_step_ms; /* of waiting, worth one step of priority; 0: PRIORITY_STEP_MS */
 };
 
 struct sched_ops {
@@ -81,6 +90,8 @@ void scheduler_free(struct scheduler *s);
  * at the earliest.  A ticket keeps its order when it comes again (order 0: it gets
  * one). */
 void scheduler_enqueue(struct scheduler *s, struct ticket *t, const char *origin, uint64_t delay_ms);
+/* In any state; before it was ever queued its owner may set the member as well. */
+void scheduler_set_priority(struct scheduler *s, struct ticket *t, int32_t priority);
 /* Takes a waiting ticket out; gives back whatever it holds. */
 void scheduler_withdraw(struct scheduler *s, struct ticket *t);
 /* The network phase is over: its slots are free, a verify place is taken. */
@@ -91,6 +102,20 @@ void scheduler_kick(struct scheduler *s);
 void scheduler_hold(struct scheduler *s, bool held);
 /* Waiting tickets of jobs that have begun. */
 uint64_t scheduler_begun(const struct scheduler *s);
+
+/* ---- Groups: semaphores above those of hosts, for tickets that name them. */
+
+/* limit: of those on the network at once; 0: none.  A child shares the slots of its
+ * parent, which it keeps for its life. */
+struct sched_group *scheduler_group_new(struct scheduler *s, struct sched_group *parent, uint64_t limit);
+/* No ticket that waits or runs names it, and no child.  NULL is fine. */
+void scheduler_group_free(struct sched_group *g);
+/* What runs goes on, also where it is above the limit now. */
+void scheduler_group_set_limit(struct sched_group *g, uint64_t limit);
+/* Nothing of it or of its children starts, or it goes on; what runs does. */
+void scheduler_group_hold(struct sched_group *g, bool held);
+/* Of itself and its children; limit 0: none. */
+struct semaphore scheduler_group_use(const struct sched_group *g);
 
 /* ---- What the tickets that run found out; nothing for one that holds no slot. */
 
