@@ -44,6 +44,12 @@ clock_wall_s(void)
 	return ts.tv_sec;
 }
 
+int64_t
+clock_wall_ms(void)
+{
+	return (int64_t)(read_ns(CLOCK_REALTIME) / NSEC_PER_MSEC);
+}
+
 const char *
 clock_boot_id(void)
 {

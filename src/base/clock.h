@@ -13,6 +13,7 @@ uint64_t clock_now_ns(void);        /* CLOCK_MONOTONIC */
 uint64_t clock_now_ms(void);        /* the same, in milliseconds */
 uint64_t clock_thread_cpu_ns(void); /* CPU time of the calling thread */
 int64_t clock_wall_s(void);         /* CLOCK_REALTIME, seconds since 1970 */
+int64_t clock_wall_ms(void);        /* the same, in milliseconds */
 /* The kernel's id of the time since the machine was started (random(4)); "" when
  * it cannot be known.  Read once. */
 const char *clock_boot_id(void);

@@ -30,6 +30,8 @@ static struct {
 	bool is_socket; /* stderr is one */
 	bool torn;      /* the last line was written in part */
 	struct journal journal;
+	void (*tap)(enum log_level level, char *line, void *arg); /* NULL: nobody listens */
+	void *tap_arg;
 } state = { .level = LOG_LEVEL_INFO, .name = "haul", .own = -1, .journal = { .fd = -1 } };
 
 /* Others share stderr, so its flags are not ours to change, and a pipe or
@@ -76,6 +78,13 @@ void
 log_set_level(enum log_level level)
 {
 	state.level = level;
+}
+
+void
+log_set_tap(void (*cb)(enum log_level level, char *line, void *arg), void *arg)
+{
+	state.tap = cb;
+	state.tap_arg = arg;
 }
 
 enum log_level
@@ -141,21 +150,31 @@ format_line(char *line, enum log_level level, const char *fmt, va_list ap)
 	return n;
 }
 
-/* False when the journal did not take it and stderr is to have it. */
-static bool __attribute__((format(printf, 2, 0)))
-write_journal(enum log_level level, const char *fmt, va_list ap)
+/* The line with its marks; negative: it cannot be written. */
+static int __attribute__((format(printf, 2, 0)))
+mark_line(char line[JOURNAL_MAX_BYTES], const char *fmt, va_list ap)
 {
-	char marked[FORMAT_MAX_BYTES], line[JOURNAL_MAX_BYTES];
-	int n, r;
+	char marked[FORMAT_MAX_BYTES];
+	int n;
 
 	journal_mark(marked, sizeof marked, fmt);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral" /* fmt, with other blanks */
-	n = vsnprintf(line, sizeof line, marked[0] ? marked : fmt, ap);
+	n = vsnprintf(line, JOURNAL_MAX_BYTES, marked[0] ? marked : fmt, ap);
 #pragma GCC diagnostic pop
+	return MIN(n, JOURNAL_MAX_BYTES - 1);
+}
+
+/* False when the journal did not take it and stderr is to have it. */
+static bool __attribute__((format(printf, 2, 0)))
+write_journal(enum log_level level, const char *fmt, va_list ap)
+{
+	char line[JOURNAL_MAX_BYTES];
+	int n = mark_line(line, fmt, ap), r;
+
 	if (n < 0)
 		return false;
-	r = journal_send(&state.journal, (int)level, state.name, line, MIN((size_t)n, sizeof line - 1));
+	r = journal_send(&state.journal, (int)level, state.name, line, (size_t)n);
 	if (r == -EAGAIN)
 		state.lost++;
 	return r == 0 || r == -EAGAIN;
@@ -172,11 +191,26 @@ write_stderr(enum log_level level, const char *fmt, va_list ap)
 }
 
 static void __attribute__((format(printf, 2, 0)))
+write_tap(enum log_level level, const char *fmt, va_list ap)
+{
+	char line[JOURNAL_MAX_BYTES];
+	va_list again;
+
+	va_copy(again, ap);
+	if (mark_line(line, fmt, again) >= 0)
+		state.tap(level, line, state.tap_arg);
+	va_end(again);
+}
+
+static void __attribute__((format(printf, 2, 0)))
 write_somewhere(enum log_level level, const char *fmt, va_list ap)
 {
 	int saved = errno; /* for %m, and for the caller */
 	va_list again;
 
+	if (state.tap)
+		write_tap(level, fmt, ap);
+	errno = saved;
 	va_copy(again, ap);
 	if (state.journal.fd < 0 || !write_journal(level, fmt, ap)) {
 		errno = saved;

@@ -47,6 +47,10 @@ void log_write(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 			log_write(LOG_LEVEL_DEBUG, __VA_ARGS__); \
 	} while (0)
 
+/* Every line that is written goes there, too, and is cb's to change; where the pairs at
+ * its end begin there are JOURNAL_MARKs (base/journal.h).  NULL: nowhere. */
+void log_set_tap(void (*cb)(enum log_level level, char *line, void *arg), void *arg);
+
 /* A foreign string made harmless (str_safe); one of eight static buffers in
  * turn, good until eight more calls.  Single-threaded use. */
 const char *log_safe(const char *s);

@@ -174,6 +174,15 @@ take_option(struct args *a, const struct verb_option *o, const char *text)
 	case OPTION_SORT:
 		a->sort = text;
 		break;
+	case OPTION_FOLLOW:
+		a->follow = true;
+		break;
+	case OPTION_WHAT:
+		a->what = text;
+		break;
+	case OPTION_LEVEL:
+		a->level = text;
+		break;
 	case OPTION_LIMIT:
 		if (parse_u64(text, &a->limit) < 0 || a->limit == 0)
 			why = xasprintf("--limit \"%s\" must be a number from 1", text);

@@ -24,7 +24,8 @@ struct args {
 	bool has_timeout;
 	uint64_t timeout_ms;
 	const char *input, *base_url, *key;
-	const char *state, *sort;
+	const char *state, *sort, *what, *level;
+	bool follow;
 	const char *filters[OPTION_URL - OPTION_SINCE + 1]; /* of list, by option; NULL: not given */
 	uint64_t limit;          /* 0: none */
 	struct args_value *values; /* owned array */

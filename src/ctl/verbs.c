@@ -45,6 +45,27 @@ static const struct verb_option list_options[] = {
 	{ 0 },
 };
 
+#define FOLLOW_OPTIONS                                                                             \
+	{ OPTION_SINCE, 0, "since", "N", NULL,                                                     \
+	    "those behind number N; INSTANCE:N tells also whether hauld began anew since" },       \
+	{ OPTION_LIMIT, 0, "limit", "N", NULL, "the last N only" },                                \
+	{ OPTION_FOLLOW, 0, "follow", NULL, NULL, "go on with what comes; without --since and --limit: only that" }
+
+static const struct verb_option events_options[] = {
+	FOLLOW_OPTIONS,
+	{ OPTION_WHAT, 0, "what", "WHAT,...",
+	    "add|state|start|retry|end|remove|group|limit|event|origin|network|daemon", "only such events" },
+	{ OPTION_STATE, 0, "state", "STATE,...", "queued|blocked|active|paused|done|failed|cancelled",
+	    "only events behind which their job is in one of these states" },
+	{ OPTION_GROUP, 0, "group", "GROUP", NULL, "only events of this group and its jobs" },
+	{ 0 },
+};
+static const struct verb_option log_options[] = {
+	FOLLOW_OPTIONS,
+	{ OPTION_LEVEL, 0, "level", "LEVEL", "err|warning|notice|info|debug", "only lines that are at least so important" },
+	{ 0 },
+};
+
 #define JOB_TEXT "A JOB is an id (a number) or a name."
 #define ADD_TEXT                                                                                   \
 	"With more than one URL, settings hold for all of them. Secrets never stand on a "        \
@@ -78,6 +99,12 @@ static const struct verb verbs[] = {
 	    false, verb_remove },
 	{ "retry", "JOB...", "queue failed and cancelled jobs again", "They keep their ids. " JOB_TEXT, NULL,
 	    WORDS_JOBS, 1, 0, false, verb_retry },
+	{ "events", "[JOB...]", "what happened, by number, and what happens",
+	    "hauld keeps the last ones, see event-memory in hauld.conf(5). " JOB_TEXT, events_options, WORDS_JOBS, 0, 0,
+	    false, verb_events },
+	{ "log", "[JOB]", "what hauld said, of a job or of all",
+	    "hauld keeps the last lines, see log-memory in hauld.conf(5). " JOB_TEXT, log_options, WORDS_JOBS, 0, 1, false,
+	    verb_log },
 	{ "hosts", "", "the servers that jobs are at, and those that are down",
 	    "A server that failed several times in a row is open: its jobs wait, and one at a time probes it.", NULL,
 	    WORDS_NONE, 0, 0, false, verb_hosts },

@@ -29,6 +29,9 @@ enum option_id {
 	OPTION_STATE,
 	OPTION_SORT,
 	OPTION_LIMIT,
+	OPTION_FOLLOW,
+	OPTION_WHAT,
+	OPTION_LEVEL,
 	/* Parameters of list, under their names. */
 	OPTION_SINCE,
 	OPTION_UNTIL,

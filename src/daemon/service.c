@@ -18,7 +18,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "daemon/engine/keep.h"
 #include "daemon/notify/notify.h"
 #include "daemon/service_internal.h"
 #include "daemon/xfer/transfer.h"
@@ -46,8 +45,8 @@ tell_status(void *arg)
 	    (unsigned long long)n.jobs[JOB_FAILED]);
 }
 
-static void
-status_changed(struct service *s)
+void
+service_status_changed(struct service *s)
 {
 	if (!s->status.set && s->state == RUNNING)
 		loop_timer_set(&s->status, STATUS_MS);
@@ -117,8 +116,8 @@ on_workers_left(void *arg)
 	history_stop(s->history, on_history_left, s);
 }
 
-static void
-on_idle(void *arg)
+void
+service_on_idle(void *arg)
 {
 	struct service *s = arg;
 
@@ -135,85 +134,6 @@ on_idle(void *arg)
 		engine_stop(s->engine, on_workers_left, s);
 	}
 }
-
-/* ---- The arrows from the engine ------------------------------------------------------- */
-
-static void
-on_start(const struct job *j, void *arg)
-{
-	struct service *s = arg;
-
-	status_changed(s);
-	control_on_start(s->control, j);
-}
-
-static void
-on_state(const struct job *j, void *arg)
-{
-	struct service *s = arg;
-
-	status_changed(s);
-	keep_update(s->store, s->engine, j);
-	control_on_state(s->control, j);
-}
-
-static void
-on_retry(const struct job *j, uint64_t delay_ms, void *arg)
-{
-	struct service *s = arg;
-
-	log_notice("job will be tried again: %s: %s job=%s id=%llu try=%u in_ms=%llu", result_word(j->result), j->result->text,
-	    log_safe(job_label(j)), (unsigned long long)j->id, j->attempts, (unsigned long long)delay_ms);
-	engine_note_attempt(s->engine, j->id);
-	keep_update(s->store, s->engine, j); /* the tries that were made are not made again in the next life */
-	control_on_retry(s->control, j, delay_ms);
-}
-
-static void
-on_end(const struct job *j, const struct job_receipt *r UNUSED, void *arg)
-{
-	struct service *s = arg;
-
-	if (j->state == JOB_DONE)
-		log_info("job done job=%s id=%llu bytes=%llu ms=%llu try=%u", log_safe(job_label(j)), (unsigned long long)j->id,
-		    (unsigned long long)j->published, (unsigned long long)(j->started_ms ? j->ended_ms - j->started_ms : 0), j->attempts);
-	else if (s->state < STOPPING)
-		log_warning("job %s: %s: %s job=%s id=%llu try=%u", job_state_to_string(j->state), result_word(j->result),
-		    j->result->text, log_safe(job_label(j)), (unsigned long long)j->id, j->attempts);
-	status_changed(s);
-	/* What ended because we stop goes on in the next life. */
-	if (j->result->code != RESULT_INTERRUPTED) {
-		archive_on_end(s->archive, j);
-		keep_update(s->store, s->engine, j);
-		archive_on_stored(s->archive, j);
-	}
-	control_on_end(s->control, j);
-}
-
-static void
-on_forget(const struct job *j, void *arg)
-{
-	struct service *s = arg;
-
-	archive_delete(s->archive, j->id);
-}
-
-static void
-on_note(const char *key, const void *data, size_t n, void *arg)
-{
-	store_note(((struct service *)arg)->store, key, data, n);
-}
-
-static const struct engine_ops engine_ops = {
-	.on_note = on_note,
-	.when_kept = service_when_kept,
-	.on_start = on_start,
-	.on_state = on_state,
-	.on_retry = on_retry,
-	.on_end = on_end,
-	.on_forget = on_forget,
-	.on_idle = on_idle,
-};
 
 /* ---- What clients ask of the whole -------------------------------------------------------- */
 
@@ -371,6 +291,9 @@ start_control(struct service *s)
 		.started_ms = s->started_ms,
 		.libraries = xfer_versions(),
 		.conf_path = s->options->conf_path,
+		.event_memory = spec_number(s->conf->daemon, DAEMON_EVENT_MEMORY),
+		.log_memory = spec_number(s->conf->daemon, DAEMON_LOG_MEMORY),
+		.engine = s->engine,
 		.archive = s->archive,
 		.history = s->history,
 	};
@@ -401,7 +324,7 @@ start_engine(struct service *s)
 
 	if (!probe_roots(s))
 		return false;
-	s->engine = engine_new(s->loop, s->children, s->conf, &o, &engine_ops, s, &why);
+	s->engine = engine_new(s->loop, s->children, s->conf, &o, &service_engine_ops, s, &why);
 	if (!s->engine) {
 		log_err("%s", why.text);
 		return false;

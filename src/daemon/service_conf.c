@@ -66,6 +66,7 @@ service_on_reloaded(const struct reload_report *report, void *arg)
 
 	log_info("configuration loaded added=%llu changed=%llu retired=%llu unchanged=%llu", (unsigned long long)report->added,
 	    (unsigned long long)report->changed, (unsigned long long)report->retired, (unsigned long long)report->unchanged);
+	control_note_event(s->control, "daemon", NULL, "configuration loaded");
 	while ((c = take_call(r))) {
 		struct json w = call_begin(c);
 

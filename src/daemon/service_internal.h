@@ -1,6 +1,6 @@
 /*
  * What the parts of the service share: service.c (start, signals, the end),
- * service_store.c (what the store tells) and service_conf.c (reload, check).  Only
+ * service_jobs.c (what the engine tells), service_store.c (what the store tells) and service_conf.c (reload, check).  Only
  * these see it.
  */
 #pragma once
@@ -62,6 +62,12 @@ struct service {
 void service_when_kept(void (*cb)(bool kept, void *cb_arg), void *cb_arg, void *service);
 void service_free_waits(struct service *s);
 
+/* service.c: systemd is told the new numbers, a little later. */
+void service_status_changed(struct service *s);
+/* See struct engine_ops. */
+void service_on_idle(void *service);
+/* service_jobs.c: the arrows from the engine. */
+extern const struct engine_ops service_engine_ops;
 /* service.c: transfers stop, jobs end as interrupted, and then it ends. */
 void service_stop(struct service *s);
 

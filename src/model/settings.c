@@ -53,6 +53,11 @@ static const struct setting table[] = {
 	{ DAEMON_DENY_ADDRESSES, D, "deny-addresses", TYPE_LIST, 0, NULL, NULL, 0, 0,
 	    "addresses and ranges that are never connected to; of both lists the longest range counts" },
 
+	{ DAEMON_EVENT_MEMORY, D, "event-memory", TYPE_SIZE, SETTING_RESTART, "4M", NULL, 0, INT64_C(1) << 30,
+	    "memory for the last events, which clients can read again; 0: none are kept" },
+	{ DAEMON_LOG_MEMORY, D, "log-memory", TYPE_SIZE, SETTING_RESTART, "1M", NULL, 0, INT64_C(1) << 30,
+	    "memory for the last lines of the log, which clients can read; 0: none are kept" },
+
 	{ HOST_MATCH, SCOPE_HOST, "match", TYPE_STRING, SETTING_OWN, NULL, NULL, 0, 0,
 	    "host name this entry is for; * matches any run of characters; the first entry that matches counts" },
 	{ HOST_MAX_CONNECTIONS, SCOPE_HOST, "max-connections", TYPE_UINT, 0, NULL, NULL, 1, 1024,

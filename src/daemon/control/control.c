@@ -394,6 +394,7 @@ control_new(struct loop *l, struct children *children, const struct control_opti
 	c->bound = o->listen_fd < 0;
 	list_init(&c->clients);
 	watch_init(c);
+	events_init(c);
 	awaits_init(c);
 	keys_init(c);
 	add_init(c);
@@ -441,6 +442,7 @@ control_free(struct control *c)
 	intake_free(c->intake);
 	awaits_done(c);
 	watch_done(c);
+	events_done(c);
 	keys_done(c);
 	map_done(&c->pending_names);
 	loop_timer_done(&c->rest);

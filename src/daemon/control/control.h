@@ -36,9 +36,11 @@ struct control_options {
 	int listen_fd;           /* a listening socket of the system's; -1: bind path */
 	const char *conf_file;   /* for config and status; borrowed; NULL: none */
 	uint64_t started_ms;     /* when the daemon began */
+	uint64_t event_memory, log_memory; /* bytes that `events` and `log` may keep */
 	const char *libraries;   /* for version; borrowed */
 	const char *conf_path;   /* of hauld-conf; borrowed */
-	struct archive *archive; /* borrowed, as the next */
+	const struct engine *engine; /* borrowed, as the next two; its arrows may come before control_begin() */
+	struct archive *archive;
 	struct history *history;
 };
 
@@ -65,3 +67,10 @@ void control_on_start(struct control *c, const struct job *j);
 void control_on_state(struct control *c, const struct job *j);
 void control_on_retry(struct control *c, const struct job *j, uint64_t delay_ms);
 void control_on_end(struct control *c, const struct job *j);
+/* These only are events of the journal (`events`); the ones above are, too. */
+void control_on_add(struct control *c, const struct job *j);
+void control_on_change(struct control *c, const struct job *j, enum job_state from);
+void control_on_forget(struct control *c, const struct job *j);
+/* Something happened that is no job's.  what, static, is a word of haul-rpc(7):
+ * "group" "limit" "event" "origin" "network" "daemon"; name: whose; text: a clause. */
+void control_note_event(struct control *c, const char *what, const char *name, const char *text);

@@ -12,6 +12,7 @@
 #include "daemon/control/call.h"
 #include "daemon/control/client.h"
 #include "daemon/control/control.h"
+#include "daemon/control/feed.h"
 #include "daemon/engine/archive.h"
 
 enum {
@@ -65,6 +66,7 @@ struct control {
 	struct list statuses;     /* struct status: answers that wait for a look at disks */
 	struct loop_timer disks_late;
 	struct loop_deferred answering;
+	struct feed events, lines; /* feed.h, events.c */
 	struct list pasts;        /* struct past, past.c */
 	struct list listings;     /* struct listing: with the history; list.c */
 };
@@ -105,6 +107,23 @@ void method_hosts(struct call *c);
 void method_wait(struct call *c);
 void method_subscribe(struct call *c);
 void method_unsubscribe(struct call *c);
+/* feed.c: the answer to `events` and `log`. */
+void method_feed(struct call *c, struct feed *f);
+/* events.c */
+void method_events(struct call *c);
+void method_log(struct call *c);
+void event_start(struct control *c, const struct job *j);
+void event_retry(struct control *c, const struct job *j, uint64_t delay_ms);
+void event_end(struct control *c, const struct job *j);
+void events_init(struct control *c);
+void events_done(struct control *c);
+/* watch.c: a new subscription that follows; its number.  Takes what filter has. */
+uint64_t subscription_follow(struct client *client, struct feed *f, uint64_t after, struct feed_filter *filter);
+/* A notification: its params, begun; ended, and not sent before subscription_push(). */
+struct json subscription_event(struct subscription *s, const char *event);
+void subscription_event_end(struct subscription *s, struct json *w);
+void subscription_push(struct subscription *s);
+bool subscription_has_room(const struct subscription *s);
 /* keys.c: requests to add jobs that have a key: the same one again adds nothing.
  * Keys are the store's as well, and so last. */
 struct key;
@@ -171,6 +190,9 @@ int when_parse(const char *text, int64_t now_s, int64_t *ret_s) MUST_CHECK;
  * them, at least one); NULL after the call was answered with what is wrong, or when
  * it was given to call_look_up(). */
 uint64_t *call_jobs(struct call *c, size_t *ret_n);
+/* The id that a job's id or name means, also of one that is gone; false after the
+ * answer: nobody has the name. */
+bool call_job_number(struct call *c, const json_t *ref, uint64_t *ret);
 /* A non-negative whole number of the request, 0 when it is not there; false after
  * the answer. */
 bool call_number(struct call *c, const char *name, uint64_t *ret);

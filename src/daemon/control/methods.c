@@ -47,6 +47,22 @@ find_job(struct call *c, const json_t *ref, uint64_t *ret, bool *ret_past)
 	return false;
 }
 
+bool
+call_job_number(struct call *c, const json_t *ref, uint64_t *ret)
+{
+	char safe[160];
+
+	*ret = json_is_integer(ref) || json_is_string(ref) ? id_of(c->control, ref) : 0;
+	if (*ret)
+		return true;
+	if (json_is_string(ref))
+		call_fail(c, RPC_NO_JOB, "there is no job \"%s\"",
+		    str_safe(safe, sizeof safe, json_string_value(ref), json_string_length(ref)));
+	else
+		call_fail(c, RPC_INVALID_PARAMS, "a job is named by its id, a number, or by its name, a string");
+	return false;
+}
+
 /* All that are not in memory: those that were looked up already, too. */
 static void
 look_up(struct call *c, const uint64_t *ids, size_t n)
@@ -402,8 +418,10 @@ static const struct method methods[] = {
 	{ "check", POLICY_MANAGE, "", method_check },
 	{ "config", POLICY_MANAGE, "", method_config },
 	{ "drain", POLICY_MANAGE, "", method_drain },
+	{ "events", POLICY_OBSERVE, "since instance last limit job jobs state group what follow", method_events },
 	{ "hosts", POLICY_OBSERVE, "limit", method_hosts },
 	{ "list", POLICY_OBSERVE, "state limit after since until group name output url order", method_list },
+	{ "log", POLICY_OBSERVE, "job since instance last limit level follow", method_log },
 	{ "pause", POLICY_SUBMIT, "jobs job", method_pause },
 	{ "reload", POLICY_MANAGE, "", method_reload },
 	{ "remove", POLICY_SUBMIT, "jobs job", method_remove },

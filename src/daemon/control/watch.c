@@ -24,6 +24,7 @@ struct subscription {
 	uint64_t *ids;      /* owned, sorted */
 	struct watch *watches; /* owned: n */
 	uint64_t progress_ms, lost;
+	struct follow *follow; /* owned: it follows a feed, and is for nothing else; NULL */
 	struct loop_timer progress;
 };
 
@@ -85,6 +86,7 @@ subscription_free(struct subscription *s)
 	list_remove(&s->every);
 	s->client->n_subscriptions--;
 	loop_timer_done(&s->progress);
+	follow_free(s->follow);
 	free(s->watches);
 	free(s->ids);
 	free(s);
@@ -112,11 +114,36 @@ event_begin(struct subscription *s, const char *event)
 }
 
 static void
-event_end(struct subscription *s, struct json *w)
+event_close(struct subscription *s, struct json *w)
 {
 	jsonw_end_object(w);
 	buf_append_str(w->out, "}\n");
 	client_push(s->client);
+}
+
+struct json
+subscription_event(struct subscription *s, const char *event)
+{
+	return event_begin(s, event);
+}
+
+void
+subscription_event_end(struct subscription *s UNUSED, struct json *w)
+{
+	jsonw_end_object(w);
+	buf_append_str(w->out, "}\n");
+}
+
+void
+subscription_push(struct subscription *s)
+{
+	client_push(s->client);
+}
+
+bool
+subscription_has_room(const struct subscription *s)
+{
+	return !s->client->broken && buf_len(client_out(s->client)) < CLIENT_OUT_PAUSE;
 }
 
 static bool
@@ -135,7 +162,7 @@ tell_lost(struct subscription *s)
 	w = event_begin(s, "lost");
 	jsonw_key_u64(&w, "count", s->lost);
 	s->lost = 0;
-	event_end(s, &w);
+	event_close(s, &w);
 }
 
 void
@@ -143,8 +170,11 @@ watch_client_reads(struct client *c)
 {
 	struct subscription *s;
 
-	LIST_FOREACH(s, &c->subscriptions, struct subscription, link)
+	LIST_FOREACH(s, &c->subscriptions, struct subscription, link) {
 		tell_lost(s);
+		if (s->follow)
+			follow_go_on(s->follow);
+	}
 }
 
 /* Does it take this event?  What a slow reader misses it is told later. */
@@ -173,7 +203,7 @@ tell(struct subscription *s, const char *event, const struct job *j, uint64_t de
 	}
 	jsonw_key(&w, "job");
 	job_json_id(&w, s->client->control->engine, j->id);
-	event_end(s, &w);
+	event_close(s, &w);
 }
 
 static void
@@ -195,6 +225,7 @@ tell_all(struct control *c, const char *event, const struct job *j, uint64_t del
 void
 control_on_start(struct control *c, const struct job *j)
 {
+	event_start(c, j);
 	tell_all(c, "start", j, 0);
 }
 
@@ -230,12 +261,14 @@ control_on_state(struct control *c, const struct job *j)
 void
 control_on_retry(struct control *c, const struct job *j, uint64_t delay_ms)
 {
+	event_retry(c, j, delay_ms);
 	tell_all(c, "retry", j, delay_ms);
 }
 
 void
 control_on_end(struct control *c, const struct job *j)
 {
+	event_end(c, j);
 	tell_all(c, "end", j, 0);
 	tell_awaits(c, j);
 }
@@ -291,23 +324,41 @@ on_progress(void *arg)
 	jsonw_end_array(&w);
 	jsonw_key(&w, "totals");
 	counts_json(&w, numbers.jobs);
-	event_end(s, &w);
+	event_close(s, &w);
 }
 
 static struct subscription *
-subscription_new(struct client *client, const uint64_t *ids, size_t n, uint64_t progress_ms)
+subscription_make(struct client *client)
 {
 	struct control *c = client->control;
 	struct subscription *s = NEW(struct subscription);
 
 	s->client = client;
 	s->number = ++c->next_subscription;
-	s->n = n;
-	s->progress_ms = progress_ms;
 	list_append(&client->subscriptions, &s->link);
 	client->n_subscriptions++;
 	list_init(&s->every);
 	loop_timer_init(&s->progress, c->loop, "progress", on_progress, s);
+	return s;
+}
+
+uint64_t
+subscription_follow(struct client *client, struct feed *f, uint64_t after, struct feed_filter *filter)
+{
+	struct subscription *s = subscription_make(client);
+
+	s->follow = follow_new(f, s, after, filter);
+	return s->number;
+}
+
+static struct subscription *
+subscription_new(struct client *client, const uint64_t *ids, size_t n, uint64_t progress_ms)
+{
+	struct control *c = client->control;
+	struct subscription *s = subscription_make(client);
+
+	s->n = n;
+	s->progress_ms = progress_ms;
 	if (progress_ms)
 		loop_timer_set(&s->progress, progress_ms);
 	if (!n) {

@@ -76,12 +76,15 @@ begin(struct entry *en)
 }
 
 static struct entry *
-add(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid)
+add(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid, bool from_config)
 {
 	struct entry *en = new_entry(e, id, spec);
 
 	en->job.uid = uid;
+	en->job.from_config = from_config;
 	en->job.added_s = clock_wall_s();
+	if (e->ops->on_add)
+		e->ops->on_add(&en->job, e->arg);
 	if (spec_bool(spec, JOB_BEGIN_PAUSED) && e->options.patient)
 		engine_set_state(en, JOB_PAUSED);
 	else
@@ -92,10 +95,7 @@ add(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid)
 uint64_t
 engine_add(struct engine *e, struct spec *spec, uint32_t uid, bool from_config)
 {
-	struct entry *en = add(e, registry_reserve(&e->jobs, 1), spec, uid);
-
-	en->job.from_config = from_config;
-	return en->job.id;
+	return add(e, registry_reserve(&e->jobs, 1), spec, uid, from_config)->job.id;
 }
 
 uint64_t
@@ -107,7 +107,7 @@ engine_reserve(struct engine *e, uint64_t n)
 void
 engine_add_reserved(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid)
 {
-	(void)add(e, id, spec, uid);
+	(void)add(e, id, spec, uid, false);
 }
 
 void
@@ -129,7 +129,7 @@ engine_restore(struct engine *e, const struct job *from, uint64_t run_ms, struct
 	j->source = (uint16_t)(from->attempts ? (from->attempts - 1) % spec_list_len(from->spec, JOB_URL) : 0);
 	en->receipt = receipt;
 	if (from->state == JOB_PAUSED) {
-		engine_set_state(en, JOB_PAUSED);
+		registry_set_state(&e->jobs, en, JOB_PAUSED);
 		return;
 	}
 	if (!job_is_over(from)) {
@@ -149,7 +149,12 @@ engine_restore(struct engine *e, const struct job *from, uint64_t run_ms, struct
 void
 engine_set_state(struct entry *en, enum job_state to)
 {
+	const struct engine_ops *ops = en->engine->ops;
+	enum job_state from = en->job.state;
+
 	registry_set_state(&en->engine->jobs, en, to);
+	if (from != to && ops->on_change)
+		ops->on_change(&en->job, from, en->engine->arg);
 }
 
 void
@@ -157,8 +162,8 @@ engine_requeue(struct entry *en, const char *url, uint64_t delay_ms)
 {
 	scheduler_withdraw(en->engine->scheduler, &en->ticket);
 	space_leave(en);
-	engine_set_state(en, delay_ms ? JOB_BLOCKED : JOB_QUEUED);
 	enqueue(en, url, delay_ms);
+	engine_set_state(en, delay_ms ? JOB_BLOCKED : JOB_QUEUED);
 	engine_check_idle(en->engine);
 }
 

@@ -69,6 +69,12 @@ struct receipt *receipt_unpack(const void *data, size_t n);
 void receipt_free(struct receipt *r);
 
 struct engine_ops {
+	/* A new job, before anything else is told of it.  May be NULL, as the next two. */
+	void (*on_add)(const struct job *j, void *arg);
+	/* Any change of a job's state, as soon as it is visible. */
+	void (*on_change)(const struct job *j, enum job_state from, void *arg);
+	/* See engine_tell_event(). */
+	void (*on_event)(const char *what, const char *name, const char *text, void *arg);
 	void (*on_start)(const struct job *j, void *arg); /* of each attempt */
 	/* Paused, queued again by a user, or blocked for want of room.  May be NULL. */
 	void (*on_state)(const struct job *j, void *arg);
@@ -127,6 +133,11 @@ void engine_note_published(struct engine *e, uint64_t in, uint64_t out);
 void engine_restored(struct engine *e);
 /* Ids up to this one were given before. */
 void engine_set_last_id(struct engine *e, uint64_t id);
+
+/* For the journal of events: something that is no job's happened to a group, a limit,
+ * a named event, an origin, the network.  what: a word of those, static; name: whose,
+ * may be NULL; fmt: a clause. */
+void engine_tell_event(const struct engine *e, const char *what, const char *name, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 enum engine_answer {
 	ENGINE_OK,      /* done, or on its way: on_end or on_state tells */

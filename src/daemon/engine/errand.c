@@ -223,8 +223,8 @@ errand_wait_for_sweep(struct download *d)
 	LIST_FOREACH(w, &d->engine->errands, struct errand, link) {
 		if (!w->sweeps || !is_file_of(d->output, w))
 			continue;
-		engine_set_state(d->entry, JOB_BLOCKED);
 		list_append(&w->waiters, &d->waiting);
+		engine_set_state(d->entry, JOB_BLOCKED);
 		return true;
 	}
 	return false;

@@ -28,8 +28,8 @@ engine_lock(struct engine *e, struct download *d)
 	if (!holder && keep)
 		holder = map_find(&e->locks, hash_str(keep), keep);
 	if (holder) {
-		engine_set_state(d->entry, JOB_BLOCKED);
 		list_append(&holder->lock_waiters, &d->waiting);
+		engine_set_state(d->entry, JOB_BLOCKED);
 		return false;
 	}
 	map_add(&e->locks, hash_str(d->output), d);

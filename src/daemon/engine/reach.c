@@ -1,15 +1,33 @@
 /* What attempts show of their origins and of the network; what follows from it is the
  * scheduler's (sched/breaker.h, sched/netwatch.h). */
+#include <stdarg.h>
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/engine/download.h"
 #include "daemon/xfer/route.h"
 #include "model/retry.h"
 
+void
+engine_tell_event(const struct engine *e, const char *what, const char *name, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	if (!e->ops->on_event)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	e->ops->on_event(what, name, text, e->arg);
+}
+
 static void
 network_up(struct engine *e)
 {
 	log_notice("the network is up again");
+	engine_tell_event(e, "network", NULL, "up again");
 	scheduler_network_up(e->scheduler);
 }
 
@@ -42,8 +60,10 @@ network_is_down(struct download *d, const struct transfer_report *end)
 			network_up(e);
 		return false;
 	}
-	if (!down)
+	if (!down) {
 		log_warning("the network is down: jobs wait, and one at a time tries: %s", end->result.text);
+		engine_tell_event(e, "network", NULL, "down: %s", end->result.text);
+	}
 	scheduler_network_down(e->scheduler, &d->entry->ticket);
 	return true;
 }
@@ -57,6 +77,7 @@ origin_is_up(struct download *d)
 	if (scheduler_origin_is_suspect(&d->entry->ticket)) {
 		origin = engine_origin(d->url);
 		log_notice("origin answers again origin=%s", log_safe(origin));
+		engine_tell_event(e, "origin", origin, "answers again");
 	}
 	scheduler_origin_good(e->scheduler, &d->entry->ticket);
 }
@@ -73,6 +94,7 @@ origin_failed(struct download *d, const struct result *r)
 		return;
 	origin = engine_origin(d->url);
 	log_warning("origin is down: its jobs wait, and one at a time tries: %s origin=%s", r->text, log_safe(origin));
+	engine_tell_event(d->engine, "origin", origin, "down: %s", r->text);
 }
 
 void

@@ -123,8 +123,8 @@ look_soon(struct room *room)
 void
 room_wait(struct room *room, struct entry *en)
 {
-	engine_set_state(en, JOB_BLOCKED);
 	list_append(&room->waiting, &en->ended);
+	engine_set_state(en, JOB_BLOCKED);
 	if (!room->again.set)
 		loop_timer_set(&room->again, room->pause_ms);
 }

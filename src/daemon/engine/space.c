@@ -162,8 +162,8 @@ space_park(struct download *d)
 		room->why = why;
 		job_share_result(&en->job, &room->why);
 	}
-	engine_let_go(d);
 	room_wait(room, en);
+	engine_let_go(d);
 	if (counted)
 		say_waits(en, &why);
 	return true;
