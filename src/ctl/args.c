@@ -85,11 +85,19 @@ unknown_option(const struct verb *v, const char *word)
 }
 
 static char *
-take_duration(const char *text, uint64_t *ret)
+take_duration(const struct verb_option *o, const char *text, uint64_t *ret)
 {
 	if (parse_duration(text, ret) == 0 && *ret > 0)
 		return NULL;
-	return xasprintf("--timeout \"%s\" must be a duration, such as \"30s\" or \"6h\"", text);
+	return xasprintf("--%s \"%s\" must be a duration, such as \"30s\" or \"6h\"", o->name, text);
+}
+
+static char *
+take_count(const struct verb_option *o, const char *text, uint64_t *ret)
+{
+	if (parse_u64(text, ret) == 0 && *ret > 0)
+		return NULL;
+	return xasprintf("--%s \"%s\" must be a number from 1", o->name, text);
 }
 
 bool
@@ -153,7 +161,12 @@ take_option(struct args *a, const struct verb_option *o, const char *text)
 		break;
 	case OPTION_TIMEOUT:
 		a->has_timeout = true;
-		return take_duration(text, &a->timeout_ms);
+		return take_duration(o, text, &a->timeout_ms);
+	case OPTION_INTERVAL:
+		a->has_interval = true;
+		return take_duration(o, text, &a->interval_ms);
+	case OPTION_COUNT:
+		return take_count(o, text, &a->count);
 	case OPTION_OUTPUT:
 		add_value(a, setting_find(JOB_OUTPUT), text);
 		break;
@@ -184,9 +197,7 @@ take_option(struct args *a, const struct verb_option *o, const char *text)
 		a->level = text;
 		break;
 	case OPTION_LIMIT:
-		if (parse_u64(text, &a->limit) < 0 || a->limit == 0)
-			why = xasprintf("--limit \"%s\" must be a number from 1", text);
-		break;
+		return take_count(o, text, &a->limit);
 	case OPTION_SINCE:
 	case OPTION_UNTIL:
 	case OPTION_GROUP:

@@ -96,11 +96,14 @@ brief_summary(const struct brief *b, const char *note)
 	};
 }
 
-/* "checksum-mismatch: md5 is ..." */
+/* "checksum-mismatch: md5 is ..."; of a cancelled job only who did it. */
 static void
 put_failure(const struct brief *b, struct buf *out)
 {
-	buf_printf(out, "%s%s%s", b->code, *b->code && *b->reason ? ": " : "", b->reason);
+	if (*b->reason && text_equal(b->code, b->state))
+		buf_append_str(out, b->reason);
+	else
+		buf_printf(out, "%s%s%s", b->code, *b->code && *b->reason ? ": " : "", b->reason);
 }
 
 char *

@@ -74,6 +74,9 @@ json_t *ctl_job_params(char *const *words, size_t n);
 /* One such word. */
 json_t *ctl_job_name(const char *word);
 
+/* All that hauld told of a job (`show`), as lines on ctl->out; show.c. */
+void show_put_job(struct ctl *c, const json_t *job);
+
 static inline void
 cleanup_json(json_t **j)
 {
@@ -88,6 +91,7 @@ int verb_attach(struct ctl *c);
 int verb_list(struct ctl *c);        /* list.c */
 int verb_status(struct ctl *c);      /* status.c */
 int verb_show(struct ctl *c);        /* show.c */
+int verb_top(struct ctl *c);         /* top.c */
 int verb_wait(struct ctl *c);        /* jobs.c */
 int verb_cancel(struct ctl *c);
 int verb_pause(struct ctl *c);

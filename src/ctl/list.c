@@ -7,6 +7,7 @@
 #include "ctl/brief.h"
 #include "ctl/client.h"
 #include "ctl/ctl.h"
+#include "ctl/filters.h"
 #include "ctl/job_table.h"
 
 /* Only with --sort: a job kept as its line of JSON, which is far smaller than
@@ -88,20 +89,11 @@ put_sorted(struct listing *l)
 	free(l->kept);
 }
 
-/* The parameters that are options under the same names. */
-static void
-add_filters(const struct ctl *c, json_t *p)
-{
-	for (const struct verb_option *o = c->args.verb->options; o->id != OPTION_NONE; o++)
-		if (o->id >= OPTION_SINCE && o->id <= OPTION_URL && c->args.filters[o->id - OPTION_SINCE])
-			(void)json_object_set_new(p, o->name, json_string(c->args.filters[o->id - OPTION_SINCE]));
-}
-
 /* after: what the last page gave as next; NULL: the first one. */
 static json_t *
 page_params(const struct ctl *c, json_t *after, uint64_t want)
 {
-	json_t *p = json_pack("{s:I}", "limit", (json_int_t)want), *states;
+	json_t *p = json_pack("{s:I}", "limit", (json_int_t)want);
 
 	if (text_equal(c->args.sort, "ended"))
 		(void)json_object_set_new(p, "order", json_string("ended"));
@@ -109,17 +101,8 @@ page_params(const struct ctl *c, json_t *after, uint64_t want)
 		(void)json_object_set_new(p, "after", json_integer(0));
 	if (after)
 		(void)json_object_set(p, "after", after);
-	add_filters(c, p);
-	if (!c->args.state)
-		return p;
-	states = json_array();
-	for (const char *at = c->args.state; *at;) {
-		size_t n = strcspn(at, ",");
-
-		(void)json_array_append_new(states, json_stringn(at, n));
-		at += n + (at[n] == ',');
-	}
-	(void)json_object_set_new(p, "state", states);
+	filters_put(&c->args, p);
+	filters_put_states(&c->args, p);
 	return p;
 }
 
@@ -162,15 +145,6 @@ read_pages(struct listing *l, bool sorted)
 	}
 }
 
-static bool
-is_filtered(const struct args *a)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(a->filters); i++)
-		if (a->filters[i])
-			return true;
-	return false;
-}
-
 int
 verb_list(struct ctl *c)
 {
@@ -184,7 +158,6 @@ verb_list(struct ctl *c)
 	table_print(&l.table, &c->out);
 	table_done(&l.table);
 	if (r == CTL_OK && !l.n && !c->args.json)
-		ctl_tell(c, is_filtered(&c->args) ? "there are no such jobs" :
-		    c->args.state ? "no job is in such a state" : "there are no jobs");
+		ctl_tell(c, filters_are_given(&c->args) ? "there are no such jobs" : "there are no jobs");
 	return r;
 }

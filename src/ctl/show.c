@@ -179,8 +179,8 @@ put_receipt(struct ctl *c, const json_t *r)
 		    (unsigned long long)member_u64(times, "tls"), (unsigned long long)member_u64(times, "first_byte"));
 }
 
-static void
-put_job(struct ctl *c, const json_t *job)
+void
+show_put_job(struct ctl *c, const json_t *job)
 {
 	const json_t *last = json_object_get(job, "last");
 	struct brief b;
@@ -222,7 +222,7 @@ verb_show(struct ctl *c)
 		}
 		if (i)
 			buf_append_str(&c->out, "\n");
-		put_job(c, job);
+		show_put_job(c, job);
 		ctl_flush_large(c);
 	}
 	return CTL_OK;

@@ -29,19 +29,34 @@ static const struct verb_option global_options[] = {
 static const struct verb_option add_options[] = { ADD_OPTIONS, { 0 } };
 static const struct verb_option get_options[] = { ADD_OPTIONS, TIMEOUT_OPTION, { 0 } };
 static const struct verb_option wait_options[] = { TIMEOUT_OPTION, { 0 } };
+
+/* The filters that all verbs about many jobs share. */
+#define JOB_FILTERS                                                                                \
+	{ OPTION_STATE, 0, "state", "STATE,...", "queued|blocked|active|paused|done|failed|cancelled", \
+	    "only jobs in one of these states" },                                              \
+	{ OPTION_GROUP, 0, "group", "GROUP", NULL, "only jobs of this group" },                    \
+	{ OPTION_NAME, 0, "name", "PATTERN", NULL,                                                 \
+	    "only jobs with such a name; * matches any run of characters" },                   \
+	{ OPTION_LIST_OUTPUT, 0, "output", "PATTERN", NULL, "only jobs with such a destination (the whole path)" }, \
+	{ OPTION_URL, 0, "url", "PATTERN", NULL, "only jobs with such a url, as it is shown" }
+
 static const struct verb_option list_options[] = {
-	{ OPTION_STATE, 0, "state", "STATE,...", "queued|blocked|active|paused|done|failed|cancelled",
-	    "only jobs in one of these states" },
+	JOB_FILTERS,
 	{ OPTION_SINCE, 0, "since", "TIME", NULL,
 	    "only jobs that ended then or later: \"2d\" ago, \"2026-11-22\", \"2026-11-22T10:00:00Z\"" },
 	{ OPTION_UNTIL, 0, "until", "TIME", NULL, "only jobs that ended before" },
-	{ OPTION_GROUP, 0, "group", "GROUP", NULL, "only jobs of this group" },
-	{ OPTION_NAME, 0, "name", "PATTERN", NULL, "only jobs with such a name; * matches any run of characters" },
-	{ OPTION_LIST_OUTPUT, 0, "output", "PATTERN", NULL, "only jobs with such a destination (the whole path)" },
-	{ OPTION_URL, 0, "url", "PATTERN", NULL, "only jobs with such a url, as it is shown" },
 	{ OPTION_SORT, 0, "sort", "KEY", "id|name|state|size|rate|ended",
 	    "the order; size and rate: largest first; ended: those that are over, the latest first" },
 	{ OPTION_LIMIT, 0, "limit", "N", NULL, "at most so many jobs" },
+	{ 0 },
+};
+static const struct verb_option top_options[] = {
+	{ OPTION_INTERVAL, 0, "interval", "DURATION", NULL, "look again so often; 1s" },
+	{ OPTION_COUNT, 'n', "count", "N", NULL, "end after so many snapshots (--json) or frames of text" },
+	JOB_FILTERS,
+	{ OPTION_SORT, 0, "sort", "KEY", "state|rate|size|done|name|priority|id",
+	    "the order; state: what runs, what waits, what ended" },
+	{ OPTION_LIMIT, 0, "limit", "N", NULL, "at most so many jobs in a snapshot or text" },
 	{ 0 },
 };
 
@@ -83,6 +98,10 @@ static const struct verb verbs[] = {
 	{ "list", "", "a table of the jobs, those that ended earlier included", NULL, list_options, WORDS_NONE, 0, 0, false, verb_list },
 	{ "status", "[JOB...]", "what hauld does now, and what waits for what",
 	    "With JOBs: these, as in list. " JOB_TEXT, NULL, WORDS_JOBS, 0, 0, false, verb_status },
+	{ "top", "", "hauld and its jobs, live",
+	    "Keys: h tells them. Where standard output is no terminal: one frame as text; with --json snapshots, "
+	    "one a line.",
+	    top_options, WORDS_NONE, 0, 0, false, verb_top },
 	{ "show", "JOB...", "everything about a job", JOB_TEXT, NULL, WORDS_JOBS, 1, 0, false, verb_show },
 	{ "wait", "JOB...", "wait until the jobs are over", JOB_TEXT, wait_options, WORDS_JOBS, 1, 0, false,
 	    verb_wait },

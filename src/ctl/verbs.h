@@ -32,6 +32,8 @@ enum option_id {
 	OPTION_FOLLOW,
 	OPTION_WHAT,
 	OPTION_LEVEL,
+	OPTION_INTERVAL,
+	OPTION_COUNT,
 	/* Parameters of list, under their names. */
 	OPTION_SINCE,
 	OPTION_UNTIL,

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "ctl/client.h"
+#include "ctl/signals.h"
 
 enum {
 	PROGRESS_MS = 100,        /* for moving lines */
@@ -236,33 +237,6 @@ take_messages(struct watch *w)
 
 /* ---- Signals --------------------------------------------------------------------------- */
 
-/* What nohup(1) or a shell has ignored for us stays so. */
-static void
-add_unless_ignored(sigset_t *set, int number)
-{
-	struct sigaction sa;
-
-	if (sigaction(number, NULL, &sa) == 0 && sa.sa_handler != SIG_IGN)
-		(void)sigaddset(set, number);
-}
-
-static int
-open_signals(sigset_t *ret_old)
-{
-	sigset_t set;
-	int fd;
-
-	(void)sigemptyset(&set);
-	add_unless_ignored(&set, SIGINT);
-	add_unless_ignored(&set, SIGTERM);
-	add_unless_ignored(&set, SIGHUP);
-	(void)sigaddset(&set, SIGWINCH);
-	(void)sigaddset(&set, SIGCONT);
-	(void)sigprocmask(SIG_BLOCK, &set, ret_old);
-	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return fd < 0 ? -errno : fd;
-}
-
 /* The signal that ends the watching; 0: none. */
 static int
 take_signals(struct watch *w, int fd)
@@ -393,7 +367,7 @@ watch_run(struct ctl *c, const uint64_t *ids, size_t n, bool summary, bool *ret_
 		return r;
 	if (c->args.has_timeout)
 		w.deadline_ms = clock_now_ms() + c->args.timeout_ms;
-	signals = open_signals(&old);
+	signals = signals_open(false, &old);
 	watch_jobs_init(&w);
 	watch_show_init(&w);
 	for (size_t i = 0; i < n; i++)

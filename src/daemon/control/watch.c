@@ -359,8 +359,8 @@ subscription_new(struct client *client, const uint64_t *ids, size_t n, uint64_t 
 
 	s->n = n;
 	s->progress_ms = progress_ms;
-	if (progress_ms)
-		loop_timer_set(&s->progress, progress_ms);
+	if (progress_ms) /* the first at once: who asks for one an hour sees something before */
+		loop_timer_set(&s->progress, PROGRESS_LEAST_MS);
 	if (!n) {
 		list_append(&c->everything, &s->every);
 		return s;
