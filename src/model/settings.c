@@ -68,6 +68,8 @@ static const struct setting table[] = {
 	    "proxy for these hosts; see the job's proxy" },
 	{ HOST_CACERT, SCOPE_HOST, "cacert", TYPE_STRING, 0, NULL, NULL, 0, 0,
 	    "file of CA certificates (PEM) for these hosts" },
+	{ HOST_LIMIT_RATE, SCOPE_HOST, "limit-rate", TYPE_SIZE, 0, "0", NULL, 0, 0,
+	    "bytes per second of all transfers from each such host; 0: no limit" },
 
 	{ GROUP_NAME, SCOPE_GROUP, "name", TYPE_STRING, SETTING_OWN, NULL, NULL, 0, 0,
 	    "name of the group; jobs say group = \"NAME\"" },
@@ -163,7 +165,7 @@ static const struct {
 } later[] = {
 	{ D, "max-queued" }, { D, "allow-network-filesystem" }, { D, "bwlimit" },
 	{ D, "history-age" }, { D, "history-count" },
-	{ SCOPE_HOST, "request-rate" }, { SCOPE_HOST, "limit-rate" }, { SCOPE_HOST, "user" },
+	{ SCOPE_HOST, "request-rate" }, { SCOPE_HOST, "user" },
 	{ SCOPE_HOST, "cert" }, { SCOPE_HOST, "key" },
 	{ SCOPE_GROUP, "max-concurrent" }, { SCOPE_GROUP, "on-failure" }, { SCOPE_GROUP, "deadline" },
 	{ SCOPE_GROUP, "parent" }, { SCOPE_GROUP, "publish" }, { SCOPE_GROUP, "limit-rate" },

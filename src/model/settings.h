@@ -41,6 +41,7 @@ enum setting_id {
 	HOST_HEADER = 42,
 	HOST_PROXY = 43,
 	HOST_CACERT = 44,
+	HOST_LIMIT_RATE = 50,
 	/* groups = ( { } ) */
 	GROUP_NAME = 60,
 	/* jobs = ( { } ), defaults = { } */

@@ -274,7 +274,7 @@ engine_get_numbers(const struct engine *e, struct engine_numbers *ret)
 		.transfers_max = use.global.limit,
 		.verifying = use.verifying.used,
 		.verifying_max = use.verifying.limit,
-		.rate_limit = e->rate.limit,
+		.rate_limit = e->total.limit,
 		.workers = pool_workers(e->pool),
 		.workers_max = pool_workers_max(e->pool),
 		.worker_deaths = pool_deaths(e->pool),

@@ -11,13 +11,13 @@
 #include "base/str.h"
 #include "base/url.h"
 #include "daemon/engine/errand.h"
+#include "daemon/engine/limits.h"
 #include "daemon/engine/space.h"
 #include "daemon/engine/work.h"
 #include "daemon/xfer/hop.h"
 
 static void attempt_failed(struct download *d, const struct result *r);
 static void clean_up(struct download *d);
-static void fetch(struct download *d);
 
 static void
 fail(struct download *d, enum result_code code, const char *text)
@@ -45,9 +45,10 @@ download_new(struct entry *en)
 	list_init(&d->lock_waiters);
 	list_init(&d->waiting);
 	list_init(&d->touched);
+	list_init(&d->disk_held);
 	list_append(&en->engine->active, &d->link);
 	en->download = d;
-	rate_init(&d->rate, spec_number(en->job.spec, JOB_LIMIT_RATE), clock_now_ns());
+	rate_flow_init(&d->flow, spec_number(en->job.spec, JOB_LIMIT_RATE), clock_now_ns());
 	return d;
 }
 
@@ -56,11 +57,13 @@ download_free(struct download *d)
 {
 	assert(!d->transfer && !pool_task_is_busy(&d->main) && !pool_task_is_busy(&d->hash));
 	space_give_back(d);
+	hold_leave(d);
+	limits_leave(d);
+	rate_flow_done(&d->engine->rates, &d->flow);
 	part_free(d->part);
 	dest_dir_unref(d->dir);
 	dest_dir_unref(d->keep_dir);
 	list_remove(&d->link);
-	list_remove(&d->touched);
 	list_remove(&d->waiting);
 	free(d->url);
 	free(d->host_name);
@@ -113,7 +116,7 @@ download_run(struct entry *en)
 	engine_set_state(en, JOB_ACTIVE);
 	d->job->phase = PHASE_CONNECT;
 	if (prepare_destination(d) && !resume_adopt(d))
-		fetch(d);
+		download_fetch(d);
 }
 
 /* A worker looked at the file that stands at the destination. */
@@ -188,9 +191,10 @@ on_body(const void *data, size_t n, void *arg)
 
 	d->fresh += n;
 	d->engine->received += n;
-	if (!list_linked(&d->touched))
-		list_append(&d->engine->touched, &d->touched);
+	hold_touch(d);
 	stage_write(d->part, data, n);
+	if (d->bite && d->fresh >= d->bite)
+		transfer_rest(d->transfer);
 }
 
 static void
@@ -236,12 +240,6 @@ url_is_at_origin(const struct download *d)
 	    url_parse(d->url, &now, &why) == 0 && url_same_origin(&origin, &now);
 }
 
-static uint64_t
-least_limit(uint64_t a, uint64_t b)
-{
-	return !a ? b : !b ? a : MIN(a, b);
-}
-
 /* A reload may let go of the entry while this job still uses it. */
 static void
 set_host(struct download *d, struct spec *host)
@@ -250,8 +248,8 @@ set_host(struct download *d, struct spec *host)
 	d->host = host ? spec_ref(host) : NULL;
 }
 
-static void
-fetch(struct download *d)
+void
+download_fetch(struct download *d)
 {
 	struct transfer_request req = { .url = d->url, .spec = d->job->spec };
 	struct url u;
@@ -260,6 +258,12 @@ fetch(struct download *d)
 	if (url_parse(d->url, &u, &why) < 0) {
 		fail(d, RESULT_UNSUPPORTED, why);
 		return;
+	}
+	if (!url_scheme_is(&u, "file")) {
+		free(d->host_name);
+		d->host_name = url_host(&u);
+		if (hold_start(d))
+			return;
 	}
 	if (d->hops == 0 && !space_may_start(d))
 		return;
@@ -271,13 +275,12 @@ fetch(struct download *d)
 		work_copy(d);
 		return;
 	}
-	free(d->host_name);
-	d->host_name = url_host(&u);
 	set_host(d, engine_host_spec(d->engine, d->host_name));
 	req.host = d->host;
 	req.led_public = d->led_public;
 	req.at_origin = url_is_at_origin(d);
-	req.limit_rate = least_limit(d->rate.limit, d->engine->rate.limit);
+	req.limit_rate = rate_flow_limit(&d->flow);
+	req.bite = d->bite;
 	resume_fill(d, &req);
 	req.has_digest = work_has_digest(d);
 	req.has_codec = spec_number(d->job->spec, JOB_DECOMPRESS) != CODEC_OFF;
@@ -310,18 +313,14 @@ static void
 transfer_is_gone(struct download *d)
 {
 	d->transfer = NULL;
-	d->engine->n_held -= d->held;
-	d->held = d->held_disk = false;
-	d->held_until_ms = 0;
-	list_remove(&d->touched);
+	hold_leave(d);
 }
 
 static void
 stop_transfer(struct download *d)
 {
-	if (!d->transfer)
-		return;
-	transfer_cancel(d->transfer);
+	if (d->transfer)
+		transfer_cancel(d->transfer);
 	transfer_is_gone(d);
 }
 

@@ -25,7 +25,7 @@
 struct plan; /* plan.h */
 struct room; /* space.c */
 
-enum { DISK_LOOK_MS = 20 }; /* between looks whether a full disk has caught up */
+struct host_limit; /* limits.c */
 
 /* What the parts of one engine share. */
 struct engine {
@@ -47,10 +47,16 @@ struct engine {
 		struct list opening; /* struct plan: to be asked again */
 		struct loop_deferred open;
 	} plans;
-	struct rate rate;    /* of all transfers together */
+	struct rates rates;  /* those who wait for one */
+	struct rate total;   /* of all transfers together */
+	struct map hosts_by_name; /* struct host_limit, owned */
+	struct list host_limits;  /* the same */
+	struct list disk_held; /* struct download: until the disk has caught up */
+	uint64_t disk_looks;
 	struct netwatch netwatch;
 	struct loop_timer tick;    /* stalls, held transfers: while there are any */
-	struct loop_timer release; /* the next held transfer may go on */
+	struct loop_timer release; /* the next transfer that waits for a rate may go on */
+	struct loop_timer disk_look;
 	struct loop_deferred idle, interrupting, forgetting;
 	struct registry jobs;
 	struct list ended;   /* struct entry: those added by clients, oldest first */
@@ -68,8 +74,7 @@ struct engine {
 	uint64_t last_interrupted; /* id */
 	uint64_t received, counted, speed; /* bytes of all transfers; as in struct download */
 	uint64_t tick_ms;    /* when the tick was */
-	uint64_t n_held;     /* transfers that are held now */
-	uint64_t release_ms; /* when `release` rings */
+	uint64_t release_ns; /* when `release` rings */
 	bool interrupted, draining, stopping;
 };
 
@@ -95,6 +100,8 @@ enum verdict { VERDICT_NONE, VERDICT_AGAIN, VERDICT_PAUSE, VERDICT_FINAL };
 struct download {
 	struct list link;    /* engine->active */
 	struct list touched; /* engine->touched */
+	struct list disk_held; /* engine->disk_held */
+	uint64_t disk_look;  /* the last one that it was in */
 	struct list waiting; /* at the lock of another's destination */
 	struct list lock_waiters;
 	struct engine *engine;
@@ -119,10 +126,11 @@ struct download {
 	uint64_t total, processed, unpacked; /* for those who draw */
 	uint64_t hash_told; /* the front that the digest's task knows of */
 	int64_t last_modified;
-	struct rate rate;
+	struct rate_flow flow;   /* its rates */
+	struct host_limit *host_limit; /* borrowed, of flow.host; NULL: none */
+	uint64_t bite;           /* bytes in one turn; 0: any number */
 	uint64_t fresh;          /* bytes since the rate was asked */
 	uint64_t counted, speed; /* bytes at the last tick; bytes a second since the one before */
-	uint64_t held_until_ms;  /* by a rate; 0: not held */
 	struct complete_rest rest; /* of the transfer that runs; start 0: the whole file */
 	char *etag;              /* owned: of the file that the part is of; NULL: none, or weak */
 	int64_t modified;        /* the same of Last-Modified; -1 */
@@ -141,7 +149,8 @@ struct download {
 	bool admitted;           /* with numbers to judge by */
 	bool hopeless;           /* the filesystem is smaller than the file */
 	bool attempted;          /* this attempt is in job->attempts */
-	bool held_disk, held;
+	bool held;
+	bool starting, may_start; /* it waits for a rate before its request; its turn has come */
 	bool cleaning, discarding; /* after a failure: see clean_up() */
 	bool resume; /* VERDICT_PAUSE: a user wants it to go on after all */
 	bool again, was_again; /* fetch it anew once, whatever the failure's class says */
@@ -165,12 +174,8 @@ void download_start_over(struct download *d);
 void download_stop(struct download *d, const struct result *r);
 /* The same, but the job can be resumed. */
 void download_pause(struct download *d);
-/* Bytes were written: rates and disk decide whether it is held. */
-void download_check_hold(struct download *d);
-/* It is held and nothing holds it any more. */
-bool download_is_due(const struct download *d, uint64_t now_ms);
-/* Goes on; may end this download and others. */
-void download_release(struct download *d);
+/* Makes the request for its url. */
+void download_fetch(struct download *d);
 void download_free(struct download *d);
 extern const struct part_ops download_part_ops;
 /* Names the part of this attempt; a worker will make the file. */
@@ -278,5 +283,16 @@ void engine_unlock(struct engine *e, struct download *d);
 void engine_locks_init(struct engine *e);
 /* A transfer is active or held from now on: the tick must run. */
 void engine_need_tick(struct engine *e);
-/* In so many milliseconds held transfers are looked at. */
-void engine_release_in(struct engine *e, uint64_t ms);
+
+/* hold.c */
+void hold_init(struct engine *e);
+void hold_done(struct engine *e);
+/* Bytes came, or a limit changed: hold_check_touched() is next. */
+void hold_touch(struct download *d);
+/* Bytes were written: rates and disk decide who is held.  May end any download. */
+void hold_check_touched(struct engine *e);
+/* A request to d->host_name is to be made.  True: not now, its limits are in debt;
+ * download_fetch() comes when its turn has. */
+bool hold_start(struct download *d);
+/* Its transfer is gone: it waits for nothing. */
+void hold_leave(struct download *d);

@@ -16,6 +16,7 @@
 #include "base/url.h"
 #include "daemon/engine/errand.h"
 #include "daemon/engine/kept.h"
+#include "daemon/engine/limits.h"
 #include "daemon/engine/plan.h"
 #include "daemon/engine/room.h"
 #include "daemon/engine/space.h"
@@ -230,7 +231,7 @@ on_idle(void *arg)
 		e->ops->on_idle(e->arg);
 }
 
-/* ---- Holding and stalls -------------------------------------------------------- */
+/* ---- Bytes and stalls -------------------------------------------------------- */
 
 /* Bytes were delivered: what is gathered goes to the files, then limits speak. */
 static void
@@ -239,8 +240,7 @@ on_delivered(void *arg)
 	struct engine *e = arg;
 
 	stage_flush(&e->stage);
-	while (!list_empty(&e->touched))
-		download_check_hold(LIST_FIRST(&e->touched, struct download, touched));
+	hold_check_touched(e);
 }
 
 /* Bytes a second since the last look, half of it from the look before. */
@@ -288,48 +288,6 @@ engine_need_tick(struct engine *e)
 		return;
 	e->tick_ms = clock_now_ms();
 	loop_timer_set(&e->tick, TICK_MS);
-}
-
-void
-engine_release_in(struct engine *e, uint64_t ms)
-{
-	uint64_t at = clock_now_ms() + ms;
-
-	if (e->release.set && e->release_ms <= at)
-		return;
-	e->release_ms = at;
-	loop_timer_set(&e->release, ms);
-}
-
-static struct download *
-first_due(struct engine *e, uint64_t now)
-{
-	struct download *d;
-
-	LIST_FOREACH(d, &e->active, struct download, link)
-		if (download_is_due(d, now))
-			return d;
-	return NULL;
-}
-
-/* A release may end transfers, and with them any download: so the list is
- * walked anew behind each. */
-static void
-on_release(void *arg)
-{
-	struct engine *e = arg;
-	uint64_t now = clock_now_ms(), next = UINT64_MAX;
-	struct download *d;
-
-	while ((d = first_due(e, now)))
-		download_release(d);
-	if (!e->n_held)
-		return;
-	LIST_FOREACH(d, &e->active, struct download, link)
-		if (d->held)
-			next = MIN(next, d->held_disk ? now + DISK_LOOK_MS : d->held_until_ms);
-	if (next != UINT64_MAX)
-		engine_release_in(e, next > now ? next - now : 1);
 }
 
 /* ---- Life ----------------------------------------------------------------------- */
@@ -396,7 +354,6 @@ make_parts(struct engine *e, struct children *c)
 	xfer_set_addresses(e->xfer, s);
 	e->dirty = dirty_new(spec_number(s, DAEMON_DIRTY_LIMIT));
 	stage_init(&e->stage, e->roots, e->dirty, e->options.instance);
-	rate_init(&e->rate, spec_number(s, DAEMON_MAX_OVERALL_DOWNLOAD_LIMIT), clock_now_ns());
 }
 
 static void on_interrupting(void *arg);
@@ -419,7 +376,6 @@ engine_new(struct loop *l, struct children *c, const struct conf *conf, const st
 		return NULL;
 	}
 	list_init(&e->active);
-	list_init(&e->touched);
 	list_init(&e->ended);
 	list_init(&e->ended_config);
 	list_init(&e->gone);
@@ -430,7 +386,8 @@ engine_new(struct loop *l, struct children *c, const struct conf *conf, const st
 	engine_locks_init(e);
 	plans_init(e);
 	loop_timer_init(&e->tick, l, "tick", on_tick, e);
-	loop_timer_init(&e->release, l, "release", on_release, e);
+	hold_init(e);
+	limits_init(e);
 	loop_deferred_init(&e->idle, "idle", on_idle, e);
 	loop_deferred_init(&e->interrupting, "interrupt", on_interrupting, e);
 	loop_deferred_init(&e->forgetting, "forget jobs", engine_free_gone, e);
@@ -455,10 +412,11 @@ engine_free(struct engine *e)
 	engine_free_gone(e);
 	loop_undefer(&e->forgetting);
 	loop_timer_done(&e->tick);
-	loop_timer_done(&e->release);
 	loop_undefer(&e->idle);
 	loop_undefer(&e->interrupting);
 	xfer_free(e->xfer);
+	limits_done(e);
+	hold_done(e);
 	pool_free(e->pool);
 	rooms_done(e);
 	scheduler_free(e->scheduler);
@@ -525,5 +483,5 @@ engine_set_conf(struct engine *e, const struct conf *conf)
 	e->conf = conf;
 	xfer_set_addresses(e->xfer, conf->daemon);
 	scheduler_set_limits(e->scheduler, &limits);
-	rate_init(&e->rate, spec_number(conf->daemon, DAEMON_MAX_OVERALL_DOWNLOAD_LIMIT), clock_now_ns());
+	limits_set_conf(e);
 }

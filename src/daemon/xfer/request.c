@@ -10,20 +10,13 @@
 
 /* curl's write callback is never larger than 16 KiB, but fewer and larger
  * recv() calls pay (BASELINE, finding 1). */
-enum { RECEIVE_BUFFER = 512 * 1024, RECEIVE_LEAST = 16 * 1024 };
+enum { RECEIVE_BUFFER = 512 * 1024 };
 
 struct curl_slist *
 request_common_headers(void)
 {
 	/* The bytes as they are: ranges, digests and lengths are about those. */
 	return curl_slist_append(NULL, "Accept-Encoding: identity");
-}
-
-/* A limited transfer takes small bites, so that it can be held in time. */
-static long
-receive_buffer(uint64_t limit)
-{
-	return limit && limit / 64 < RECEIVE_BUFFER ? (long)MAX(limit / 64, (uint64_t)RECEIVE_LEAST) : RECEIVE_BUFFER;
 }
 
 /* Each option has its reason in STYLE 4 or THREATS 1. */
@@ -204,9 +197,9 @@ request_apply(CURL *easy, const struct transfer_request *req, const char *defaul
 		state->special = true;
 		(void)curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 	}
-	if (req->limit_rate) {
+	if (req->bite) { /* small ones, so that it can be held in time */
 		state->special = true;
-		(void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, receive_buffer(req->limit_rate));
+		(void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)MIN(req->bite, (uint64_t)RECEIVE_BUFFER));
 	}
 	if (curl_easy_setopt(easy, CURLOPT_URL, req->url) != CURLE_OK)
 		r = -ENOMEM;

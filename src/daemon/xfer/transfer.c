@@ -261,9 +261,8 @@ discard(struct transfer *t, size_t n)
 	return CURL_WRITEFUNC_ERROR;
 }
 
-/* The loop is not to be late, and a limit is asked after each bite. */
-static void
-stop_receiving(struct transfer *t)
+void
+transfer_rest(struct transfer *t)
 {
 	if (t->response.major < 2)
 		curl_glue_stop(t->identity->glue, t->easy);
@@ -293,8 +292,8 @@ on_body(char *data, size_t size UNUSED, size_t n, void *arg)
 		return CURL_WRITEFUNC_ERROR;
 	}
 	t->ops->on_body(data, n, t->arg);
-	if (t->req.limit_rate || now - curl_glue_call_ms(t->identity->glue) >= CALL_MS)
-		stop_receiving(t);
+	if (now - curl_glue_call_ms(t->identity->glue) >= CALL_MS)
+		transfer_rest(t); /* the loop is not to be late */
 	return t->failing ? CURL_WRITEFUNC_ERROR : n;
 }
 

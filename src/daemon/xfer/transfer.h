@@ -32,6 +32,7 @@ struct transfer_request {
 	bool at_origin;          /* the job's headers and credentials may go there */
 	bool led_public;         /* a public host led there (gate.h) */
 	uint64_t limit_rate;     /* bytes per second the caller will hold it to; 0: none */
+	uint64_t bite;           /* bytes that it is to take at a time then; 0: any number */
 	struct complete_rest rest; /* of a file that is continued; etag borrowed */
 	bool has_digest;         /* see complete.h */
 	bool has_codec;
@@ -98,6 +99,8 @@ void transfer_cancel(struct transfer *t);
 void transfer_fail(struct transfer *t, const struct result *why);
 /* Holding: its socket's events are taken away, and given back (DESIGN 2.3). */
 void transfer_hold(struct transfer *t, bool held);
+/* From on_body: no more in this call, if it is HTTP/1.  The rest comes with the next. */
+void transfer_rest(struct transfer *t);
 /* Fails transfers without a byte for stall-timeout, with a header that takes
  * longer, slower than speed-limit for speed-time, or longer than max-time;
  * to be called about once a second while there are any. */
