@@ -69,6 +69,8 @@ put_what(const json_t *e, struct buf *out)
 		else
 			buf_printf(out, "attempt %llu failed, again at once", (unsigned long long)attempt);
 		put_cause(e, out);
+	} else if (text_equal(what, "command")) {
+		buf_printf(out, "%s, %s", member_text(e, "code"), member_text(e, "text"));
 	} else if (text_equal(what, "end") && text_equal(state, "done")) {
 		buf_printf(out, "done, %s", format_size(text, sizeof text, bytes));
 	} else if (text_equal(what, "end")) {

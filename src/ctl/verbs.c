@@ -69,7 +69,7 @@ static const struct verb_option top_options[] = {
 static const struct verb_option events_options[] = {
 	FOLLOW_OPTIONS,
 	{ OPTION_WHAT, 0, "what", "WHAT,...",
-	    "add|state|start|retry|end|remove|group|limit|event|origin|network|daemon", "only such events" },
+	    "add|state|start|retry|end|remove|group|limit|event|origin|network|daemon|command", "only such events" },
 	{ OPTION_STATE, 0, "state", "STATE,...", "queued|blocked|active|paused|done|failed|cancelled",
 	    "only events behind which their job is in one of these states" },
 	{ OPTION_GROUP, 0, "group", "GROUP", NULL, "only events of this group and its jobs" },
@@ -103,6 +103,9 @@ static const struct verb verbs[] = {
 	    "one a line.",
 	    top_options, WORDS_NONE, 0, 0, false, verb_top },
 	{ "show", "JOB...", "everything about a job", JOB_TEXT, NULL, WORDS_JOBS, 1, 0, false, verb_show },
+	{ "why", "[JOB...]", "why jobs wait or are slow, or ended as they did",
+	    "Without JOB: each reason for which any job waits, with an example. " JOB_TEXT, NULL, WORDS_JOBS, 0, 0, false,
+	    verb_why },
 	{ "wait", "JOB...", "wait until the jobs are over", JOB_TEXT, wait_options, WORDS_JOBS, 1, 0, false,
 	    verb_wait },
 	{ "attach", "[JOB...]", "show jobs while they run",

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/control/internal.h"
+#include "daemon/engine/reason.h"
 #include "daemon/engine/keep.h"
 #include "fuzz.h"
 
@@ -241,6 +242,13 @@ engine_view(const struct engine *e, uint64_t id, struct engine_view *ret)
 	if (ret->job)
 		ret->state = ret->job->state;
 	return ret->job;
+}
+
+bool
+engine_reason(const struct engine *e, uint64_t id, struct engine_reason *ret)
+{
+	*ret = (struct engine_reason){ .word = "host-limit", .jobs = { 1, 2 }, .n_jobs = 2 };
+	return engine_job(e, id);
 }
 
 void

@@ -1,4 +1,5 @@
 /* What goes into the journals of events and of log lines; see feed.h. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,8 @@
 #include "base/str.h"
 #include "base/url.h"
 #include "daemon/control/internal.h"
+
+enum { COMMANDS_SCAN_MAX = 20000 }; /* records looked at for the last command to a job */
 
 /* ---- Events ------------------------------------------------------------------- */
 
@@ -74,6 +77,37 @@ control_on_forget(struct control *c, const struct job *j)
 	struct note n = { .what = "remove", .from = -1 };
 
 	note_job(c, &n, j, NULL, NULL);
+}
+
+void
+event_command(struct call *c, uint64_t id)
+{
+	struct note n = { .what = "command", .from = -1, .uid = c->uid };
+	const struct job *j = call_job(c, id);
+	char text[64];
+
+	(void)snprintf(text, sizeof text, "by uid %u", c->uid);
+	if (j)
+		note_job(c->control, &n, j, c->method->name, text);
+}
+
+bool
+event_last_command(const struct control *c, uint64_t id, const char *name, int64_t *ret_at_s, uint32_t *ret_uid)
+{
+	const struct ring *r = &c->events.ring;
+	uint64_t at = r->next, least = r->next - MIN(r->next - r->first, (uint64_t)COMMANDS_SCAN_MAX);
+	size_t size;
+
+	while (at > least) {
+		const struct note *n = ring_get(r, --at, &size);
+
+		if (n->job != id || strcmp(n->what, "command") != 0 || strcmp(note_words_of(n).word, name) != 0)
+			continue;
+		*ret_at_s = n->at_ms / 1000;
+		*ret_uid = n->uid;
+		return true;
+	}
+	return false;
 }
 
 void

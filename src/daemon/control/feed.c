@@ -94,8 +94,8 @@ feed_put(struct feed *f, const struct note *n, const struct note_words *w)
 
 /* ---- Reading ------------------------------------------------------------------- */
 
-static struct note_words
-words_of(const struct note *n)
+struct note_words
+note_words_of(const struct note *n)
 {
 	const char *group = n->strings + n->name + 1, *word = group + n->group + 1;
 
@@ -113,6 +113,7 @@ compare_ids(const void *a, const void *b)
 /* All words of events, for filters. */
 static const char *const feed_words[] = {
 	"add", "state", "start", "retry", "end", "remove", "group", "limit", "event", "origin", "network", "daemon",
+	"command",
 };
 
 static bool
@@ -135,7 +136,7 @@ takes(const struct feed_filter *f, const struct note *n)
 		return false;
 	if (f->whats && !takes_what(f->whats, n->what))
 		return false;
-	return !f->group || strcmp(words_of(n).group, f->group) == 0;
+	return !f->group || strcmp(note_words_of(n).group, f->group) == 0;
 }
 
 static void
@@ -149,7 +150,7 @@ put_word_of(struct json *w, const char *key, const char *text)
 static void
 put_note(struct json *w, uint64_t number, const struct note *n)
 {
-	struct note_words words = words_of(n);
+	struct note_words words = note_words_of(n);
 
 	jsonw_begin_object(w);
 	jsonw_key_u64(w, "number", number);

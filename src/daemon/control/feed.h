@@ -27,6 +27,7 @@ struct note {
 	const char *what;     /* static: "start", "end"; of a line its level */
 	uint64_t delay_ms, bytes;
 	unsigned attempt;
+	uint32_t uid;         /* of a command */
 	int8_t state, from;   /* enum job_state; -1: it has none */
 	uint8_t level;        /* of a line: enum log_level */
 	uint16_t name, group, word, text; /* lengths */
@@ -60,6 +61,9 @@ void feed_init(struct feed *f, struct loop *l, const char *kind, uint64_t bytes)
 void feed_done(struct feed *f);
 /* Appends; at_ms of n is set here.  Those who follow are told later in this turn. */
 void feed_put(struct feed *f, const struct note *n, const struct note_words *w);
+
+/* Of a record; "" where it has none. */
+struct note_words note_words_of(const struct note *n);
 
 /* A subscription that follows a feed; watch.c owns it. */
 struct follow;

@@ -162,6 +162,8 @@ jobs_to_touch(struct call *c, size_t *ret_n)
 		free(ids);
 		return NULL;
 	}
+	for (size_t i = 0; ids && i < *ret_n; i++)
+		event_command(c, ids[i]);
 	return ids;
 }
 
@@ -434,6 +436,7 @@ static const struct method methods[] = {
 	{ "unsubscribe", POLICY_OBSERVE, "subscription", method_unsubscribe },
 	{ "version", POLICY_OBSERVE, "", method_version },
 	{ "wait", POLICY_OBSERVE, "jobs job timeout_ms", method_wait },
+	{ "why", POLICY_OBSERVE, "job jobs", method_why },
 	{ "workers", POLICY_OBSERVE, "", method_workers },
 };
 

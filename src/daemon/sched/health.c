@@ -257,6 +257,15 @@ view_of(const struct sched_origin *o, uint64_t now)
 	};
 }
 
+bool
+scheduler_origin_of(const struct scheduler *s UNUSED, const struct ticket *t, struct sched_origin_view *ret)
+{
+	if (!t->origin)
+		return false;
+	*ret = view_of(t->origin, clock_now_ms());
+	return true;
+}
+
 uint64_t
 scheduler_each_origin(const struct scheduler *s, uint64_t most, void (*cb)(const struct sched_origin_view *v, void *arg),
     void *arg)
