@@ -84,7 +84,7 @@ set_limits(void)
 static void
 dump_settings(void)
 {
-	static const char *const types[] = { "bool", "uint", "int", "size", "duration", "mode",
+	static const char *const types[] = { "bool", "uint", "int", "size", "duration", "mode", "request-rate",
 		"enum", "string", "list" };
 	unsigned n;
 	const struct setting *all = settings_all(&n);

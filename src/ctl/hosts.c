@@ -41,6 +41,19 @@ state_text(const json_t *h)
 	return ms ? xasprintf("open, probe in %s", format_duration(wait, sizeof wait, ms)) : xstrdup("open, probe is due");
 }
 
+/* "3 of 5", "1 of 2 (5)" while it is given fewer than are configured. */
+static void
+put_connections(struct table *t, const json_t *h)
+{
+	unsigned long long limit = member_u64(h, "limit"), most = member_u64(h, "limit_configured");
+	char text[96];
+	int n = snprintf(text, sizeof text, "%llu of %llu", (unsigned long long)member_u64(h, "connections"), limit);
+
+	if (limit < most)
+		(void)snprintf(text + n, sizeof text - (size_t)n, " (%llu)", most);
+	table_put(t, text, limit < most ? TERM_INK_WARN : TERM_INK_PLAIN);
+}
+
 static void
 put_host(struct table *t, const json_t *h)
 {
@@ -50,9 +63,7 @@ put_host(struct table *t, const json_t *h)
 	char text[64];
 
 	table_put(t, member_text(h, "origin"), TERM_INK_PLAIN);
-	(void)snprintf(text, sizeof text, "%llu of %llu", (unsigned long long)member_u64(h, "connections"),
-	    (unsigned long long)member_u64(h, "limit"));
-	table_put(t, text, TERM_INK_PLAIN);
+	put_connections(t, h);
 	(void)snprintf(text, sizeof text, "%llu", (unsigned long long)member_u64(h, "queued"));
 	table_put(t, text, TERM_INK_PLAIN);
 	table_put(t, state, closed ? TERM_INK_PLAIN : TERM_INK_WARN);

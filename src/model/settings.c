@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "model/request_rate.h"
 
 #define D SCOPE_DAEMON
 #define J SCOPE_JOB
@@ -24,6 +25,8 @@ static const struct setting table[] = {
 	    "transfers at once" },
 	{ DAEMON_MAX_CONNECTIONS_PER_HOST, D, "max-connections-per-host", TYPE_UINT, 0, "5", NULL, 1, 1024,
 	    "connections to one host name at once, whatever the port" },
+	{ DAEMON_REQUEST_RATE_PER_HOST, D, "request-rate-per-host", TYPE_REQUEST_RATE, 0, "0", NULL, 0, 0,
+	    "requests to one host name in some time, \"10/s\", \"100/m\", \"1/30s\", evenly spaced; 0: no limit" },
 	{ DAEMON_WORKERS, D, "workers", TYPE_UINT, SETTING_RESTART, "0", NULL, 0, 64,
 	    "worker processes; 0: one per CPU" },
 	{ DAEMON_MAX_OVERALL_DOWNLOAD_LIMIT, D, "max-overall-download-limit", TYPE_SIZE, 0, "0", NULL, 0, 0,
@@ -62,6 +65,8 @@ static const struct setting table[] = {
 	    "host name this entry is for; * matches any run of characters; the first entry that matches counts" },
 	{ HOST_MAX_CONNECTIONS, SCOPE_HOST, "max-connections", TYPE_UINT, 0, NULL, NULL, 1, 1024,
 	    "connections to each such host at once" },
+	{ HOST_REQUEST_RATE, SCOPE_HOST, "request-rate", TYPE_REQUEST_RATE, 0, NULL, NULL, 0, 0,
+	    "requests to each such host in some time, instead of request-rate-per-host" },
 	{ HOST_HEADER, SCOPE_HOST, "header", TYPE_LIST, SETTING_SECRET, NULL, NULL, 0, 0,
 	    "request headers for these hosts, \"Name: value\"" },
 	{ HOST_PROXY, SCOPE_HOST, "proxy", TYPE_STRING, SETTING_SECRET, NULL, NULL, 0, 0,
@@ -165,7 +170,7 @@ static const struct {
 } later[] = {
 	{ D, "max-queued" }, { D, "allow-network-filesystem" }, { D, "bwlimit" },
 	{ D, "history-age" }, { D, "history-count" },
-	{ SCOPE_HOST, "request-rate" }, { SCOPE_HOST, "user" },
+	{ SCOPE_HOST, "user" },
 	{ SCOPE_HOST, "cert" }, { SCOPE_HOST, "key" },
 	{ SCOPE_GROUP, "max-concurrent" }, { SCOPE_GROUP, "on-failure" }, { SCOPE_GROUP, "deadline" },
 	{ SCOPE_GROUP, "parent" }, { SCOPE_GROUP, "publish" }, { SCOPE_GROUP, "limit-rate" },
@@ -316,6 +321,8 @@ parse_by_type(const struct setting *s, const char *text, uint64_t *ret)
 		if (r == 0)
 			*ret = mode;
 		return r;
+	case TYPE_REQUEST_RATE:
+		return request_rate_parse(text, ret);
 	case TYPE_ENUM:
 		return parse_word(s, text, ret);
 	case TYPE_STRING:
@@ -340,6 +347,8 @@ setting_wanted(const struct setting *s)
 		return xstrdup("a duration, such as \"250ms\", \"30s\" or \"6h\"");
 	case TYPE_MODE:
 		return xstrdup("permissions in octal as a string, such as \"0644\"");
+	case TYPE_REQUEST_RATE:
+		return xstrdup("requests in some time, such as \"10/s\", \"100/m\" or \"1/30s\", or \"0\"");
 	case TYPE_ENUM:
 		return xasprintf("one of %s", s->words);
 	case TYPE_STRING:
@@ -397,7 +406,7 @@ setting_check_number(const struct setting *s, int64_t number, uint64_t *ret, cha
 	int r;
 
 	if (s->type == TYPE_MODE || s->type == TYPE_BOOL || s->type == TYPE_ENUM ||
-	    !setting_is_number(s)) {
+	    (s->type == TYPE_REQUEST_RATE && number) || !setting_is_number(s)) {
 		AUTO_FREE char *want = setting_wanted(s);
 
 		*ret_why = xasprintf("is the number %lld: it must be %s", (long long)number, want);

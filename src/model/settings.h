@@ -35,6 +35,7 @@ enum setting_id {
 	DAEMON_DOWNLOAD_RESULT_AGE = 25,
 	DAEMON_EVENT_MEMORY = 37,
 	DAEMON_LOG_MEMORY = 38,
+	DAEMON_REQUEST_RATE_PER_HOST = 29,
 	/* hosts = ( { } ) */
 	HOST_MATCH = 40,
 	HOST_MAX_CONNECTIONS = 41,
@@ -42,6 +43,7 @@ enum setting_id {
 	HOST_PROXY = 43,
 	HOST_CACERT = 44,
 	HOST_LIMIT_RATE = 50,
+	HOST_REQUEST_RATE = 45,
 	/* groups = ( { } ) */
 	GROUP_NAME = 60,
 	/* jobs = ( { } ), defaults = { } */
@@ -98,6 +100,7 @@ enum setting_type {
 	TYPE_SIZE,     /* number: bytes */
 	TYPE_DURATION, /* number: milliseconds */
 	TYPE_MODE,     /* number */
+	TYPE_REQUEST_RATE, /* number; see request_rate.h */
 	TYPE_ENUM,     /* number: the place of the word in `words` */
 	TYPE_STRING,
 	TYPE_LIST, /* a string or a list of strings */

@@ -569,6 +569,20 @@ async def flaky(c, r):
     await ok(c, r)
 
 
+@route("crowd")
+async def crowd(c, r):
+    """/crowd/N/SECONDS/SIZE?key=K&first=M: a right answer, late; but 503 (30 ms late) when more
+    than N requests of its address are active, for the first M requests of that key"""
+    key = r.query.get("key", r.path)
+    c.server.failed[key] += 1
+    if c.server.failed[key] <= int(r.query["first"]) and c.server.active[c.addr] > int(r.parts[1]):
+        await asyncio.sleep(0.03)
+        await c.answer("too many\n", 503)
+        return
+    r.parts = ["delay", r.parts[2], r.parts[3]]
+    await delay(c, r)
+
+
 @route("flaky-reset")
 async def flaky_reset(c, r):
     """/flaky-reset/N/SIZE?key=K: RST in the middle N times, then good"""

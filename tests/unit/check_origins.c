@@ -146,13 +146,13 @@ START_TEST(an_origin_that_fails_starts_nothing_and_others_of_its_host_do)
 	ck_assert_str_eq(started(), "");
 	ck_assert_str_eq(scheduler_why(rig.s, &rig.t[3]), "origin-down");
 	ck_assert(scheduler_is_blocked(rig.s, &rig.t[3]));
-	ck_assert_uint_le(scheduler_probe_in(rig.s, &rig.t[3]), PROBE_MS);
+	ck_assert_uint_le(scheduler_wait_ms(rig.s, &rig.t[3]), PROBE_MS);
 	enqueue(4, 1, "http://h:81");
 	enqueue(5, 3, "http://h:80");
 	ck_assert_str_eq(started(), "4");
 	ck_assert_uint_eq(scheduler_blocked(rig.s), 4);
 	ck_assert(!scheduler_is_blocked(rig.s, &rig.t[4]));
-	ck_assert_uint_eq(scheduler_probe_in(rig.s, &rig.t[4]), 0);
+	ck_assert_uint_eq(scheduler_wait_ms(rig.s, &rig.t[4]), 0);
 }
 END_TEST
 
@@ -204,7 +204,7 @@ START_TEST(a_server_may_ask_for_a_later_probe)
 	for (unsigned i = 0; i < FAILURES; i++)
 		scheduler_origin_bad(rig.s, &rig.t[i], &refused, 1000 * 1000);
 	enqueue(4, 1, "http://h:80");
-	ck_assert_uint_ge(scheduler_probe_in(rig.s, &rig.t[4]), 999 * 1000);
+	ck_assert_uint_ge(scheduler_wait_ms(rig.s, &rig.t[4]), 999 * 1000);
 }
 END_TEST
 

@@ -308,6 +308,129 @@ START_TEST(one_that_comes_again_has_its_old_place)
 }
 END_TEST
 
+/* ---- Age ---- */
+
+static void
+wait_ms(uint64_t ms)
+{
+	uint64_t until = clock_now_ns() + ms * NSEC_PER_MSEC;
+
+	while (clock_now_ns() < until)
+		;
+}
+
+/* However many better ones come, it waits as long as they are worth more, no longer. */
+START_TEST(a_low_one_among_endless_high_ones_starts)
+{
+	uint64_t begun, waited;
+	unsigned n = 0;
+
+	start_with(1, 1, 10, 0);
+	rig.limits.priority_step_ms = 2;
+	scheduler_set_limits(rig.s, &rig.limits);
+	enqueue(0, 0, 7, 0, 0);
+	turns(1);
+	enqueue(1, 0, -3, 0, 0);
+	begun = clock_now_ns();
+	while (rig.items[1].where != RUNNING) {
+		rig.items[2 + n % 2].order = rig.items[2 + n % 2].t.order = 0;
+		enqueue(2 + n % 2, 0, 7, 0, 0);
+		withdraw(rig.started[rig.n_started - 1]);
+		rig.n_started = 0;
+		turns(1);
+		n++;
+	}
+	waited = clock_now_ns() - begun;
+	ck_assert_uint_ge(waited, 20 * NSEC_PER_MSEC);
+	ck_assert_uint_lt(waited, 2000 * NSEC_PER_MSEC);
+	ck_assert_uint_gt(n, 10);
+}
+END_TEST
+
+/* Which goes first of one and another that comes so much later (in ms, at least), however
+ * large the priorities. */
+START_TEST(a_step_of_priority_is_worth_a_time_of_waiting)
+{
+	static const struct {
+		int32_t first, second;
+		uint64_t step_ms, later_ms;
+		bool overtakes;
+	} cases[] = {
+		{ 0, 0, 2, 3, false },
+		{ 0, 1, 60000, 3, true },
+		{ 0, 1, 2, 3, false },
+		{ -2, 1, 60000, 3, true },
+		{ -2, 1, 2, 8, false },
+		{ 5, 6, 60000, 3, true },
+		{ 6, 5, 60000, 3, false },
+		{ -1000000, 1000000, PRIORITY_STEP_MOST_MS, 2, true },
+		{ 1000000, -1000000, PRIORITY_STEP_MOST_MS, 2, false },
+		{ 999999, 1000000, 0, 2, true },
+		{ -1000000, -999999, UINT64_MAX, 2, true },
+	};
+
+	start_with(1, 1, 10, 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		rig.limits.priority_step_ms = cases[i].step_ms;
+		scheduler_set_limits(rig.s, &rig.limits);
+		enqueue(0, 1, 0, 0, 0);
+		turns(1);
+		enqueue(1, 0, cases[i].first, 0, 0);
+		wait_ms(cases[i].later_ms);
+		enqueue(2, 0, cases[i].second, 0, 0);
+		withdraw(&rig.items[0]);
+		turns(1);
+		ck_assert_msg((rig.items[2].where == RUNNING) == cases[i].overtakes, "case %u", i);
+		ck_assert_int_ne(rig.items[1].where, rig.items[2].where);
+		for (unsigned k = 0; k < 3; k++) {
+			withdraw(&rig.items[k]);
+			rig.items[k].order = rig.items[k].t.order = 0;
+		}
+	}
+}
+END_TEST
+
+/* Of two that wait on one host never the one starts that came later by more than its
+ * priority is worth above that of the other; so each has its turn. */
+START_TEST(nobody_is_overtaken_for_longer_than_priorities_are_worth)
+{
+	enum { STEP_MS = 3, ROUNDS = 3000 };
+	static uint64_t before[TICKETS], after[TICKETS];
+	static unsigned starts[TICKETS];
+
+	start_with(2, 2, 10, 0);
+	rig.limits.priority_step_ms = STEP_MS;
+	scheduler_set_limits(rig.s, &rig.limits);
+	memset(starts, 0, sizeof starts);
+	for (unsigned n = 0; n < ROUNDS; n++) {
+		for (unsigned i = 0; i < TICKETS; i++) {
+			if (rig.items[i].where == RUNNING)
+				withdraw(&rig.items[i]);
+			if (rig.items[i].where != OUT || random_below(3))
+				continue;
+			rig.items[i].order = rig.items[i].t.order = 0;
+			before[i] = clock_now_ns();
+			enqueue(i, 0, (int64_t)random_below(9) - 4, 0, 0);
+			after[i] = clock_now_ns();
+		}
+		rig.n_started = 0;
+		turns(1);
+		for (unsigned k = 0; k < rig.n_started; k++) {
+			unsigned i = (unsigned)(rig.started[k] - rig.items);
+
+			starts[i]++;
+			for (unsigned w = 0; w < TICKETS; w++)
+				ck_assert_msg(rig.items[w].where != WAITING ||
+				    (int64_t)before[i] - rig.items[i].t.priority * STEP_MS * (int64_t)NSEC_PER_MSEC <=
+				    (int64_t)after[w] - rig.items[w].t.priority * STEP_MS * (int64_t)NSEC_PER_MSEC,
+				    "%u waits and should be before %u", w, i);
+		}
+	}
+	for (unsigned i = 0; i < TICKETS; i++)
+		ck_assert_uint_gt(starts[i], 0);
+}
+END_TEST
+
 /* ---- Hosts ---- */
 
 START_TEST(a_busy_host_never_hides_another)
@@ -947,6 +1070,10 @@ add_tests(Suite *s)
 	tcase_add_test(t, equals_start_in_the_order_they_came);
 	tcase_add_test(t, higher_priority_goes_first_on_any_host);
 	tcase_add_test(t, one_that_comes_again_has_its_old_place);
+	t = add_case(s, "age", setup, teardown, 0);
+	tcase_add_test(t, a_low_one_among_endless_high_ones_starts);
+	tcase_add_test(t, a_step_of_priority_is_worth_a_time_of_waiting);
+	tcase_add_test(t, nobody_is_overtaken_for_longer_than_priorities_are_worth);
 	t = add_case(s, "hosts", setup, teardown, 0);
 	tcase_add_test(t, a_busy_host_never_hides_another);
 	tcase_add_test(t, a_host_may_have_a_limit_of_its_own);

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "model/algo.h"
+#include "model/request_rate.h"
 #include "model/settings.h"
 #include "run_suite.h"
 
@@ -117,6 +118,38 @@ START_TEST(words_are_in_the_order_of_their_enums)
 
 		ck_assert_int_eq(setting_parse_text(setting_find(rows[i].id), rows[i].word, &v, &why), 0);
 		ck_assert_uint_eq(v, rows[i].v);
+	}
+}
+END_TEST
+
+/* How they are read, how they are written, and the time between two requests. */
+START_TEST(request_rates)
+{
+	static const struct {
+		const char *text, *shown; /* NULL: refused */
+		uint64_t interval_ns;
+	} rows[] = {
+		{ "10/s", "10/s", 100000000 }, { "10", "10/s", 100000000 }, { "0", "0", 0 }, { "0/h", "0", 0 },
+		{ "7/s", "7/s", 142857143 }, { "100/m", "100/m", 600000000 }, { "60/1m", "60/m", 1000000000 },
+		{ "5/h", "5/h", 720000000000 }, { "1/d", "1/d", 86400000000000 }, { "1/30s", "1/30s", 30000000000 },
+		{ "5/1h30m", "5/90m", 1080000000000 }, { "3/250ms", "3/250ms", 83333334 }, { "1000000/s", "1000000/s", 1000 },
+		{ "1/ms", "1/ms", 1000000 }, { "1/90", "1/90s", 90000000000 },
+		{ "", NULL, 0 }, { "/s", NULL, 0 }, { "10/", NULL, 0 }, { "10/0s", NULL, 0 }, { "10/x", NULL, 0 },
+		{ "-1/s", NULL, 0 }, { "1.5/s", NULL, 0 }, { "1000001/s", NULL, 0 }, { "1/367d", NULL, 0 }, { "1/s/s", NULL, 0 },
+		{ "1/ s", NULL, 0 }, { "1/-3s", NULL, 0 }, { "1/sssssssssssssssssssssss", NULL, 0 },
+		{ "18446744073709551617/s", NULL, 0 }, { "1/99999999999999999999s", NULL, 0 },
+	};
+	char shown[40];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint64_t v = 1;
+		int r = request_rate_parse(rows[i].text, &v);
+
+		ck_assert_msg((r == 0) == (rows[i].shown != NULL), "%s", rows[i].text);
+		if (r < 0)
+			continue;
+		ck_assert_str_eq(request_rate_format(shown, sizeof shown, v), rows[i].shown);
+		ck_assert_uint_eq(request_rate_interval_ns(v), rows[i].interval_ns);
 	}
 }
 END_TEST
@@ -276,6 +309,7 @@ main(void)
 	tcase_add_test(table, secrets_are_marked);
 	suite_add_tcase(s, table);
 	tcase_add_test(values, values_as_text);
+	tcase_add_test(values, request_rates);
 	tcase_add_test(values, values_as_numbers);
 	tcase_add_test(values, reasons_are_safe_to_show);
 	suite_add_tcase(s, values);

@@ -1,5 +1,6 @@
 /* The origins that jobs are at, or that have failed, and the network: the answer to
  * `hosts`. */
+#include "base/clock.h"
 #include "daemon/control/internal.h"
 
 static void
@@ -12,6 +13,8 @@ put_origin(const struct sched_origin_view *v, void *arg)
 	jsonw_key_string(w, "host", v->host);
 	jsonw_key_u64(w, "connections", v->used);
 	jsonw_key_u64(w, "limit", v->limit);
+	jsonw_key_u64(w, "limit_configured", v->most);
+	jsonw_key_u64(w, "request_interval_ms", (v->interval_ns + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC);
 	jsonw_key_u64(w, "running", v->running);
 	jsonw_key_u64(w, "queued", v->waiting);
 	jsonw_key_string(w, "breaker", breaker_state_to_string(v->state));

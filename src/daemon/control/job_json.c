@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "base/url.h"
 #include "daemon/control/internal.h"
+#include "model/request_rate.h"
 
 /* ---- Jobs ------------------------------------------------------------------- */
 
@@ -213,6 +214,9 @@ put_number(struct json *w, const struct setting *row, uint64_t v)
 	case TYPE_MODE:
 		(void)snprintf(text, sizeof text, "0%" PRIo64, v);
 		jsonw_string(w, text);
+		break;
+	case TYPE_REQUEST_RATE:
+		jsonw_string(w, request_rate_format(text, sizeof text, v));
 		break;
 	case TYPE_ENUM:
 		put_word(w, row->words, v);

@@ -217,7 +217,7 @@ fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
 		.state = state_of(en),
 		.received = en->job.received,
 		.blocked = scheduler_why(en->engine->scheduler, &en->ticket),
-		.wait_ms = scheduler_probe_in(en->engine->scheduler, &en->ticket),
+		.wait_ms = scheduler_wait_ms(en->engine->scheduler, &en->ticket),
 		.receipt = en->receipt,
 	};
 	/* An ended job looks the same in its last event and to who asks later. */

@@ -21,6 +21,7 @@
 #include "daemon/engine/room.h"
 #include "daemon/engine/space.h"
 #include "model/algo.h"
+#include "model/request_rate.h"
 
 enum {
 	TICK_MS = 1000,         /* between looks at stalled transfers */
@@ -113,7 +114,19 @@ host_limit(const char *host, void *arg)
 	return s && spec_has(s, HOST_MAX_CONNECTIONS) ? spec_number(s, HOST_MAX_CONNECTIONS) : 0;
 }
 
-static const struct sched_ops sched_ops = { on_start, host_limit, on_due, retry_elsewhere };
+static uint64_t
+host_interval(const char *host, void *arg)
+{
+	const struct engine *e = arg;
+	const struct spec *s = *host ? engine_host_spec(e, host) : NULL;
+
+	if (!*host)
+		return 0;
+	return request_rate_interval_ns(s && spec_has(s, HOST_REQUEST_RATE) ? spec_number(s, HOST_REQUEST_RATE) :
+	    spec_number(e->conf->daemon, DAEMON_REQUEST_RATE_PER_HOST));
+}
+
+static const struct sched_ops sched_ops = { on_start, host_limit, on_due, retry_elsewhere, host_interval };
 
 /* ---- The one finisher -------------------------------------------------------- */
 

@@ -97,11 +97,31 @@ origin_failed(struct download *d, const struct result *r)
 	engine_tell_event(d->engine, "origin", origin, "down: %s", r->text);
 }
 
+/* The host has more connections, or requests, than it takes. */
+static bool
+is_too_much(const struct transfer_report *end)
+{
+	if (end->result.code == RESULT_HTTP)
+		return end->result.http_status == 429 || end->result.http_status == 503;
+	return end->result.code != RESULT_OK && end->rejected;
+}
+
+static void
+host_has_too_much(struct download *d, const struct result *r)
+{
+	uint64_t limit;
+
+	if (scheduler_host_bad(d->engine->scheduler, &d->entry->ticket, &limit))
+		log_notice("host is given fewer connections for a while: %s host=%s limit=%llu", r->text,
+		    log_safe(d->host_name), (unsigned long long)limit);
+}
+
 void
 reach_answered(struct download *d)
 {
 	network_is_up(d->engine, clock_now_ms());
 	origin_is_up(d);
+	scheduler_host_good(d->engine->scheduler, &d->entry->ticket);
 }
 
 void
@@ -117,6 +137,10 @@ reach_ended(struct download *d, const struct transfer_report *end)
 		d->unreached = network_is_down(d, end);
 	if (d->unreached)
 		return;
+	if (is_too_much(end))
+		host_has_too_much(d, &end->result);
+	else if (end->redirect)
+		scheduler_host_good(d->engine->scheduler, &d->entry->ticket);
 	if (result_is_of_origin(&end->result) && (class == CLASS_RETRY_NOW || class == CLASS_RETRY_LATER))
 		origin_failed(d, &end->result);
 	else if (end->response->status)

@@ -11,11 +11,13 @@ void
 scheduler_set_timer(struct scheduler *s)
 {
 	const struct ticket *first = lane_ticket(heap_peek(&s->delayed));
-	const struct heap_node *probe = heap_peek(&s->origins.probes);
-	uint64_t now = clock_now_ms(), at = first ? first->not_before_ms : UINT64_MAX;
+	const struct heap_node *probe = heap_peek(&s->origins.probes), *host = heap_peek(&s->origins.timed);
+	uint64_t now = clock_now_ms(), at = first ? first->when_ms : UINT64_MAX;
 
 	if (probe)
 		at = MIN(at, CONTAINER_OF(probe, struct sched_origin, timed)->breaker.until_ms);
+	if (host)
+		at = MIN(at, CONTAINER_OF(host, struct sched_host, timed)->at_ms);
 	if (s->network.state == BREAKER_OPEN && s->network.until_ms > now)
 		at = MIN(at, s->network.until_ms);
 	if (at == UINT64_MAX)
@@ -100,6 +102,34 @@ scheduler_origin_bad(struct scheduler *s, struct ticket *t, const struct result 
 			list_append(&s->leaving, &l->leaving);
 	}
 	loop_defer(s->loop, &s->leave);
+}
+
+/* ---- Hosts that have too much --------------------------------------------------- */
+
+void
+scheduler_host_good(struct scheduler *s, struct ticket *t)
+{
+	struct sched_host *h = t->holds_network ? t->origin->host : NULL;
+
+	if (!h || !h->adapt.limit)
+		return;
+	(void)adapt_good(&h->adapt, h->most, t->when_ms, clock_now_ms());
+	host_update(&s->origins, h);
+	scheduler_kick(s);
+}
+
+bool
+scheduler_host_bad(struct scheduler *s, struct ticket *t, uint64_t *ret_limit)
+{
+	struct sched_host *h = t->holds_network ? t->origin->host : NULL;
+
+	if (!h || !*h->name || t->origin->breaker.state != BREAKER_CLOSED)
+		return false; /* that one is down, whatever its number of connections */
+	if (!adapt_bad(&h->adapt, h->most, h->slots.used, t->when_ms, clock_now_ms()))
+		return false;
+	host_update(&s->origins, h);
+	*ret_limit = h->slots.limit;
+	return true;
 }
 
 bool
@@ -226,11 +256,18 @@ probe_in(const struct breaker *b, uint64_t now)
 }
 
 uint64_t
-scheduler_probe_in(const struct scheduler *s, const struct ticket *t)
+scheduler_wait_ms(const struct scheduler *s, const struct ticket *t)
 {
-	if (!scheduler_is_blocked(s, t))
+	uint64_t now = clock_now_ms(), at;
+	const struct sched_host *h;
+
+	if (scheduler_is_blocked(s, t))
+		return probe_in(scheduler_waits_for_network(s, t) ? &s->network : &t->origin->breaker, now);
+	h = t->state == TICKET_QUEUED ? t->origin->host : NULL;
+	if (!h || h->bay.open || !semaphore_has(&h->slots, 1))
 		return 0;
-	return probe_in(scheduler_waits_for_network(s, t) ? &s->network : &t->origin->breaker, clock_now_ms());
+	at = spacing_at_ns(&h->spacing) / NSEC_PER_MSEC + 1;
+	return at - MIN(at, now);
 }
 
 enum breaker_state
@@ -248,6 +285,8 @@ view_of(const struct sched_origin *o, uint64_t now)
 		.host = o->host->name,
 		.used = o->host->slots.used,
 		.limit = o->host->slots.limit,
+		.most = o->host->most,
+		.interval_ns = o->host->spacing.interval_ns,
 		.running = o->running,
 		.waiting = o->tickets - o->running,
 		.state = o->breaker.state,

@@ -58,6 +58,8 @@ origins_init(struct origins *all)
 	bays_init(&all->ready);
 	bay_init(&all->network, true);
 	heap_init(&all->probes, probe_before);
+	heap_init(&all->timed, host_sooner);
+	list_init(&all->resting);
 	list_init(&all->troubled);
 	list_init(&all->idle);
 }
@@ -80,16 +82,15 @@ origins_done(struct origins *all)
 
 	for (size_t at = 0; (o = map_next(&all->by_name, &at));)
 		origin_free(o);
-	for (size_t at = 0; (h = map_next(&all->hosts, &at));) {
-		bay_done(&h->bay);
-		free(h);
-	}
+	for (size_t at = 0; (h = map_next(&all->hosts, &at));)
+		host_free(h);
 	bay_done(&all->network);
 	map_done(&all->lanes);
 	map_done(&all->by_name);
 	map_done(&all->hosts);
 	heap_done(&all->ready);
 	heap_done(&all->probes);
+	heap_done(&all->timed);
 }
 
 struct sched_host *
@@ -104,22 +105,6 @@ origins_find(const struct origins *all, const char *name)
 	return map_find(&all->by_name, hash_str(name), name);
 }
 
-static struct sched_host *
-host_get(struct origins *all, const char *name, uint64_t (*host_limit)(const char *host, void *arg), void *arg)
-{
-	struct sched_host *h = origins_host(all, name);
-	size_t n = strlen(name) + 1;
-
-	if (h)
-		return h;
-	h = xcalloc(1, sizeof *h + n);
-	memcpy(h->name, name, n);
-	h->slots.limit = host_limit(name, arg);
-	bay_init(&h->bay, semaphore_has(&h->slots, 1));
-	map_add(&all->hosts, hash_str(name), h);
-	return h;
-}
-
 /* "files.example" of "https://files.example:443"; what is no origin is its own host. */
 static char *
 host_name(const char *origin)
@@ -130,7 +115,7 @@ host_name(const char *origin)
 }
 
 struct sched_origin *
-origins_get(struct origins *all, const char *name, uint64_t (*host_limit)(const char *host, void *arg), void *arg)
+origins_get(struct origins *all, const char *name, host_rules_cb rules, void *arg)
 {
 	struct sched_origin *o = origins_find(all, name);
 	AUTO_FREE char *host = NULL;
@@ -147,8 +132,8 @@ origins_get(struct origins *all, const char *name, uint64_t (*host_limit)(const 
 	list_init(&o->trouble);
 	list_init(&o->idle);
 	host = host_name(name);
-	o->host = host_get(all, host, host_limit, arg);
-	o->host->n_origins++;
+	o->host = host_get(all, host, rules, arg);
+	host_hold(all, o->host);
 	map_add(&all->by_name, hash_str(name), o);
 	return o;
 }
@@ -169,12 +154,6 @@ keep_in(struct heap *heap, struct heap_node *n, bool in)
 		heap_add(heap, n);
 	else
 		heap_remove(heap, n);
-}
-
-void
-origin_host_update(struct origins *all, struct sched_host *h)
-{
-	bay_set_open(&all->ready, &h->bay, semaphore_has(&h->slots, 1));
 }
 
 struct sched_bay *
@@ -272,6 +251,8 @@ origins_queue(struct origins *all, struct ticket *t)
 		lane_update(&all->ready, l);
 	else
 		lane_settle(all, l);
+	if (!o->host->queued++ && !o->host->bay.open)
+		host_update(all, o->host);
 	if (!o->queued++ && o->breaker.state != BREAKER_CLOSED)
 		origin_update(all, o);
 }
@@ -288,6 +269,8 @@ origins_unqueue(struct origins *all, struct ticket *t)
 	else
 		lane_settle(all, l);
 	lane_forget(all, l);
+	if (!--o->host->queued && heap_contains(&o->host->timed))
+		host_update(all, o->host);
 	if (!--o->queued && o->breaker.state != BREAKER_CLOSED)
 		origin_update(all, o);
 }
@@ -302,11 +285,7 @@ forget(struct origins *all, struct sched_origin *o)
 	heap_remove(&all->probes, &o->timed);
 	(void)map_remove(&all->by_name, hash_str(o->name), o->name);
 	origin_free(o);
-	if (--h->n_origins)
-		return;
-	(void)map_remove(&all->hosts, hash_str(h->name), h->name);
-	bay_done(&h->bay);
-	free(h);
+	host_release(all, h);
 }
 
 static void

@@ -11,18 +11,10 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "daemon/sched/breaker.h"
-#include "daemon/sched/lane.h"
+#include "daemon/sched/host.h"
 #include "daemon/sched/scheduler.h"
-#include "daemon/sched/semaphore.h"
 
 enum { ORIGINS_KEPT = 1024 }; /* without tickets, for their failures; the rest are forgotten */
-
-struct sched_host {
-	struct sched_bay bay;  /* open while a slot is free */
-	struct semaphore slots;
-	uint64_t n_origins;    /* the last one frees it */
-	char name[];
-};
 
 struct sched_origin {
 	struct heap_node timed;  /* in probes, while it waits for its next probe */
@@ -45,6 +37,8 @@ struct origins {
 	struct heap ready;     /* bays */
 	struct sched_bay network; /* closed while the breaker of the network is open */
 	struct heap probes;    /* origins, by the time of their next probe */
+	struct heap timed;     /* hosts, by the time when they let another begin */
+	struct list resting;   /* hosts without origins */
 	struct list troubled, idle; /* oldest first */
 	unsigned n_idle;
 };
@@ -53,15 +47,12 @@ void origins_init(struct origins *all);
 void origins_done(struct origins *all);
 struct sched_host *origins_host(const struct origins *all, const char *name); /* NULL: none */
 struct sched_origin *origins_find(const struct origins *all, const char *name);
-/* Made when it is new; host_limit gives the limit of a host that is. */
-struct sched_origin *origins_get(struct origins *all, const char *name, uint64_t (*host_limit)(const char *host, void *arg),
-    void *arg);
+/* Made when it is new, and so is its host. */
+struct sched_origin *origins_get(struct origins *all, const char *name, host_rules_cb rules, void *arg);
 /* May a ticket of it begin now, as far as its breaker is concerned? */
 bool origin_lets(const struct sched_origin *o, uint64_t now_ms);
 /* After its breaker changed. */
 void origin_update(struct origins *all, struct sched_origin *o);
-/* After the slots of the host changed. */
-void origin_host_update(struct origins *all, struct sched_host *h);
 /* The bay of the first closed door that a lane of an open origin stands before, in the
  * order in which semaphores are taken; NULL: its first ticket could start. */
 struct sched_bay *origins_closed(const struct origins *all, const struct sched_lane *l);

@@ -31,7 +31,7 @@ enum {
 static bool
 sooner(const struct heap_node *a, const struct heap_node *b)
 {
-	return ticket_of(a)->not_before_ms < ticket_of(b)->not_before_ms;
+	return ticket_of(a)->when_ms < ticket_of(b)->when_ms;
 }
 
 static void
@@ -44,13 +44,16 @@ detach(struct scheduler *s, struct ticket *t)
 		origin_release(&s->origins, o);
 }
 
-static uint64_t
-host_limit(const char *name, void *arg)
+static struct host_rules
+host_rules(const char *name, void *arg)
 {
 	const struct scheduler *s = arg;
 	uint64_t limit = s->ops->host_limit ? s->ops->host_limit(name, s->arg) : 0;
 
-	return limit ? limit : s->per_host;
+	return (struct host_rules){
+		.most = limit ? limit : s->per_host,
+		.interval_ns = s->ops->host_interval ? s->ops->host_interval(name, s->arg) : 0,
+	};
 }
 
 static void
@@ -78,13 +81,14 @@ on_timer(void *arg)
 	uint64_t now = clock_now_ms();
 	struct ticket *t;
 
-	while ((t = ticket_of(heap_peek(&s->delayed))) && t->not_before_ms <= now) {
+	while ((t = ticket_of(heap_peek(&s->delayed))) && t->when_ms <= now) {
 		heap_remove(&s->delayed, &t->node);
 		queue_ticket(s, t);
 		if (s->ops->on_due)
 			s->ops->on_due(t, s->arg);
 	}
 	(void)origins_due(&s->origins, now);
+	hosts_due(&s->origins, now);
 	scheduler_network_changed(s);
 	scheduler_set_timer(s);
 	scheduler_kick(s);
@@ -127,13 +131,13 @@ start(struct scheduler *s, struct ticket *t)
 	waits_no_more(s, t);
 	semaphore_take(&s->global, 1);
 	sched_group_take(t->group);
-	semaphore_take(&o->host->slots, 1);
+	host_take(&s->origins, o->host);
 	semaphore_take(&s->memory, t->decoder_memory);
 	t->holds_network = true;
 	t->holds_memory = t->decoder_memory > 0;
 	o->running++;
+	t->when_ms = clock_now_ms();
 	scheduler_begin_probe(s, t);
-	origin_host_update(&s->origins, o->host);
 	s->ops->on_start(t, s->arg);
 }
 
@@ -185,6 +189,8 @@ pass(void *arg)
 		}
 		start(s, t);
 	}
+	if (heap_peek(&s->origins.timed))
+		scheduler_set_timer(s);
 }
 
 /* A priority is worth time that was waited, so that what waits is overtaken for a time
@@ -259,7 +265,7 @@ scheduler_enqueue(struct scheduler *s, struct ticket *t, const char *origin, uin
 	t->decoder_memory = MIN(t->decoder_memory, s->memory.limit);
 	if (!t->order)
 		t->order = next_order(s, t->priority);
-	t->origin = origins_get(&s->origins, origin, host_limit, s);
+	t->origin = origins_get(&s->origins, origin, host_rules, s);
 	origin_hold(&s->origins, t->origin);
 	s->waiting++;
 	s->begun += t->begun;
@@ -268,7 +274,7 @@ scheduler_enqueue(struct scheduler *s, struct ticket *t, const char *origin, uin
 		return;
 	}
 	t->state = TICKET_DELAYED;
-	t->not_before_ms = clock_now_ms() + delay_ms;
+	t->when_ms = clock_now_ms() + delay_ms;
 	heap_add(&s->delayed, &t->node);
 	scheduler_set_timer(s);
 }
@@ -320,7 +326,7 @@ give_network(struct scheduler *s, struct ticket *t)
 	semaphore_give(&t->origin->host->slots, 1);
 	t->origin->running--;
 	scheduler_end_probe(s, t);
-	origin_host_update(&s->origins, t->origin->host);
+	host_update(&s->origins, t->origin->host);
 	detach(s, t);
 	scheduler_kick(s);
 }
@@ -406,6 +412,8 @@ scheduler_why(const struct scheduler *s, const struct ticket *t)
 		return "group-limit";
 	if (!semaphore_has(&t->origin->host->slots, 1))
 		return "host-limit";
+	if (!t->origin->host->bay.open)
+		return "request-rate";
 	return semaphore_has(&s->global, 1) ? NULL : "global-limit"; /* NULL: its turn comes now */
 }
 
@@ -422,8 +430,9 @@ scheduler_set_limits(struct scheduler *s, const struct sched_limits *limits)
 	s->probe_delay_ms = limits->probe_delay_ms;
 	s->priority_step_ms = step_of(limits);
 	while ((h = map_next(&s->origins.hosts, &cursor))) {
-		h->slots.limit = host_limit(h->name, s);
-		origin_host_update(&s->origins, h);
+		struct host_rules rules = host_rules(h->name, s);
+
+		host_set_rules(&s->origins, h, &rules);
 	}
 	if (!s->origin_failures)
 		origins_close_all(&s->origins);

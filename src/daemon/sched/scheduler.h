@@ -52,7 +52,7 @@ struct ticket {
 	struct sched_origin *origin; /* where it waits or holds a slot; else NULL */
 	struct sched_group *group; /* borrowed; set by the owner while it is idle; NULL: none */
 	uint64_t order;            /* smaller first: when it came, less what its priority is worth */
-	uint64_t not_before_ms;    /* clock_now_ms() */
+	uint64_t when_ms;          /* clock_now_ms(): not before it, when delayed; when it started */
 	uint64_t decoder_memory : 48; /* bytes it will need, at most TICKET_MEMORY_MAX; 0: none */
 	uint64_t overtaken : 8;    /* while it was the first to wait for decoder memory */
 	uint64_t state : 3;        /* enum ticket_state */
@@ -78,6 +78,8 @@ struct sched_ops {
 	/* The origin where this ticket waits, one of those that are `elsewhere`, is not
 	 * to be had: true when it was withdrawn.  May be NULL. */
 	bool (*on_origin_down)(struct ticket *t, void *arg);
+	/* Nanoseconds between the requests of a host; 0: no such limit.  May be NULL. */
+	uint64_t (*host_interval)(const char *host, void *arg);
 };
 
 struct scheduler *scheduler_new(struct loop *l, const struct sched_limits *limits,
@@ -124,6 +126,10 @@ void scheduler_origin_good(struct scheduler *s, struct ticket *t);
 /* It does not, or with a failure of its own; not before floor_ms from now is it
  * probed. */
 void scheduler_origin_bad(struct scheduler *s, struct ticket *t, const struct result *why, uint64_t floor_ms);
+/* Its host answered; or turned it away (429, 503, refused, reset), for which it is given
+ * fewer connections for a while: true when it is, as *ret_limit says. */
+void scheduler_host_good(struct scheduler *s, struct ticket *t);
+bool scheduler_host_bad(struct scheduler *s, struct ticket *t, uint64_t *ret_limit);
 /* The breaker of the ticket's origin is not closed. */
 bool scheduler_origin_is_suspect(const struct ticket *t);
 /* Would a ticket wait for this origin, though it had a slot? */
@@ -146,12 +152,14 @@ void scheduler_set_limits(struct scheduler *s, const struct sched_limits *limits
 bool scheduler_is_blocked(const struct scheduler *s, const struct ticket *t);
 /* How many do. */
 uint64_t scheduler_blocked(const struct scheduler *s);
-/* Milliseconds until the next probe that it waits for; 0: one runs, or is about to. */
-uint64_t scheduler_probe_in(const struct scheduler *s, const struct ticket *t);
+/* Milliseconds until what it waits for comes by itself: the next probe, the time of the
+ * next request of its host; 0: that is now, or nothing of the kind. */
+uint64_t scheduler_wait_ms(const struct scheduler *s, const struct ticket *t);
 
 struct sched_origin_view {
 	const char *origin, *host;
-	uint64_t used, limit;      /* connections of the host */
+	uint64_t used, limit, most; /* connections of the host: the limit now, and as configured */
+	uint64_t interval_ns;      /* between its requests; 0: no such limit */
 	uint64_t running, waiting; /* tickets of the origin */
 	enum breaker_state state;
 	unsigned failures;         /* in a row */

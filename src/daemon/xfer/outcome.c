@@ -167,5 +167,6 @@ outcome_look(CURL *easy, CURLcode rc, bool settled, struct transfer_report *ret)
 	(void)curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connected);
 	(void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
 	ret->stale_connection = !connects && !settled && is_stale(rc);
+	ret->rejected = !ret->stale_connection && rc != CURLE_OK && (os_error == ECONNREFUSED || os_error == ECONNRESET);
 	ret->reach = outcome_reach(rc, (int)os_error, status || (connects && connected), clock_now_ms() - ret->started_ms);
 }

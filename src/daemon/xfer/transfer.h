@@ -58,6 +58,7 @@ struct transfer_report {
 	bool redirect;                   /* response->location leads on */
 	bool is_public;                  /* a public host answered */
 	bool stale_connection;           /* a reused connection broke before the first byte */
+	bool rejected;                   /* the host refused the connection, or reset it */
 	uint64_t received;
 	enum transfer_reach reach;
 	uint64_t started_ms;             /* clock_now_ms() */
