@@ -219,6 +219,10 @@ check_string(
 	case JOB_RETRY_ON:
 		why = reason = retry_on_refuse(text);
 		break;
+	case JOB_AFTER:
+	case JOB_AFTER_FAILED:
+		why = reason = value_refuse_after(text, row->id == JOB_AFTER);
+		break;
 	case JOB_PINNEDPUBKEY:
 		why = refuse_pin(text, &reason);
 		break;

@@ -245,6 +245,7 @@ read_all(struct conf *c)
 	read_url_arguments(c);
 	if (c->args->input)
 		read_list(c);
+	jobs_end(&c->jobs);
 }
 
 int

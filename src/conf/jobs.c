@@ -17,6 +17,7 @@ jobs_init(struct jobs *j, struct check *check, const struct draft *defaults)
 	*j = (struct jobs){ .check = check, .defaults = defaults };
 	seen_init(&j->names);
 	seen_init(&j->targets);
+	afters_init(&j->afters);
 }
 
 void
@@ -26,6 +27,7 @@ jobs_done(struct jobs *j)
 		free(j->roots[i]);
 	seen_done(&j->names);
 	seen_done(&j->targets);
+	afters_done(&j->afters);
 	buf_done(&j->spec);
 }
 
@@ -82,6 +84,25 @@ check_between_keys(const struct jobs *j, const struct draft *d)
 		tell(j, d, JOB_CHECKSUM, "has more than 8 digests");
 	if (draft_count(d, JOB_CHECKSUM_OUTPUT) > TASK_DIGESTS_MAX)
 		tell(j, d, JOB_CHECKSUM_OUTPUT, "has more than 8 digests");
+}
+
+/* Both would be never. */
+static void
+check_after(const struct jobs *j, const struct draft *d)
+{
+	const struct draft_item *a, *b;
+
+	if (draft_count(d, JOB_AFTER) + draft_count(d, JOB_AFTER_FAILED) > VALUE_AFTER_MAX) {
+		tell(j, d, draft_find(d, JOB_AFTER) ? JOB_AFTER : JOB_AFTER_FAILED, "names more than 1000 jobs and events");
+		return;
+	}
+	for (b = draft_find(d, JOB_AFTER_FAILED); b; b = draft_next(d, b))
+		for (a = draft_find(d, JOB_AFTER); a; a = draft_next(d, a))
+			if (text_equal(a->text, b->text)) {
+				emit_error(j->check->emit, b->at, d->label, "\"%s\" stands in after and in after-failed: "
+				    "it cannot both be done and have failed", quote(b->text));
+				return;
+			}
 }
 
 static void
@@ -183,7 +204,10 @@ jobs_submit(struct jobs *j, struct draft *d)
 	}
 	check_urls(j, d);
 	check_between_keys(j, d);
+	check_after(j, d);
 	check_names(j, d);
+	if (!j->check->intake)
+		afters_note(&j->afters, emit, d);
 	check_targets(j, d);
 	if (emit->errors)
 		return;
@@ -194,4 +218,10 @@ jobs_submit(struct jobs *j, struct draft *d)
 		    emit, d->at, d->label, "the settings of this job take more than 256 KiB");
 	else
 		emit_spec(emit, CONF_JOB, &j->spec);
+}
+
+void
+jobs_end(struct jobs *j)
+{
+	afters_check(&j->afters, j->check->emit, &j->names);
 }

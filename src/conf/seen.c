@@ -87,3 +87,11 @@ seen_add(struct seen *s, const char *text, struct where at)
 	map_add(&s->map, hash, t);
 	return NULL;
 }
+
+const char *
+seen_next(const struct seen *s, size_t *cursor)
+{
+	const struct seen_text *t = map_next(&s->map, cursor);
+
+	return t ? t->text : NULL;
+}

@@ -107,7 +107,10 @@ read_common(struct reading *r)
 	for (size_t i = 0; i < a->n_values; i++) {
 		const struct setting *row = a->values[i].row;
 
-		if ((row->flags & SETTING_OWN) && (a->n_words != 1 || a->input)) {
+		/* Many may wait for the same. */
+		bool own = (row->flags & SETTING_OWN) && row->id != JOB_AFTER && row->id != JOB_AFTER_FAILED;
+
+		if (own && (a->n_words != 1 || a->input)) {
 			AUTO_FREE char *why =
 			    xasprintf("--%s is about one job: give it with exactly one url", verb_setting_name(row));
 

@@ -101,6 +101,8 @@ bash_verb(struct buf *out, const struct verb *v)
 		buf_append_str(out, " words=$verbs");
 	else if (v->words == WORDS_SHELLS)
 		buf_append_str(out, " words='bash zsh fish'");
+	else if (v->words == WORDS_EVENTS)
+		buf_append_str(out, " words='set clear'");
 	buf_append_str(out, " ;;\n");
 }
 
@@ -195,7 +197,7 @@ zsh_verb(struct buf *out, const struct verb *v)
 {
 	static const char *const rest[] = { [WORDS_NONE] = "", [WORDS_JOBS] = " '*:job:_haulctl_jobs'",
 		[WORDS_URLS] = " '*:url:_urls'", [WORDS_VERBS] = " '1:verb:_haulctl_verbs'",
-		[WORDS_SHELLS] = " '1:shell:(bash zsh fish)'" };
+		[WORDS_SHELLS] = " '1:shell:(bash zsh fish)'", [WORDS_EVENTS] = " '1:what:(set clear)'" };
 	const struct setting *row;
 	const char *words;
 
@@ -283,7 +285,7 @@ static void
 fish_verb(struct buf *out, const struct verb *v)
 {
 	static const char *const rest[] = { [WORDS_JOBS] = "(__haulctl_jobs)", [WORDS_SHELLS] = "bash zsh fish",
-		[WORDS_VERBS] = "(__haulctl_verbs)", [WORDS_URLS] = NULL };
+		[WORDS_VERBS] = "(__haulctl_verbs)", [WORDS_URLS] = NULL, [WORDS_EVENTS] = "set clear" };
 	const struct setting *row;
 	const char *words;
 

@@ -101,6 +101,7 @@ int verb_retry(struct ctl *c);
 int verb_events(struct ctl *c);      /* events.c */
 int verb_log(struct ctl *c);
 int verb_why(struct ctl *c);         /* why.c */
+int verb_event(struct ctl *c);       /* event.c */
 int verb_hosts(struct ctl *c);       /* hosts.c */
 int verb_workers(struct ctl *c);     /* service.c */
 int verb_check(struct ctl *c);

@@ -235,6 +235,10 @@ put_string(struct entry *e, const struct setting *row, const char *text, struct 
 	case JOB_PROXY:
 		why = refuse_secret(row, text, place);
 		break;
+	case JOB_AFTER:
+	case JOB_AFTER_FAILED:
+		why = value_refuse_after(text, row->id == JOB_AFTER);
+		break;
 	case JOB_NAME:
 		name = value_refuse_name(text);
 		why = name ? xstrdup(name) : NULL;

@@ -107,7 +107,7 @@ take_outcome(struct waiting *w, const json_t *job)
 
 	brief_read(job, &b);
 	w->failed |= brief_is(&b, "failed");
-	w->cancelled |= brief_is(&b, "cancelled");
+	w->cancelled |= brief_is(&b, "cancelled") && !text_equal(b.code, "not-needed");
 	if (w->ctl->args.json) {
 		ctl_put_json(w->ctl, job);
 		return;

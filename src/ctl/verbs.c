@@ -127,6 +127,10 @@ static const struct verb verbs[] = {
 	{ "log", "[JOB]", "what hauld said, of a job or of all",
 	    "hauld keeps the last lines, see log-memory in hauld.conf(5). " JOB_TEXT, log_options, WORDS_JOBS, 0, 1, false,
 	    verb_log },
+	{ "event", "[set|clear NAME]", "set or clear a named event, or list them",
+	    "Jobs with after = [\"event:NAME\"] start when it is set. It stays set, over restarts too, until it is "
+	    "cleared. The list has those that are set and those that jobs wait for.",
+	    NULL, WORDS_EVENTS, 0, 2, false, verb_event },
 	{ "hosts", "", "the servers that jobs are at, and those that are down",
 	    "A server that failed several times in a row is open: its jobs wait, and one at a time probes it.", NULL,
 	    WORDS_NONE, 0, 0, false, verb_hosts },

@@ -58,6 +58,7 @@ enum verb_words { /* what the words behind the verb are, for completions */
 	WORDS_URLS,
 	WORDS_VERBS,
 	WORDS_SHELLS,
+	WORDS_EVENTS, /* set or clear, and a name */
 };
 
 struct verb {

@@ -341,7 +341,7 @@ fetch_notes(struct watch *w)
 static int
 outcome(const struct watch *w)
 {
-	return w->counts[WATCH_FAILED] ? CTL_FAILED : w->counts[WATCH_CANCELLED] ? CTL_CANCELLED : CTL_OK;
+	return w->counts[WATCH_FAILED] ? CTL_FAILED : w->counts[WATCH_CANCELLED] > w->not_needed ? CTL_CANCELLED : CTL_OK;
 }
 
 /* The service may not write where a job wanted it to. */

@@ -43,6 +43,7 @@ struct watch {
 	struct map by_id;        /* owns the jobs */
 	struct list live;
 	size_t counts[_WATCH_STATE_MAX];
+	size_t not_needed;       /* of the cancelled ones: no failure of anything */
 	size_t left;             /* named jobs that are not over */
 	uint64_t ended_bytes, started_ms;
 	uint64_t arrived;        /* bytes that came while we watched: what the rate is made of */

@@ -158,6 +158,7 @@ static void
 end(struct watch *w, struct watch_job *j)
 {
 	w->left--;
+	w->not_needed += text_equal(j->word, "not-needed");
 	w->ended_bytes += j->state == WATCH_DONE ? j->received : 0;
 	watch_show_end(w, j);
 	if (!w->all)

@@ -13,6 +13,7 @@
 #include "daemon/engine/engine.h"
 #include "daemon/once_state.h"
 #include "daemon/show.h"
+#include "model/values.h"
 
 enum {
 	EXIT_DONE = 0,
@@ -38,6 +39,7 @@ struct once {
 	struct once_state state;
 	struct loop_timer farewell;
 	size_t n_added;
+	uint64_t n_not_needed; /* jobs: no failure of anything */
 	bool interrupted;
 	uint64_t signal_ms; /* when */
 	int status; /* of the exit */
@@ -67,10 +69,12 @@ add_jobs(void *arg)
 
 	for (unsigned n = 0; n < ADDS_PER_TURN && o->n_added < o->conf->jobs.len && !o->interrupted; n++)
 		add_job(o);
-	if (o->n_added == o->conf->jobs.len)
+	if (o->n_added == o->conf->jobs.len) {
 		engine_restored(o->engine);
-	else if (!o->interrupted)
+		engine_jobs_complete(o->engine, true);
+	} else if (!o->interrupted) {
 		loop_defer(o->loop, &o->add);
+	}
 }
 
 static void
@@ -97,6 +101,7 @@ on_end(const struct job *j, const struct job_receipt *r, void *arg)
 	struct once *o = arg;
 
 	show_end(o->show, j, r);
+	o->n_not_needed += j->result->code == RESULT_NOT_NEEDED;
 	if (j->state != JOB_DONE || !r->work || !r->work->inode || !o->state.dir)
 		return;
 	once_state_note(&o->state, j->id, r->work->inode, r->work->in, j->published);
@@ -123,7 +128,7 @@ on_idle(void *arg)
 		log_info("the same command goes on where this one stopped");
 	if (o->interrupted)
 		o->status = EXIT_INTERRUPTED;
-	else if (show_count(o->show, JOB_DONE) < engine_count(o->engine))
+	else if (show_count(o->show, JOB_DONE) + o->n_not_needed < engine_count(o->engine))
 		o->status = EXIT_FAILED;
 	loop_timer_set(&o->farewell, FAREWELL_MS);
 	engine_stop(o->engine, leave, o);
@@ -172,6 +177,22 @@ on_conf_error(const char *text, void *arg UNUSED)
 	(void)fprintf(stderr, "%s\n", text);
 }
 
+/* Nobody could set an event, and the run would never end. */
+static bool
+waits_for_events(const struct once *o)
+{
+	bool any = false;
+	const char *one;
+
+	for (size_t i = 0; i < o->conf->jobs.len; i++)
+		for (unsigned k = 0; (one = spec_list(o->conf->jobs.items[i], JOB_AFTER, k)); k++)
+			if (value_is_event(one)) {
+				(void)fprintf(stderr, "jobs[%zu]: after \"%s\" is for a service: with --once nobody could set the event\n", i, one);
+				any = true;
+			}
+	return any;
+}
+
 static void
 on_conf(enum conf_outcome outcome, struct conf *conf, void *arg)
 {
@@ -180,8 +201,12 @@ on_conf(enum conf_outcome outcome, struct conf *conf, void *arg)
 	o->conf = conf;
 	switch (outcome) {
 	case CONF_OK:
-		run_jobs(o);
-		return;
+		if (!waits_for_events(o)) {
+			run_jobs(o);
+			return;
+		}
+		o->status = EXIT_CONFIG;
+		break;
 	case CONF_BAD:
 		o->status = EXIT_CONFIG;
 		break;

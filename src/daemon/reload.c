@@ -168,6 +168,7 @@ finish(struct reload *r)
 	/* A changed job was retired and added: it counts once. */
 	r->report.added -= MIN(r->report.changed, r->report.added);
 	r->report.retired -= MIN(r->report.changed, r->report.retired);
+	engine_jobs_complete(r->engine, true);
 	r->on_done(&r->report, r->arg);
 }
 
@@ -222,6 +223,7 @@ reload_start(struct loop *l, struct engine *e, struct store *store, struct archi
 	r->arg = arg;
 	r->same = xcalloc(conf->jobs.len + 1, sizeof r->same[0]);
 	map_init(&r->by_key, old_has_key);
+	engine_jobs_complete(e, false);
 	loop_deferred_init(&r->step, "reload", on_step, r);
 	loop_defer(l, &r->step);
 	return r;

@@ -331,6 +331,7 @@ start_engine(struct service *s)
 	}
 	s->history = history_new(s->loop, s->children, s->options->store_path, s->state_dir);
 	s->archive = archive_new(s->loop, s->engine, s->history);
+	engine_set_archive(s->engine, s->archive);
 	return true;
 }
 
@@ -455,6 +456,8 @@ done(struct service *s)
 	reload_free(s->reload);
 	free_calls(s);
 	control_free(s->control);
+	if (s->engine)
+		engine_set_archive(s->engine, NULL);
 	archive_free(s->archive);
 	engine_free(s->engine);
 	service_free_waits(s);

@@ -52,23 +52,31 @@ static const struct {
 	[RESULT_INTERNAL] = { "internal", CLASS_PERMANENT, 0 },
 	[RESULT_PROTOCOL] = { "protocol", CLASS_RETRY_NOW, S | C },
 	[RESULT_NOT_YET_VALID] = { "not-yet-valid", CLASS_RETRY_LATER, S | O | C },
+	[RESULT_NOT_NEEDED] = { "not-needed", CLASS_CANCELLED, 0 },
 };
 
 #undef S
 #undef O
 #undef C
 
+/* Numbers that were given to nothing (yet) are gaps in the table. */
+static bool
+is_code(enum result_code c)
+{
+	return c < _RESULT_CODE_MAX && codes[c].name;
+}
+
 const char *
 result_code_to_string(enum result_code c)
 {
-	return c < _RESULT_CODE_MAX ? codes[c].name : "internal";
+	return is_code(c) ? codes[c].name : "internal";
 }
 
 enum result_code
 result_code_from_string(const char *word)
 {
 	for (unsigned c = 0; c < _RESULT_CODE_MAX; c++)
-		if (text_equal(codes[c].name, word))
+		if (is_code((enum result_code)c) && text_equal(codes[c].name, word))
 			return (enum result_code)c;
 	return RESULT_OK;
 }
@@ -107,7 +115,7 @@ result_class(const struct result *r)
 {
 	if (r->code == RESULT_HTTP)
 		return http_class(r->http_status);
-	return r->code < _RESULT_CODE_MAX ? codes[r->code].class : CLASS_PERMANENT;
+	return is_code(r->code) ? codes[r->code].class : CLASS_PERMANENT;
 }
 
 unsigned

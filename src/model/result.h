@@ -45,6 +45,8 @@ enum result_code { /* on the wire and in databases: never reuse a number */
 	RESULT_INTERNAL = 32,
 	RESULT_PROTOCOL = 33, /* an answer that is not HTTP, or contradicts itself */
 	RESULT_NOT_YET_VALID = 34, /* a certificate of the future, or our clock is behind */
+	/* 35 to 38 are others' */
+	RESULT_NOT_NEEDED = 39, /* what it was to stand in for did not fail */
 	_RESULT_CODE_MAX
 };
 

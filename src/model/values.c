@@ -23,6 +23,31 @@ value_refuse_name(const char *s)
 	return strlen(s) > 128 ? "is longer than 128 characters" : NULL;
 }
 
+bool
+value_is_event(const char *text)
+{
+	return has_prefix(text, VALUE_EVENT);
+}
+
+char *
+value_refuse_after(const char *text, bool events)
+{
+	bool event = value_is_event(text);
+	const char *name = event ? text + strlen(VALUE_EVENT) : text, *why;
+	char safe[160];
+	uint64_t id;
+
+	if (event && !events)
+		return xstrdup("names an event, which cannot fail");
+	if (!event && parse_u64(text, &id) == 0)
+		return id ? NULL : xstrdup("names job 0: ids begin with 1");
+	why = value_refuse_name(name);
+	if (!why)
+		return NULL;
+	return xasprintf("\"%s\" names no job%s: the name %s", str_safe(safe, sizeof safe, text, strlen(text)),
+	    events ? " and no event" : "", why);
+}
+
 const char *
 value_refuse_bytes(const struct setting *row, const char *text)
 {

@@ -13,12 +13,17 @@
 enum {
 	VALUE_SECRET_FILE_MAX = 64 << 10, /* bytes of an @FILE */
 	VALUE_HEADERS_MAX = 100,          /* of one job */
+	VALUE_AFTER_MAX = 1000,           /* jobs and events that one waits for */
 };
+#define VALUE_EVENT "event:" /* before the name of one, among the jobs of after */
 
 /* Whatever the key: its length and its bytes. */
 const char *value_refuse_bytes(const struct setting *row, const char *text);
 /* The name of a job or group. */
 const char *value_refuse_name(const char *text);
+/* One of after, or (no events) of after-failed: a name, an id, "event:NAME". */
+char *value_refuse_after(const char *text, bool events);
+bool value_is_event(const char *text);
 /* instead: how a name and password are given here, "user = \"@FILE\"". */
 char *value_refuse_url(const char *text, const char *instead);
 /* "Name: value" (RFC 9110 section 5). */

@@ -19,8 +19,10 @@
 #include "base/mem.h"
 #include "daemon/control/internal.h"
 #include "daemon/engine/reason.h"
+#include "daemon/engine/events.h"
 #include "daemon/engine/keep.h"
 #include "fuzz.h"
+#include "model/values.h"
 
 const char fuzz_name[] = "request";
 
@@ -164,6 +166,32 @@ engine_remove(struct engine *e, uint64_t id)
 	assert(job_is_over(changeable(e, id)));
 	e->gone[id - 1] = true;
 	return ENGINE_OK;
+}
+
+/* ---- Events: one ------------------------------------------------------------------ */
+
+static bool paper_event;
+
+bool
+event_set(struct engine *e UNUSED, const char *name)
+{
+	assert(!value_refuse_name(name));
+	paper_event |= strcmp(name, "a") == 0;
+	return strcmp(name, "full") != 0;
+}
+
+void
+event_clear(struct engine *e UNUSED, const char *name)
+{
+	paper_event &= strcmp(name, "a") != 0;
+}
+
+void
+events_each(const struct engine *e UNUSED, void (*cb)(const struct event_view *v, void *arg), void *arg)
+{
+	struct event_view v = { .name = "a", .set = paper_event, .waiting = 2, .first = { 1, 2 }, .n_first = 2 };
+
+	cb(&v, arg);
 }
 
 static uint64_t last_id = 1000;

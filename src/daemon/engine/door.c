@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/url.h"
+#include "daemon/engine/order.h"
 #include "daemon/engine/plan.h"
 #include "daemon/engine/space.h"
 #include "model/algo.h"
@@ -85,6 +86,8 @@ add(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid, bool from_co
 	en->job.added_s = clock_wall_s();
 	if (e->ops->on_add)
 		e->ops->on_add(&en->job, e->arg);
+	order_attach(en, false);
+	order_job_added(en);
 	if (spec_bool(spec, JOB_BEGIN_PAUSED) && e->options.patient)
 		engine_set_state(en, JOB_PAUSED);
 	else
@@ -128,6 +131,10 @@ engine_restore(struct engine *e, const struct job *from, uint64_t run_ms, struct
 	j->attempts = from->attempts;
 	j->source = (uint16_t)(from->attempts ? (from->attempts - 1) % spec_list_len(from->spec, JOB_URL) : 0);
 	en->receipt = receipt;
+	if (!job_is_over(from)) {
+		order_attach(en, true);
+		order_job_added(en);
+	}
 	if (from->state == JOB_PAUSED) {
 		registry_set_state(&e->jobs, en, JOB_PAUSED);
 		return;

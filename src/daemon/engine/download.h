@@ -53,6 +53,7 @@ struct engine {
 	struct list host_limits;  /* the same */
 	struct list disk_held; /* struct download: until the disk has caught up */
 	uint64_t disk_looks;
+	struct orders *orders; /* owned */
 	struct netwatch netwatch;
 	struct loop_timer tick;    /* stalls, held transfers: while there are any */
 	struct loop_timer release; /* the next transfer that waits for a rate may go on */

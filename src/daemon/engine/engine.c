@@ -418,11 +418,11 @@ engine_free(struct engine *e)
 		if (e->jobs.slots[i].entry)
 			engine_free_entry(e->jobs.slots[i].entry);
 	registry_done(&e->jobs);
-	plans_done(e);
 	free(e->swept);
 	kept_done(e);
 	errand_done(e);
 	engine_free_gone(e);
+	plans_done(e);
 	loop_undefer(&e->forgetting);
 	loop_timer_done(&e->tick);
 	loop_undefer(&e->idle);

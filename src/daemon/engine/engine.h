@@ -131,6 +131,12 @@ void engine_sweep(struct engine *e, const char *output);
 void engine_note_published(struct engine *e, uint64_t in, uint64_t out);
 /* All jobs of the earlier life are there: what is of others goes. */
 void engine_restored(struct engine *e);
+/* Jobs of the configuration come and go (false, as at first), or all are there: who waits for
+ * one that is not, waits for nothing. */
+void engine_jobs_complete(struct engine *e, bool complete);
+/* Where jobs are that have left the memory; NULL: nowhere any more. */
+struct archive;
+void engine_set_archive(struct engine *e, struct archive *a);
 /* Ids up to this one were given before. */
 void engine_set_last_id(struct engine *e, uint64_t id);
 

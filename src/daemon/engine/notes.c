@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "daemon/engine/download.h"
+#include "daemon/engine/order.h"
 
 /* rest: the key behind its first word.  What makes no sense is ignored. */
 typedef void (*note_fn)(struct engine *e, const char *rest, const void *data, size_t n);
@@ -13,6 +13,7 @@ static const struct {
 	const char *prefix; /* "event:" */
 	note_fn restore;
 } owners[] = {
+	{ "event:", order_restore_event },
 	{ NULL, NULL }, /* ends them */
 };
 

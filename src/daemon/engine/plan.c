@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "daemon/engine/order.h"
 
 enum { OPENINGS_PER_TURN = 1000 };
 
@@ -23,6 +24,7 @@ is_paused(const struct plan *p, struct gate *ret)
 /* In this order they are passed, and the first that is closed is what is told. */
 static const gate_fn gates[] = {
 	is_paused,
+	order_gate,
 	NULL, /* ends them */
 };
 
@@ -49,6 +51,7 @@ plan_free(struct entry *en)
 	if (!en->plan)
 		return;
 	list_remove(&en->plan->opening);
+	order_free(en->plan);
 	free(TAKE_PTR(en->plan));
 }
 
@@ -69,14 +72,27 @@ plan_why(const struct entry *en, struct gate *ret)
 	return en->plan && en->plan->closed && ask(en->plan, ret);
 }
 
+/* All gates are open. */
+static void
+pass(struct plan *p)
+{
+	order_free(p);
+}
+
 bool
 plan_holds(struct entry *en)
 {
 	struct gate gate;
 
-	if (!en->plan || !ask(en->plan, &gate))
+	if (!en->plan)
 		return false;
+	if (!ask(en->plan, &gate)) {
+		pass(en->plan);
+		return false;
+	}
 	en->plan->closed = true;
+	if (job_is_over(&en->job)) /* it is retried */
+		engine_set_state(en, JOB_QUEUED);
 	engine_set_state(en, JOB_BLOCKED);
 	if (gate.result.code != RESULT_OK) /* not from here: callers still look at the job */
 		plan_open(en);
@@ -107,6 +123,7 @@ void
 plan_job_ended(struct entry *en)
 {
 	plan_leave(en);
+	order_job_ended(en);
 }
 
 /* Its gates are open: to the scheduler.  One that never will: it ends. */
@@ -117,6 +134,7 @@ try_open(struct entry *en)
 
 	if (!ask(en->plan, &gate)) {
 		plan_leave(en);
+		pass(en->plan);
 		engine_requeue(en, retry_first_source(en), 0);
 	} else if (gate.result.code != RESULT_OK) {
 		plan_leave(en);
@@ -147,10 +165,12 @@ plans_init(struct engine *e)
 {
 	list_init(&e->plans.opening);
 	loop_deferred_init(&e->plans.open, "open gates", on_open, e);
+	orders_init(e);
 }
 
 void
 plans_done(struct engine *e)
 {
 	loop_undefer(&e->plans.open);
+	orders_done(e);
 }

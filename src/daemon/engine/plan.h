@@ -23,6 +23,7 @@ struct plan {
 	struct entry *entry;
 	struct list opening; /* engine->plans.opening: to be asked again in this turn */
 	bool closed;         /* it waits at a gate */
+	struct order *order; /* owned, order.h: what it comes after; NULL: nothing, or that is over */
 };
 
 /* Its settings ask for one. */
