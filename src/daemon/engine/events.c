@@ -18,13 +18,13 @@ event_has_name(const void *item, const void *key)
 }
 
 void
-events_init(struct orders *o)
+named_events_init(struct orders *o)
 {
 	map_init(&o->events, event_has_name);
 }
 
 void
-events_done(struct orders *o)
+named_events_done(struct orders *o)
 {
 	size_t cursor = 0;
 	void *one;
@@ -47,6 +47,7 @@ tell(struct engine *e, const char *name, bool set)
 
 	note_put(e, key, "1", set);
 	order_set_event(e->orders, key, set);
+	engine_tell_event(e, "event", name, set ? "set" : "cleared");
 }
 
 bool

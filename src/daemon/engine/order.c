@@ -531,7 +531,7 @@ orders_init(struct engine *e)
 	e->orders = o;
 	o->engine = e;
 	map_init(&o->targets, target_has_key);
-	events_init(o);
+	named_events_init(o);
 	list_init(&o->telling);
 	list_init(&o->awaited);
 	list_init(&o->missing);
@@ -552,6 +552,6 @@ orders_done(struct engine *e)
 	loop_undefer(&o->turn);
 	loop_timer_done(&o->again);
 	map_done(&o->targets);
-	events_done(o);
+	named_events_done(o);
 	free(o);
 }

@@ -27,6 +27,6 @@ struct orders {
 
 /* Those that wait are told, or wait again; key: "event:NAME". */
 void order_set_event(struct orders *o, const char *key, bool set);
-void events_init(struct orders *o);
-void events_done(struct orders *o);
+void named_events_init(struct orders *o);
+void named_events_done(struct orders *o);
 bool event_is_set(const struct orders *o, const char *name);
