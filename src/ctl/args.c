@@ -162,6 +162,9 @@ take_option(struct args *a, const struct verb_option *o, const char *text)
 	case OPTION_TIMEOUT:
 		a->has_timeout = true;
 		return take_duration(o, text, &a->timeout_ms);
+	case OPTION_UNVERIFIED:
+		a->unverified = true;
+		break;
 	case OPTION_INTERVAL:
 		a->has_interval = true;
 		return take_duration(o, text, &a->interval_ms);

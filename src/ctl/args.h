@@ -23,6 +23,7 @@ struct args {
 	const char *socket;      /* NULL: look for one */
 	bool has_timeout;
 	uint64_t timeout_ms;
+	bool unverified;         /* cat */
 	bool has_interval;
 	uint64_t interval_ms;    /* of top */
 	uint64_t count;          /* snapshots of top; 0: no end */

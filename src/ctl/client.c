@@ -57,6 +57,7 @@ client_open(const char *path, struct client **ret)
 		return r;
 	c = NEW(struct client);
 	c->fd = TAKE_FD(fd);
+	c->passed = -1;
 	*ret = c;
 	return 0;
 }
@@ -67,6 +68,7 @@ client_free(struct client *c)
 	if (!c)
 		return;
 	fd_close(&c->fd);
+	fd_close(&c->passed);
 	buf_done(&c->in);
 	buf_done(&c->out);
 	free(c);
@@ -113,6 +115,26 @@ pump_out(struct client *c)
 	return 0;
 }
 
+/* As read(2), and takes a descriptor that comes along. */
+static ssize_t
+receive(struct client *c)
+{
+	struct iovec bytes = { .iov_base = buf_reserve(&c->in, READ_SIZE), .iov_len = READ_SIZE };
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr m = { .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+	ssize_t n = recvmsg(c->fd, &m, MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+
+	if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS && h->cmsg_len == CMSG_LEN(sizeof(int))) {
+		fd_close(&c->passed);
+		memcpy(&c->passed, CMSG_DATA(h), sizeof c->passed);
+	}
+	return n;
+}
+
 int
 client_pump(struct client *c)
 {
@@ -121,7 +143,7 @@ client_pump(struct client *c)
 
 	if (r < 0)
 		return r;
-	n = read(c->fd, buf_reserve(&c->in, READ_SIZE), READ_SIZE);
+	n = receive(c);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : errno == ECONNRESET ? -EPIPE : -errno;
 	if (n == 0)

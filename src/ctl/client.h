@@ -22,6 +22,7 @@ enum {
 struct client {
 	int fd; /* owned, non-blocking */
 	struct buf in, out;
+	int passed;      /* owned: a descriptor that came with an answer, the last one; -1 */
 	size_t scanned;  /* bytes of `in` without an end of line */
 	uint64_t last_id;
 };

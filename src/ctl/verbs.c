@@ -50,6 +50,11 @@ static const struct verb_option list_options[] = {
 	{ OPTION_LIMIT, 0, "limit", "N", NULL, "at most so many jobs" },
 	{ 0 },
 };
+static const struct verb_option cat_options[] = {
+	{ OPTION_UNVERIFIED, 0, "unverified", NULL, NULL, "print bytes as they arrive; the exit status says whether they were right" },
+	TIMEOUT_OPTION,
+	{ 0 },
+};
 static const struct verb_option top_options[] = {
 	{ OPTION_INTERVAL, 0, "interval", "DURATION", NULL, "look again so often; 1s" },
 	{ OPTION_COUNT, 'n', "count", "N", NULL, "end after so many snapshots (--json) or frames of text" },
@@ -98,6 +103,9 @@ static const struct verb verbs[] = {
 	{ "list", "", "a table of the jobs, those that ended earlier included", NULL, list_options, WORDS_NONE, 0, 0, false, verb_list },
 	{ "status", "[JOB...]", "what hauld does now, and what waits for what",
 	    "With JOBs: these, as in list. " JOB_TEXT, NULL, WORDS_JOBS, 0, 0, false, verb_status },
+	{ "cat", "JOB...", "the files of jobs on standard output",
+	    "Waits until a job is done: before that nothing of it is proven. " JOB_TEXT, cat_options, WORDS_JOBS, 1, 0, false,
+	    verb_cat },
 	{ "top", "", "hauld and its jobs, live",
 	    "Keys: h tells them. Where standard output is no terminal: one frame as text; with --json snapshots, "
 	    "one a line.",

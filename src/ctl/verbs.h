@@ -34,6 +34,7 @@ enum option_id {
 	OPTION_LEVEL,
 	OPTION_INTERVAL,
 	OPTION_COUNT,
+	OPTION_UNVERIFIED,
 	/* Parameters of list, under their names. */
 	OPTION_SINCE,
 	OPTION_UNTIL,

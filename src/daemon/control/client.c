@@ -37,11 +37,38 @@ let_go(struct client *c)
 	loop_defer(c->loop, &c->next);
 }
 
+/* The bytes before the one that the descriptor goes with; then that one and those
+ * behind it, with the descriptor. */
+static ssize_t
+send_passing(struct client *c)
+{
+	struct iovec bytes = { .iov_base = buf_bytes(&c->out), .iov_len = buf_len(&c->out) };
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { .room = { 0 } };
+	struct msghdr m = { .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+	ssize_t n;
+
+	if (c->pass_at) {
+		n = send(c->io.fd, bytes.iov_base, c->pass_at, MSG_NOSIGNAL | MSG_DONTWAIT);
+		c->pass_at -= n > 0 ? (size_t)n : 0;
+		return n;
+	}
+	control.header = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) };
+	memcpy(CMSG_DATA(&control.header), &c->pass_fd, sizeof c->pass_fd);
+	n = sendmsg(c->io.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n > 0)
+		fd_close(&c->pass_fd);
+	return n;
+}
+
 static void
 write_out(struct client *c)
 {
 	while (buf_len(&c->out) && !c->broken) {
-		ssize_t n = send(c->io.fd, buf_bytes(&c->out), buf_len(&c->out), MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = c->pass_fd >= 0 ? send_passing(c) :
+		    send(c->io.fd, buf_bytes(&c->out), buf_len(&c->out), MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -65,6 +92,16 @@ static bool
 is_over(const struct client *c)
 {
 	return c->ended && c->searched == buf_len(&c->in) && !c->n_calls && !c->n_subscriptions && !buf_len(&c->out);
+}
+
+bool
+client_pass(struct client *c, int fd)
+{
+	if (c->broken || c->pass_fd >= 0)
+		return false;
+	c->pass_fd = fd;
+	c->pass_at = buf_len(&c->out);
+	return true;
 }
 
 void
@@ -190,6 +227,7 @@ client_new(struct control *control, struct loop *l, int fd)
 
 	c->control = control;
 	c->loop = l;
+	c->pass_fd = -1;
 	list_init(&c->link);
 	list_init(&c->calls);
 	list_init(&c->subscriptions);
@@ -219,6 +257,7 @@ client_free(struct client *c)
 	loop_undefer(&c->next);
 	loop_io_done(&c->io);
 	fd_close(&fd);
+	fd_close(&c->pass_fd);
 	buf_done(&c->in);
 	buf_done(&c->out);
 	free(c);

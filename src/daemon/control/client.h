@@ -34,6 +34,8 @@ struct client {
 	struct loop_deferred next; /* more lines are there, or it is to be closed */
 	struct buf in, out;
 	size_t searched;         /* bytes of `in` without an end of line */
+	int pass_fd;             /* owned: goes with the byte of `out` behind pass_at others; -1 */
+	size_t pass_at;
 	struct list calls;       /* struct call */
 	unsigned n_calls;
 	bool paused;             /* nothing is handled until client_resume() */
@@ -51,6 +53,10 @@ struct client *client_new(struct control *control, struct loop *l, int fd);
 /* Its calls are orphaned or go on without it. */
 void client_free(struct client *c);
 struct buf *client_out(struct client *c);
+/* The descriptor goes with the first byte of what is put into client_out() next, and
+ * is closed here.  False: another one is on its way, or the client goes; the caller
+ * keeps it. */
+bool client_pass(struct client *c, int fd);
 /* Sends what is there; the client may be let go, later in this turn. */
 void client_push(struct client *c);
 /* Lines that came wait: a change of this client is on its way (DESIGN 6). */

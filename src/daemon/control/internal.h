@@ -97,6 +97,7 @@ const struct method *method_find(const char *name);
 const char *method_suggest(const char *name);
 void method_add(struct call *c);
 void method_list(struct call *c);
+void method_cat(struct call *c); /* cat.c */
 void method_status(struct call *c);
 void statuses_init(struct control *c);
 /* The engine is there: it tells of looks at disks. */

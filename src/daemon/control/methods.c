@@ -417,6 +417,7 @@ method_shutdown(struct call *c)
 static const struct method methods[] = {
 	{ "add", POLICY_SUBMIT, "jobs job key", method_add },
 	{ "cancel", POLICY_SUBMIT, "jobs job", method_cancel },
+	{ "cat", POLICY_OBSERVE, "job", method_cat },
 	{ "check", POLICY_MANAGE, "", method_check },
 	{ "config", POLICY_MANAGE, "", method_config },
 	{ "drain", POLICY_MANAGE, "", method_drain },

@@ -233,5 +233,8 @@ uint64_t engine_each_origin(const struct engine *e, uint64_t most,
 enum breaker_state engine_network(const struct engine *e, uint64_t *ret_probe_in_ms);
 /* False: there is no such job. */
 bool engine_view(const struct engine *e, uint64_t id, struct engine_view *ret);
+/* A descriptor of its own (the caller's), for reading, of the part file of a job that
+ * runs; -ENOENT: there is none now.  It grows, in order, from its beginning. */
+int engine_open_part(const struct engine *e, uint64_t id) MUST_CHECK;
 /* Calls back for each job that is active or waits for a retry. */
 void engine_each_active(struct engine *e, void (*cb)(const struct engine_view *v, void *arg), void *arg);
