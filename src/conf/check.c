@@ -143,6 +143,14 @@ refuse_group(struct check *c, const char *text, char **ret_why)
 	return *ret_why = xasprintf("is \"%s\", which is not in groups", quote(text));
 }
 
+static const char *
+refuse_argument(const struct draft *d, const struct setting *row, const char *text)
+{
+	const struct draft_item *first = draft_find(d, row->id);
+
+	return value_refuse_argument(first ? first->text : "", draft_count(d, row->id), text);
+}
+
 static void
 put_digest(
     struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
@@ -226,9 +234,16 @@ check_string(
 	case JOB_PINNEDPUBKEY:
 		why = refuse_pin(text, &reason);
 		break;
+	case JOB_ON_DOWNLOAD_START:
+	case JOB_ON_DOWNLOAD_COMPLETE:
+	case JOB_ON_DOWNLOAD_ERROR:
+	case JOB_URL_COMMAND:
+		why = refuse_argument(d, row, text);
+		break;
 	case JOB_GROUP:
 		why = refuse_group(c, text, &reason);
 		break;
+	case DAEMON_SPAWN_SOCKET:
 	case DAEMON_SOCKET: /* sockaddr_un has room for 107 */
 		why = refuse_path(text, 107, &reason);
 		break;

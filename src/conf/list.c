@@ -46,7 +46,10 @@ on_value(unsigned line, const char *key, const char *value, void *arg)
 	struct list *l = arg;
 	const struct setting *row = check_key(l->check, &l->draft, at_line(l, line), key, false);
 
-	if (row)
+	if (row && (row->flags & SETTING_PROGRAM))
+		check_tell(l->check, &l->draft, row, at_line(l, line), "runs a program, which a list cannot say: "
+		    "give it on the command line or in the configuration");
+	else if (row)
 		check_text(l->check, &l->draft, row, at_line(l, line), value);
 }
 

@@ -211,6 +211,20 @@ put_file(struct entry *e, const struct setting *row, const char *text)
 	return NULL;
 }
 
+/* A list may be anyone's: it must not name programs. */
+static char *
+refuse_argument(const struct entry *e, const struct setting *row, const char *text, const struct entry_place *place)
+{
+	const char *first = "", *why;
+
+	for (size_t i = e->n; i-- > 0;)
+		if (e->values[i].row == row)
+			first = e->values[i].text;
+	why = place->command_line ? value_refuse_argument(first, count(e, row), text)
+				  : "runs a program, which a list cannot say: give it on the command line";
+	return why ? xstrdup(why) : NULL;
+}
+
 static char *
 put_string(struct entry *e, const struct setting *row, const char *text, struct entry_place *place)
 {
@@ -238,6 +252,12 @@ put_string(struct entry *e, const struct setting *row, const char *text, struct 
 	case JOB_AFTER:
 	case JOB_AFTER_FAILED:
 		why = value_refuse_after(text, row->id == JOB_AFTER);
+		break;
+	case JOB_ON_DOWNLOAD_START:
+	case JOB_ON_DOWNLOAD_COMPLETE:
+	case JOB_ON_DOWNLOAD_ERROR:
+	case JOB_URL_COMMAND:
+		why = refuse_argument(e, row, text, place);
 		break;
 	case JOB_NAME:
 		name = value_refuse_name(text);

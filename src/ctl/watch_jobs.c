@@ -95,7 +95,8 @@ phase_of(const struct brief *b)
 		const char *word;
 		enum progress_phase phase;
 	} phases[] = { { "connect", PROGRESS_CONNECTING }, { "download", PROGRESS_DOWNLOADING },
-		{ "verify", PROGRESS_VERIFYING }, { "decompress", PROGRESS_UNPACKING }, { "publish", PROGRESS_PUBLISHING } };
+		{ "verify", PROGRESS_VERIFYING }, { "decompress", PROGRESS_UNPACKING }, { "publish", PROGRESS_PUBLISHING },
+		{ "hook", PROGRESS_HOOK } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(phases); i++)
 		if (text_equal(b->phase, phases[i].word))

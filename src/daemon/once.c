@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/conf/conf_load.h"
+#include "daemon/control/control.h"
 #include "daemon/engine/engine.h"
 #include "daemon/once_state.h"
 #include "daemon/show.h"
@@ -134,7 +135,14 @@ on_idle(void *arg)
 	engine_stop(o->engine, leave, o);
 }
 
+static void
+on_describe(struct json *w, const struct engine_view *v, bool full, void *arg UNUSED)
+{
+	control_describe(w, v, full);
+}
+
 static const struct engine_ops engine_ops = {
+	.describe = on_describe,
 	.on_start = on_start, .on_retry = on_retry, .on_end = on_end, .on_idle = on_idle,
 };
 
@@ -143,6 +151,7 @@ run_jobs(struct once *o)
 {
 	struct engine_options eo = {
 		.worker_path = o->options->worker_path,
+		.spawn_path = o->options->spawn_path,
 		.default_proxy = "env",
 		.slice_timeout_ms = o->options->slice_timeout_ms,
 	};

@@ -21,6 +21,7 @@ enum {
 	OPT_WORKER_PATH,
 	OPT_CONF_PATH,
 	OPT_STORE_PATH,
+	OPT_SPAWN_PATH,
 	OPT_SLICE_TIMEOUT,
 	OPT_VERSION,
 	OPT_ROOT,
@@ -53,6 +54,7 @@ static const struct option own[] = {
 	{ "worker-path", required_argument, NULL, OPT_WORKER_PATH },
 	{ "conf-path", required_argument, NULL, OPT_CONF_PATH },
 	{ "store-path", required_argument, NULL, OPT_STORE_PATH },
+	{ "spawn-path", required_argument, NULL, OPT_SPAWN_PATH },
 	{ "slice-timeout", required_argument, NULL, OPT_SLICE_TIMEOUT },
 };
 
@@ -144,6 +146,9 @@ handle_own(struct options *o, int c, const char *arg)
 		break;
 	case OPT_STORE_PATH:
 		replace(&o->store_path, arg);
+		break;
+	case OPT_SPAWN_PATH:
+		replace(&o->spawn_path, arg);
 		break;
 	case OPT_INSECURE:
 	case 'k':
@@ -274,6 +279,7 @@ options_parse(struct options *o, int argc, char **argv)
 	o->worker_path = find_helper("hauld-worker");
 	o->conf_path = find_helper("hauld-conf");
 	o->store_path = find_helper("hauld-store");
+	o->spawn_path = find_helper("hauld-spawn");
 	add_arg(o, xstrdup("hauld-conf"));
 	while ((c = getopt_long(argc, argv, "c:i:o:thk", all, NULL)) != -1) {
 		if (c == '?') {
@@ -311,6 +317,7 @@ options_done(struct options *o)
 	free(o->worker_path);
 	free(o->conf_path);
 	free(o->store_path);
+	free(o->spawn_path);
 	free(o->conf_file);
 	free(o->runtime_dir);
 	free(o->user_state_dir);

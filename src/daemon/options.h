@@ -26,6 +26,7 @@ struct options {
 	char *worker_path;      /* owned */
 	char *conf_path;        /* owned: of hauld-conf */
 	char *store_path;       /* owned: of hauld-store */
+	char *spawn_path;       /* owned: of hauld-spawn */
 	uint64_t slice_timeout_ms;
 	char **conf_argv;       /* owned: for hauld-conf, NULL-terminated */
 	unsigned conf_argc;

@@ -314,6 +314,8 @@ start_engine(struct service *s)
 {
 	struct engine_options o = {
 		.worker_path = s->options->worker_path,
+		.spawn_path = s->options->spawn_path,
+		.spawn_socket = spec_string(s->conf->daemon, DAEMON_SPAWN_SOCKET),
 		.slice_timeout_ms = s->options->slice_timeout_ms,
 		.keep_receipts = true,
 		.wait_for_room = true,
@@ -322,6 +324,9 @@ start_engine(struct service *s)
 	};
 	struct result why = { 0 };
 
+	/* The system's is not for a user's own service, which has no sandbox anyway. */
+	if (s->options->user && !spec_has(s->conf->daemon, DAEMON_SPAWN_SOCKET))
+		o.spawn_socket = NULL;
 	if (!probe_roots(s))
 		return false;
 	s->engine = engine_new(s->loop, s->children, s->conf, &o, &service_engine_ops, s, &why);

@@ -89,7 +89,14 @@ on_note(const char *key, const void *data, size_t n, void *arg)
 	store_note(((struct service *)arg)->store, key, data, n);
 }
 
+static void
+on_describe(struct json *w, const struct engine_view *v, bool full, void *arg UNUSED)
+{
+	control_describe(w, v, full);
+}
+
 const struct engine_ops service_engine_ops = {
+	.describe = on_describe,
 	.on_add = on_add,
 	.on_change = on_change,
 	.on_event = on_event,

@@ -81,6 +81,7 @@ phase_of(const struct engine_view *v)
 		[PHASE_VERIFY] = PROGRESS_VERIFYING,
 		[PHASE_DECOMPRESS] = PROGRESS_UNPACKING,
 		[PHASE_PUBLISH] = PROGRESS_PUBLISHING,
+		[PHASE_HOOK] = PROGRESS_HOOK,
 	};
 
 	if (v->last && v->blocked)

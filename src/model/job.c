@@ -105,7 +105,7 @@ job_state_to_string(enum job_state s)
 const char *
 job_phase_to_string(enum job_phase p)
 {
-	static const char *const names[_PHASE_MAX] = { "", "connect", "download", "verify", "decompress", "publish" };
+	static const char *const names[_PHASE_MAX] = { "", "connect", "download", "verify", "decompress", "publish", "hook" };
 
 	return p < _PHASE_MAX ? names[p] : "?";
 }

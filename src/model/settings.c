@@ -55,6 +55,10 @@ static const struct setting table[] = {
 	    "addresses, or ranges such as \"10.0.0.0/8\", that may be connected to though they are link-local, reserved, or private and a public host led there" },
 	{ DAEMON_DENY_ADDRESSES, D, "deny-addresses", TYPE_LIST, 0, NULL, NULL, 0, 0,
 	    "addresses and ranges that are never connected to; of both lists the longest range counts" },
+	{ DAEMON_MAX_CONCURRENT_HOOKS, D, "max-concurrent-hooks", TYPE_UINT, 0, "8", NULL, 1, 256,
+	    "programs that run for jobs at once; others wait for their turn" },
+	{ DAEMON_SPAWN_SOCKET, D, "spawn-socket", TYPE_STRING, SETTING_RESTART, "/run/hauld/spawn.sock", NULL, 0, 0,
+	    "socket of the hauld-spawn that runs them outside of the sandbox; where there is none hauld starts one of its own" },
 
 	{ DAEMON_EVENT_MEMORY, D, "event-memory", TYPE_SIZE, SETTING_RESTART, "4M", NULL, 0, INT64_C(1) << 30,
 	    "memory for the last events, which clients can read again; 0: none are kept" },
@@ -165,6 +169,16 @@ static const struct setting table[] = {
 	    "accept a download whose end nothing proves" },
 	{ JOB_ALLOW_FILE, J, "allow-file", TYPE_BOOL, 0, "false", NULL, 0, 0,
 	    "allow a file: url" },
+	{ JOB_ON_DOWNLOAD_START, J, "on-download-start", TYPE_LIST, SETTING_PROGRAM, NULL, NULL, 0, 0,
+	    "program that runs before the first request, with its arguments; the download waits for it" },
+	{ JOB_ON_DOWNLOAD_COMPLETE, J, "on-download-complete", TYPE_LIST, SETTING_PROGRAM, NULL, NULL, 0, 0,
+	    "program that runs when the file is published, before the job is done" },
+	{ JOB_ON_DOWNLOAD_ERROR, J, "on-download-error", TYPE_LIST, SETTING_PROGRAM, NULL, NULL, 0, 0,
+	    "program that runs when the job has failed" },
+	{ JOB_HOOK_TIMEOUT, J, "hook-timeout", TYPE_DURATION, 0, "60s", NULL, 1, MAX_TIME_MS,
+	    "longest time that each of these, or url-command, may take; then it is killed" },
+	{ JOB_URL_COMMAND, J, "url-command", TYPE_LIST, SETTING_PROGRAM, NULL, NULL, 0, 0,
+	    "program that writes another url when the server says 401, 403 or 410; the download goes on with that" },
 };
 
 /* Keys that DESIGN names and a later version will have. */
@@ -180,9 +194,8 @@ static const struct {
 	{ SCOPE_GROUP, "parent" }, { SCOPE_GROUP, "publish" }, { SCOPE_GROUP, "limit-rate" },
 	{ SCOPE_GROUP, "paused" },
 	{ J, "split" }, { J, "start-at" }, { J, "delay" }, { J, "every" },
-	{ J, "cron" }, { J, "jitter" }, { J, "deadline" }, { J, "url-command" }, { J, "extract" },
+	{ J, "cron" }, { J, "jitter" }, { J, "deadline" }, { J, "extract" },
 	{ J, "signature" },
-	{ J, "on-download-start" }, { J, "on-download-complete" }, { J, "on-download-error" },
 	{ J, "request-rate" }, { J, "metalink" }, { J, "conditional" },
 };
 

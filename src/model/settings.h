@@ -34,6 +34,8 @@ enum setting_id {
 	DAEMON_DENY_ADDRESSES = 20,
 	DAEMON_DOWNLOAD_RESULT_AGE = 25,
 	DAEMON_MAX_QUEUED = 32,
+	DAEMON_MAX_CONCURRENT_HOOKS = 34,
+	DAEMON_SPAWN_SOCKET = 35,
 	DAEMON_EVENT_MEMORY = 37,
 	DAEMON_LOG_MEMORY = 38,
 	DAEMON_REQUEST_RATE_PER_HOST = 29,
@@ -92,6 +94,11 @@ enum setting_id {
 	JOB_AFTER = 128,
 	JOB_AFTER_FAILED = 129,
 	JOB_DEADLINE = 130,
+	JOB_ON_DOWNLOAD_START = 146,
+	JOB_ON_DOWNLOAD_COMPLETE = 147,
+	JOB_ON_DOWNLOAD_ERROR = 148,
+	JOB_HOOK_TIMEOUT = 149,
+	JOB_URL_COMMAND = 150,
 	_SETTING_MAX = 256 /* an id is a byte */
 };
 
@@ -114,6 +121,7 @@ enum {
 	SETTING_SECRET = 1,     /* never shown */
 	SETTING_OWN = 2,        /* about one job only: not allowed in defaults */
 	SETTING_RESTART = 4,    /* takes effect at start only */
+	SETTING_PROGRAM = 8,    /* a program and its arguments: not for everyone to give */
 };
 
 struct setting {

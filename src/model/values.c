@@ -61,6 +61,20 @@ value_refuse_bytes(const struct setting *row, const char *text)
 	return NULL;
 }
 
+const char *
+value_refuse_argument(const char *first, unsigned place, const char *text)
+{
+	if (place == VALUE_ARGUMENTS_MAX)
+		return "has more than 64 parts";
+	if (strlen(text) > VALUE_ARGUMENT_MAX)
+		return "has a part that is longer than 4096 bytes";
+	if (place > 0)
+		return *first ? NULL : "begins with an empty string, which says that no program is run: nothing can follow";
+	if (*text && (*text != '/' || has_suffix(text, "/")))
+		return "must begin with the absolute path of a program: no shell and no PATH look for it";
+	return NULL;
+}
+
 char *
 value_refuse_url(const char *text, const char *instead)
 {

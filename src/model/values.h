@@ -14,9 +14,13 @@ enum {
 	VALUE_SECRET_FILE_MAX = 64 << 10, /* bytes of an @FILE */
 	VALUE_HEADERS_MAX = 100,          /* of one job */
 	VALUE_AFTER_MAX = 1000,           /* jobs and events that one waits for */
+	VALUE_ARGUMENTS_MAX = 64,         /* of one program, itself included */
+	VALUE_ARGUMENT_MAX = 4096,        /* bytes of each */
 };
 #define VALUE_EVENT "event:" /* before the name of one, among the jobs of after */
 
+/* The place-th part (from 0) of a program with its arguments; first: its first one. */
+const char *value_refuse_argument(const char *first, unsigned place, const char *text);
 /* Whatever the key: its length and its bytes. */
 const char *value_refuse_bytes(const struct setting *row, const char *text);
 /* The name of a job or group. */

@@ -35,6 +35,7 @@ enum progress_phase {
 	PROGRESS_VERIFYING,  /* the network is over, the digest is not */
 	PROGRESS_UNPACKING,
 	PROGRESS_PUBLISHING, /* syncing and renaming */
+	PROGRESS_HOOK,       /* a program runs for it */
 	PROGRESS_RETRYING,
 	_PROGRESS_PHASE_MAX
 };

@@ -197,6 +197,8 @@ phase_words(const struct progress_row *row, char *t, size_t size)
 		return t;
 	case PROGRESS_PUBLISHING:
 		return "publishing";
+	case PROGRESS_HOOK:
+		return "running a hook";
 	case PROGRESS_RETRYING:
 		(void)snprintf(t, size, "retry in %s", figures_time(out, row->retry_in_s));
 		return t;
@@ -236,7 +238,7 @@ row_draw(struct row_line *l, const struct row_layout *lay, const struct progress
 {
 	AUTO_FREE char *name = term_safe(l->term, row->name ? row->name : "");
 	bool network_over = row->phase == PROGRESS_VERIFYING ||
-	    row->phase == PROGRESS_UNPACKING || row->phase == PROGRESS_PUBLISHING;
+	    row->phase == PROGRESS_UNPACKING || row->phase == PROGRESS_PUBLISHING || row->phase == PROGRESS_HOOK;
 
 	put_cut(l, name, lay->name, WIDTH_CUT_MIDDLE);
 	fill_to(l, lay->name);

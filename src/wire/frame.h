@@ -2,7 +2,7 @@
  * Frames: what hauld and its children say to each other over pipes.
  *
  *   offset 0  u32  length of the payload, at most FRAME_PAYLOAD_MAX
- *          4  u16  type, numbered in blocks (1.. session, 100.. task, 200.. store, 300.. conf)
+ *          4  u16  type, numbered in blocks (1.. session, 100.. task, 200.. store, 300.. conf, 400.. spawn)
  *          6  u8   protocol version
  *          7  u8   flags: bit 0 MORE, the message goes on in the next frame
  *          8  u64  id, chosen by who asks and echoed in every answer

@@ -10,6 +10,7 @@
 #include "model/spec.h"
 #include "wire/conf_msg.h"
 #include "wire/read_msg.h"
+#include "wire/spawn_msg.h"
 #include "wire/store_msg.h"
 #include "wire/work_msg.h"
 
@@ -210,6 +211,32 @@ try_store(const struct message *m)
 		assert(m->len == 0);
 }
 
+static void
+try_spawn(const struct message *m)
+{
+	struct buf out = { 0 };
+	struct spawn_run run;
+	struct spawn_end end;
+	struct text line;
+
+	(void)!spawn_get_hello(m);
+	(void)!spawn_get_kill(m);
+	if (spawn_get_run(m, &run) == 0) {
+		assert(run.argv[0]);
+		spawn_put_run(&out, m->id, &run);
+		check_same(&out, m);
+		spawn_run_done(&run);
+	}
+	if (spawn_get_line(m, &line) == 0) {
+		spawn_put_line(&out, m->id, line);
+		check_same(&out, m);
+	}
+	if (spawn_get_end(m, &end) == 0) {
+		spawn_put_end(&out, m->id, &end);
+		check_same(&out, m);
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -227,6 +254,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 			try_conf(&m);
 			try_store(&m);
 			try_history(&m);
+			try_spawn(&m);
 		}
 	}
 	frame_reader_done(&r);

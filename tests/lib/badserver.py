@@ -38,6 +38,7 @@ from bodies import body_range
 import crashing  # noqa: F401 (their behaviours)
 import hostile  # noqa: F401
 import resuming  # noqa: F401
+import signed  # noqa: F401
 
 HEAD_MAX = 1 << 18
 

@@ -205,7 +205,7 @@ END_TEST
 START_TEST(the_words_are_those_users_see)
 {
 	static const char *const states[_JOB_STATE_MAX] = { "queued", "blocked", "active", "paused", "done", "failed", "cancelled" };
-	static const char *const phases[_PHASE_MAX] = { "", "connect", "download", "verify", "decompress", "publish" };
+	static const char *const phases[_PHASE_MAX] = { "", "connect", "download", "verify", "decompress", "publish", "hook" };
 
 	for (int i = 0; i < _JOB_STATE_MAX; i++)
 		ck_assert_str_eq(job_state_to_string((enum job_state)i), states[i]);

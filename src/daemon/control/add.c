@@ -96,6 +96,19 @@ asks_for_files(const struct call *c, const json_t *job)
 	return NULL;
 }
 
+/* The same of what makes hauld run a program. */
+static const char *
+asks_for_programs(const struct call *c, const json_t *job)
+{
+	unsigned n;
+	const struct setting *rows = settings_all(&n);
+
+	for (unsigned i = 0; i < n && c->uid != 0 && c->uid != geteuid(); i++)
+		if ((rows[i].flags & SETTING_PROGRAM) && json_object_get(job, rows[i].name))
+			return rows[i].name;
+	return NULL;
+}
+
 /* False after the answer. */
 static bool
 put_job(struct call *c, struct intake_batch *b, const json_t *job, size_t index)
@@ -105,6 +118,12 @@ put_job(struct call *c, struct intake_batch *b, const json_t *job, size_t index)
 
 	if (!json_is_object(job)) {
 		call_fail(c, RPC_INVALID_PARAMS, "jobs[%zu] is no object", index);
+		return false;
+	}
+	name = asks_for_programs(c, job);
+	if (name) {
+		call_fail(c, RPC_PERMISSION, "jobs[%zu]: %s is for root and the service's user: it runs a program, and not as uid %u; "
+		    "the configuration's defaults may have it for all jobs", index, name, c->uid);
 		return false;
 	}
 	name = asks_for_files(c, job);

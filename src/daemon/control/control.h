@@ -62,6 +62,9 @@ void control_begin(struct control *c, struct engine *e, struct store *store);
 void control_set_stopping(struct control *c, const char *word);
 unsigned control_clients(const struct control *c);
 
+/* A job as `show` tells it, or (not full) as `list` does. */
+void control_describe(struct json *w, const struct engine_view *v, bool full);
+
 /* The arrows from the engine. */
 void control_on_start(struct control *c, const struct job *j);
 void control_on_state(struct control *c, const struct job *j);

@@ -84,6 +84,15 @@ job_json(struct json *w, const struct engine_view *v)
 }
 
 void
+control_describe(struct json *w, const struct engine_view *v, bool full)
+{
+	if (full)
+		job_json_full(w, v);
+	else
+		job_json(w, v);
+}
+
+void
 job_json_id(struct json *w, const struct engine *e, uint64_t id)
 {
 	struct engine_view v;

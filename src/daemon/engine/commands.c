@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "daemon/engine/hook.h"
 #include "daemon/engine/order.h"
 #include "daemon/engine/plan.h"
 #include "daemon/engine/space.h"
@@ -43,7 +44,7 @@ engine_pause(struct engine *e, uint64_t id)
 
 	if (job_is_over(&en->job))
 		return ENGINE_OVER;
-	if (en->job.state == JOB_PAUSED)
+	if (en->job.state == JOB_PAUSED || (en->download && hook_ends(en->download)))
 		return ENGINE_AS_IS;
 	if (en->download) {
 		en->download->resume = false;

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "base/url.h"
 #include "daemon/engine/errand.h"
+#include "daemon/engine/hook.h"
 #include "daemon/engine/limits.h"
 #include "daemon/engine/space.h"
 #include "daemon/engine/work.h"
@@ -30,7 +31,7 @@ fail(struct download *d, enum result_code code, const char *text)
 
 /* ---- 1. The ticket was granted ---------------------------------------- */
 
-static struct download *
+struct download *
 download_new(struct entry *en)
 {
 	struct download *d = NEW(struct download);
@@ -56,6 +57,7 @@ void
 download_free(struct download *d)
 {
 	assert(!d->transfer && !pool_task_is_busy(&d->main) && !pool_task_is_busy(&d->hash));
+	hook_drop(d);
 	space_give_back(d);
 	hold_leave(d);
 	limits_leave(d);
@@ -69,6 +71,7 @@ download_free(struct download *d)
 	free(d->host_name);
 	free(d->etag);
 	free(d->over);
+	free(d->minted);
 	spec_unref(d->host);
 	free(d);
 }
@@ -234,7 +237,7 @@ url_is_at_origin(const struct download *d)
 	struct url origin, now;
 	const char *why;
 
-	if (d->hops == 0)
+	if (d->hops == 0 && !d->minted)
 		return true;
 	return url_parse(spec_list(d->job->spec, JOB_URL, d->job->source), &origin, &why) == 0 &&
 	    url_parse(d->url, &now, &why) == 0 && url_same_origin(&origin, &now);
@@ -259,14 +262,14 @@ download_fetch(struct download *d)
 		fail(d, RESULT_UNSUPPORTED, why);
 		return;
 	}
+	if (d->hops == 0 && (!space_may_start(d) || hook_before_request(d)))
+		return;
 	if (!url_scheme_is(&u, "file")) {
 		free(d->host_name);
 		d->host_name = url_host(&u);
 		if (hold_start(d))
 			return;
 	}
-	if (d->hops == 0 && !space_may_start(d))
-		return;
 	if (d->hops == 0)
 		d->led_public = false;
 	if (d->hops == 0 && !d->fresh_connection)
@@ -345,6 +348,8 @@ on_transfer_done(const struct transfer_report *end, void *arg)
 	if (end->result.code != RESULT_OK) {
 		/* It is another file now, or cannot be continued: from its first byte. */
 		if (resume_without_condition(d, end))
+			return;
+		if (hook_mint(d, &end->result))
 			return;
 		d->again = d->rest.start && end->result.code == RESULT_RANGE_CHANGED;
 		if (!space_later(d, &end->result) && !resume_later(d, &end->result))
@@ -485,11 +490,12 @@ work_discarded(struct download *d)
 void
 download_stop(struct download *d, const struct result *r)
 {
-	if (d->verdict == VERDICT_FINAL)
+	if (hook_stop(d, r) || d->verdict == VERDICT_FINAL)
 		return;
 	stop_transfer(d);
 	list_remove(&d->waiting);
-	d->parking = r->code == RESULT_INTERRUPTED && (d->cleaning ? d->parking : resume_can_wait(d));
+	/* A hook that failed before the first request is no fault of what there is. */
+	d->parking = (r->code == RESULT_INTERRUPTED || r->code == RESULT_HOOK_FAILED) && (d->cleaning ? d->parking : resume_can_wait(d));
 	if (!d->cleaning) {
 		attempt_failed(d, r);
 		return;
@@ -502,8 +508,9 @@ download_stop(struct download *d, const struct result *r)
 void
 download_pause(struct download *d)
 {
-	if (d->verdict == VERDICT_FINAL || d->verdict == VERDICT_PAUSE)
+	if (hook_ends(d) || d->verdict == VERDICT_FINAL || d->verdict == VERDICT_PAUSE)
 		return;
+	hook_drop(d);
 	stop_transfer(d);
 	list_remove(&d->waiting);
 	space_leave(d->entry);

@@ -24,6 +24,8 @@
 
 struct plan; /* plan.h */
 struct room; /* space.c */
+struct hook; /* hook.c */
+struct spawner;
 
 struct host_limit; /* limits.c */
 
@@ -36,6 +38,7 @@ struct engine {
 	void *arg;
 	struct scheduler *scheduler; /* owned */
 	struct pool *pool;           /* owned */
+	struct spawner *spawner;     /* owned */
 	struct xfer *xfer;           /* owned */
 	struct roots *roots;         /* owned */
 	struct dirty *dirty;         /* owned */
@@ -73,6 +76,8 @@ struct engine {
 	void (*on_disk)(void *arg); /* there are new numbers of one; may be NULL */
 	void *on_disk_arg;
 	uint64_t last_interrupted; /* id */
+	loop_cb on_stopped;  /* of engine_stop() */
+	void *on_stopped_arg;
 	uint64_t received, counted, speed; /* bytes of all transfers; as in struct download */
 	uint64_t tick_ms;    /* when the tick was */
 	uint64_t release_ns; /* when `release` rings */
@@ -150,6 +155,11 @@ struct download {
 	bool admitted;           /* with numbers to judge by */
 	bool hopeless;           /* the filesystem is smaller than the file */
 	bool attempted;          /* this attempt is in job->attempts */
+	uint8_t hooks_ran;       /* hook.c's: a bit each */
+	uint16_t minted_source;
+	unsigned n_minted;       /* how often url-command was asked */
+	char *minted;            /* owned: what it said last, for minted_source; NULL */
+	struct hook *hook;       /* owned: the program that it waits for; NULL */
 	bool held;
 	bool starting, may_start; /* it waits for a rate before its request; its turn has come */
 	bool cleaning, discarding; /* after a failure: see clean_up() */
@@ -167,6 +177,8 @@ struct download {
 	uint64_t retry_after_ms, retry_at_ms;
 };
 
+/* Of an entry that has none. */
+struct download *download_new(struct entry *en);
 /* The ticket was granted. */
 void download_run(struct entry *en);
 /* Throws away what has come; retry_conclude() is next. */

@@ -7,6 +7,7 @@
 #include "base/cursor.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "daemon/engine/kept.h"
 #include "daemon/engine/plan.h"
 
 enum { FORGET_AT_ONCE = 100 };
@@ -76,6 +77,7 @@ go(struct entry *en)
 {
 	struct engine *e = en->engine;
 
+	kept_discard(e, en->job.id); /* of one that failed before it began */
 	registry_remove(&e->jobs, en);
 	list_append(&e->gone, &en->ended);
 	loop_defer(e->loop, &e->forgetting);

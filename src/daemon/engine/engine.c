@@ -15,11 +15,13 @@
 #include "base/str.h"
 #include "base/url.h"
 #include "daemon/engine/errand.h"
+#include "daemon/engine/hook.h"
 #include "daemon/engine/kept.h"
 #include "daemon/engine/limits.h"
 #include "daemon/engine/plan.h"
 #include "daemon/engine/room.h"
 #include "daemon/engine/space.h"
+#include "daemon/spawn/spawner.h"
 #include "model/algo.h"
 #include "model/request_rate.h"
 
@@ -167,7 +169,8 @@ end_job(struct engine *e, struct entry *en, const struct result *r, const struct
 	log_end(j);
 	rooms_job_ended(en);
 	e->ops->on_end(j, receipt, e->arg);
-	if (r->code != RESULT_INTERRUPTED) /* else it goes on in another life */
+	/* Else it goes on in another life, or when a user tries it again. */
+	if (r->code != RESULT_INTERRUPTED && r->code != RESULT_HOOK_FAILED)
 		kept_discard(e, j->id);
 	plan_job_ended(en);
 	engine_retain(en);
@@ -179,7 +182,8 @@ engine_end_waiting(struct entry *en, const struct result *r)
 {
 	static const struct job_receipt none = { .proof = "" };
 
-	end_job(en->engine, en, r, &none);
+	if (!hook_before_end_waiting(en, r))
+		end_job(en->engine, en, r, &none);
 }
 
 void
@@ -190,10 +194,13 @@ engine_finish(struct download *d, const struct result *r, const struct job_recei
 	struct entry *en = d->entry;
 	struct result final = *r;
 
+	if (hook_before_end(d, &final, receipt))
+		return;
 	/* A job that was asked to stop may be done already; only then is it not. */
 	if (job_state_can(d->job->state, JOB_DONE) || result_class(r) != CLASS_OK)
 		end_job(e, en, &final, receipt ? receipt : &none);
-	resume_over(d);
+	if (final.code != RESULT_INTERRUPTED)
+		resume_over(d);
 	engine_unlock(e, d);
 	en->download = NULL;
 	download_free(d);
@@ -405,6 +412,7 @@ engine_new(struct loop *l, struct children *c, const struct conf *conf, const st
 	loop_deferred_init(&e->interrupting, "interrupt", on_interrupting, e);
 	loop_deferred_init(&e->forgetting, "forget jobs", engine_free_gone, e);
 	make_parts(e, c);
+	hooks_init(e, c);
 	return e;
 }
 
@@ -431,6 +439,7 @@ engine_free(struct engine *e)
 	limits_done(e);
 	hold_done(e);
 	pool_free(e->pool);
+	spawner_free(e->spawner);
 	rooms_done(e);
 	scheduler_free(e->scheduler);
 	stage_done(&e->stage);
@@ -472,12 +481,22 @@ engine_interrupt(struct engine *e)
 	loop_defer(e->loop, &e->interrupting);
 }
 
+static void
+on_spawner_stopped(void *arg)
+{
+	struct engine *e = arg;
+
+	pool_stop(e->pool, e->on_stopped, e->on_stopped_arg);
+}
+
 void
 engine_stop(struct engine *e, loop_cb on_stopped, void *arg)
 {
 	roots_tidy(e->roots);
 	rooms_stop(e);
-	pool_stop(e->pool, on_stopped, arg);
+	e->on_stopped = on_stopped;
+	e->on_stopped_arg = arg;
+	spawner_stop(e->spawner, on_spawner_stopped, e);
 }
 
 void
@@ -495,6 +514,7 @@ engine_set_conf(struct engine *e, const struct conf *conf)
 
 	e->conf = conf;
 	xfer_set_addresses(e->xfer, conf->daemon);
+	hooks_set_conf(e, conf->daemon);
 	scheduler_set_limits(e->scheduler, &limits);
 	limits_set_conf(e);
 }

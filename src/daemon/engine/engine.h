@@ -18,9 +18,13 @@
 #include "wire/work_msg.h"
 
 struct engine;
+struct engine_view;
+struct json;
 
 struct engine_options {
 	const char *worker_path;    /* borrowed */
+	const char *spawn_path;     /* of hauld-spawn; borrowed */
+	const char *spawn_socket;   /* see spawner.h; borrowed; NULL: none */
 	const char *default_proxy;  /* see transfer.h */
 	uint64_t slice_timeout_ms;  /* see pool.h */
 	bool keep_receipts;         /* engine_receipt() will be asked for */
@@ -87,6 +91,9 @@ struct engine_ops {
 	/* cb once, from the loop: what was told so far is in the store, or (false) the
 	 * store cannot write.  NULL: there is no store. */
 	void (*when_kept)(void (*cb)(bool kept, void *cb_arg), void *cb_arg, void *arg);
+	/* A job as who asks for it is told, for programs that run for it; full: with its
+	 * settings.  May be NULL. */
+	void (*describe)(struct json *w, const struct engine_view *v, bool full, void *arg);
 	/* The last job has ended, or the last running one of a drained engine. */
 	void (*on_idle)(void *arg);
 };

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "daemon/engine/download.h"
 #include "daemon/engine/errand.h"
+#include "daemon/engine/hook.h"
 #include "daemon/engine/kept.h"
 #include "daemon/engine/work.h"
 
@@ -138,14 +139,15 @@ resume_map(struct download *d)
 		part_begin_map(d->part, &h);
 }
 
-/* With no-clobber a file that an earlier life published would be in its own way: so a
- * small one has a map, too, which tells of nothing else. */
+/* With no-clobber a file that an earlier life published would be in its own way, and
+ * on-download-complete may not have run for it: so a small one has a map, too, which
+ * tells of nothing else. */
 void
 resume_map_end(struct download *d)
 {
 	const struct part_map_head h = { .job = d->job->id, .generation = d->generation, .modified = -1 };
 
-	if (spec_bool(d->job->spec, JOB_NO_CLOBBER) && d->engine->ops->when_kept && !part_map_name(d->part)[0])
+	if ((spec_bool(d->job->spec, JOB_NO_CLOBBER) || hook_needs_map(d)) && d->engine->ops->when_kept && !part_map_name(d->part)[0])
 		part_begin_map(d->part, &h);
 }
 
@@ -201,6 +203,8 @@ finish_published(struct download *d, struct kept *k)
 	d->job->received = k->in;
 	d->job->published = k->out;
 	d->total = k->in;
+	if (!k->base[0])
+		hook_was_told(d);
 	d->over = k->base[0] ? xasprintf("%smap", k->base) : NULL;
 	kept_free(k);
 	engine_finish(d, &work.result, &receipt);

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "daemon/engine/download.h"
+#include "daemon/engine/hook.h"
 #include "model/retry.h"
 
 /* ---- What counts as a try ----------------------------------------------------- */
@@ -84,7 +84,7 @@ take_source(struct entry *en, unsigned source)
 	if (!d)
 		return;
 	free(d->url);
-	d->url = xstrdup(spec_list(en->job.spec, JOB_URL, source));
+	d->url = xstrdup(hook_url(d, source));
 	d->hops = 0;
 }
 
@@ -128,7 +128,7 @@ retry_elsewhere(struct ticket *t, void *arg UNUSED)
 		return true;
 	}
 	take_source(en, to);
-	engine_requeue(en, spec_list(en->job.spec, JOB_URL, to), 0);
+	engine_requeue(en, d ? d->url : spec_list(en->job.spec, JOB_URL, to), 0);
 	return true;
 }
 

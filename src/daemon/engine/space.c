@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "daemon/engine/hook.h"
 #include "daemon/engine/room.h"
 #include "daemon/engine/work.h"
 #include "model/algo.h"
@@ -120,7 +121,7 @@ space_later(struct download *d, const struct result *r)
 	d->result = *r;
 	job_set_result(d->job, r);
 	free(d->url);
-	d->url = xstrdup(spec_list(d->job->spec, JOB_URL, d->job->source));
+	d->url = xstrdup(hook_url(d, d->job->source));
 	d->hops = 0;
 	d->entry->need = d->size - front;
 	(void)take_back_attempt(d);

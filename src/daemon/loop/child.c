@@ -89,7 +89,7 @@ make_environment(void)
 int
 spawn(const struct spawn *s, pid_t *ret_pid)
 {
-	AUTO_FREE char **env = make_environment();
+	AUTO_FREE char **env = s->env ? NULL : make_environment();
 	int high[SPAWN_FDS_MAX] = { -1, -1, -1, -1 };
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
@@ -108,7 +108,7 @@ spawn(const struct spawn *s, pid_t *ret_pid)
 	if (r == 0)
 		r = set_actions(&fa, s, high);
 	if (r == 0)
-		r = posix_spawn(&pid, s->path, &fa, &attr, s->argv, env);
+		r = posix_spawn(&pid, s->path, &fa, &attr, s->argv, s->env ? s->env : env);
 	for (int i = 0; i < SPAWN_FDS_MAX; i++)
 		fd_close(&high[i]);
 	(void)posix_spawnattr_destroy(&attr);

@@ -1,6 +1,6 @@
 /*
  * Child processes: spawned with nothing of ours but the descriptors they are
- * given, and reaped by pid.  Callers: pool, conf.
+ * given, and reaped by pid.  Callers: pool, conf, store, spawn, and hauld-spawn.
  */
 #pragma once
 
@@ -17,11 +17,12 @@ struct spawn {
 	char *const *argv;     /* NULL-terminated; argv[0] included */
 	int fds[SPAWN_FDS_MAX]; /* fds[i] becomes descriptor i; -1: as ours */
 	bool own_group;        /* its own process group: not hit by ^C */
+	char *const *env;      /* NULL-terminated; NULL: ours, without the variables of proxies */
 };
 
 /* 0 and the pid, or -errno (ENOENT: no such program).  The child has default
- * signal handlers, an empty mask, no other descriptor, and our environment without
- * the variables of proxies, which may hold passwords. */
+ * signal handlers, an empty mask and no other descriptor; variables of proxies may hold
+ * passwords. */
 int spawn(const struct spawn *s, pid_t *ret_pid) MUST_CHECK;
 
 /* The same with a pipe in the place of its descriptors 0 and 1: *ret_in is where
