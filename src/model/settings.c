@@ -145,6 +145,8 @@ static const struct setting table[] = {
 	    "how long a transfer may be slower than speed-limit" },
 	{ JOB_MAX_TIME, J, "max-time", TYPE_DURATION, 0, "0", NULL, 0, MAX_TIME_MS,
 	    "longest time of one attempt; 0: no bound" },
+	{ JOB_DEADLINE, J, "deadline", TYPE_DURATION, 0, "0", NULL, 0, MAX_TIME_MS,
+	    "how long after it was added (or retried) the job must be done, whatever it waits for; 0: no bound" },
 	{ JOB_LIMIT_RATE, J, "limit-rate", TYPE_SIZE, 0, "0", NULL, 0, 0,
 	    "bytes per second of this job; 0: no limit" },
 	{ JOB_RETRY, J, "retry", TYPE_UINT, 0, "5", NULL, 0, 1000000,
@@ -194,7 +196,7 @@ static const struct {
 	{ SCOPE_GROUP, "parent" }, { SCOPE_GROUP, "publish" }, { SCOPE_GROUP, "limit-rate" },
 	{ SCOPE_GROUP, "paused" },
 	{ J, "split" }, { J, "start-at" }, { J, "delay" }, { J, "every" },
-	{ J, "cron" }, { J, "jitter" }, { J, "deadline" }, { J, "extract" },
+	{ J, "cron" }, { J, "jitter" }, { J, "extract" },
 	{ J, "signature" },
 	{ J, "request-rate" }, { J, "metalink" }, { J, "conditional" },
 };

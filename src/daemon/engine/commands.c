@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "daemon/engine/deadline.h"
 #include "daemon/engine/hook.h"
 #include "daemon/engine/order.h"
 #include "daemon/engine/plan.h"
@@ -98,6 +99,7 @@ engine_retry(struct engine *e, uint64_t id)
 	receipt_free(TAKE_PTR(en->receipt));
 	job_restart(&en->job);
 	order_retry(en, began);
+	deadline_retry(en);
 	queue_again(en);
 	return ENGINE_OK;
 }

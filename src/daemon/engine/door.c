@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/url.h"
+#include "daemon/engine/deadline.h"
 #include "daemon/engine/order.h"
 #include "daemon/engine/plan.h"
 #include "daemon/engine/space.h"
@@ -87,6 +88,7 @@ add(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid, bool from_co
 	if (e->ops->on_add)
 		e->ops->on_add(&en->job, e->arg);
 	order_attach(en, false);
+	deadline_begin(en);
 	order_job_added(en);
 	if (spec_bool(spec, JOB_BEGIN_PAUSED) && e->options.patient)
 		engine_set_state(en, JOB_PAUSED);
@@ -133,6 +135,7 @@ engine_restore(struct engine *e, const struct job *from, uint64_t run_ms, struct
 	en->receipt = receipt;
 	if (!job_is_over(from)) {
 		order_attach(en, true);
+		deadline_restore(en);
 		order_job_added(en);
 	}
 	if (from->state == JOB_PAUSED) {

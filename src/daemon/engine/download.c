@@ -471,14 +471,20 @@ download_start_over(struct download *d)
 }
 
 static void
-attempt_failed(struct download *d, const struct result *r)
+end_attempt(struct download *d, const struct result *r, enum verdict verdict)
 {
 	d->result = *r;
-	d->verdict = result_class(r) == CLASS_CANCELLED ? VERDICT_FINAL : VERDICT_AGAIN;
+	d->verdict = verdict;
 	space_leave(d->entry);
 	stop_transfer(d); /* a worker may have found the fault in what came so far */
 	scheduler_withdraw(d->engine->scheduler, &d->entry->ticket);
 	clean_up(d);
+}
+
+static void
+attempt_failed(struct download *d, const struct result *r)
+{
+	end_attempt(d, r, result_class(r) == CLASS_CANCELLED ? VERDICT_FINAL : VERDICT_AGAIN);
 }
 
 void
@@ -497,7 +503,7 @@ download_stop(struct download *d, const struct result *r)
 	/* A hook that failed before the first request is no fault of what there is. */
 	d->parking = (r->code == RESULT_INTERRUPTED || r->code == RESULT_HOOK_FAILED) && (d->cleaning ? d->parking : resume_can_wait(d));
 	if (!d->cleaning) {
-		attempt_failed(d, r);
+		end_attempt(d, r, VERDICT_FINAL);
 		return;
 	}
 	/* It is cleaning up already: only the verdict changes. */

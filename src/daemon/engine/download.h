@@ -49,6 +49,7 @@ struct engine {
 	struct {
 		struct list opening; /* struct plan: to be asked again */
 		struct loop_deferred open;
+		struct deadlines *deadlines; /* owned */
 	} plans;
 	struct rates rates;  /* those who wait for one */
 	struct rate total;   /* of all transfers together */
@@ -183,7 +184,7 @@ struct download *download_new(struct entry *en);
 void download_run(struct entry *en);
 /* Throws away what has come; retry_conclude() is next. */
 void download_start_over(struct download *d);
-/* Ends it with this result, of class cancelled, after its workers let go. */
+/* Ends it with this result, whatever its class, after its workers let go. */
 void download_stop(struct download *d, const struct result *r);
 /* The same, but the job can be resumed. */
 void download_pause(struct download *d);

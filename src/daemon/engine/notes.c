@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "daemon/engine/deadline.h"
 #include "daemon/engine/order.h"
 
 /* rest: the key behind its first word.  What makes no sense is ignored. */
@@ -13,6 +14,7 @@ static const struct {
 	const char *prefix; /* "event:" */
 	note_fn restore;
 } owners[] = {
+	{ "deadline:", deadline_restore_note },
 	{ "event:", order_restore_event },
 	{ NULL, NULL }, /* ends them */
 };

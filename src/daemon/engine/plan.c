@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "daemon/engine/deadline.h"
 #include "daemon/engine/order.h"
 
 enum { OPENINGS_PER_TURN = 1000 };
@@ -52,6 +53,7 @@ plan_free(struct entry *en)
 		return;
 	list_remove(&en->plan->opening);
 	order_free(en->plan);
+	deadline_leave(en->plan);
 	free(TAKE_PTR(en->plan));
 }
 
@@ -123,6 +125,8 @@ void
 plan_job_ended(struct entry *en)
 {
 	plan_leave(en);
+	if (en->plan)
+		deadline_over(en->plan);
 	order_job_ended(en);
 }
 
@@ -166,6 +170,7 @@ plans_init(struct engine *e)
 	list_init(&e->plans.opening);
 	loop_deferred_init(&e->plans.open, "open gates", on_open, e);
 	orders_init(e);
+	deadlines_init(e);
 }
 
 void
@@ -173,4 +178,5 @@ plans_done(struct engine *e)
 {
 	loop_undefer(&e->plans.open);
 	orders_done(e);
+	deadlines_done(e);
 }

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "base/heap.h"
 #include "daemon/engine/download.h"
 
 struct gate {
@@ -23,6 +24,9 @@ struct plan {
 	struct entry *entry;
 	struct list opening; /* engine->plans.opening: to be asked again in this turn */
 	bool closed;         /* it waits at a gate */
+	struct heap_node deadline; /* deadline.c */
+	uint64_t deadline_ms;
+	bool deadline_noted; /* that it was retried is a note of the store */
 	struct order *order; /* owned, order.h: what it comes after; NULL: nothing, or that is over */
 };
 
