@@ -138,7 +138,9 @@ refuse_path(const char *text, size_t max, char **ret_why)
 static const char *
 refuse_group(struct check *c, const char *text, char **ret_why)
 {
-	if (seen_find(&c->groups, text))
+	if (c->intake) /* it may be one that was made on the fly: hauld knows */
+		return value_refuse_name(text);
+	if (groups_find(&c->groups, text))
 		return NULL;
 	return *ret_why = xasprintf("is \"%s\", which is not in groups", quote(text));
 }
@@ -239,6 +241,9 @@ check_string(
 	case JOB_ON_DOWNLOAD_ERROR:
 	case JOB_URL_COMMAND:
 		why = refuse_argument(d, row, text);
+		break;
+	case GROUP_PARENT: /* when all groups are known */
+		why = value_refuse_name(text);
 		break;
 	case JOB_GROUP:
 		why = refuse_group(c, text, &reason);

@@ -8,6 +8,7 @@
 
 #include "conf/draft.h"
 #include "conf/emit.h"
+#include "conf/groups.h"
 #include "conf/seen.h"
 #include "model/settings.h"
 
@@ -15,7 +16,7 @@ struct check {
 	struct emit *emit;         /* borrowed */
 	bool intake;               /* jobs of clients: their files are not ours to read */
 	struct source_files *files; /* borrowed */
-	struct seen groups;        /* names of the groups */
+	struct groups groups;
 };
 
 /*

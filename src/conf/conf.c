@@ -227,6 +227,7 @@ read_all(struct conf *c)
 	read_conf_dir(c, &reader);
 	for (size_t i = 0; i < c->n_trees; i++)
 		sections_read_groups(&c->check, c->trees[i], &groups);
+	groups_check(&c->check.groups, c->check.emit);
 	for (size_t i = 0; i < c->n_trees; i++)
 		sections_read_daemon(&c->check, c->trees[i], &c->daemon);
 	for (size_t i = 0; i < c->n_trees; i++)
@@ -257,7 +258,7 @@ conf_run(const struct conf_args *args, struct emit *emit)
 	c.command_line = source_add(&c.files, "command line", NULL);
 	c.command_line->command_line = true;
 	nowhere = (struct where){ c.command_line, 0 };
-	seen_init(&c.check.groups);
+	groups_init(&c.check.groups);
 	jobs_init(&c.jobs, &c.check, &c.defaults);
 	draft_begin(&c.daemon, SCOPE_DAEMON, nowhere, "daemon");
 	draft_begin(&c.defaults, SCOPE_JOB, nowhere, "defaults");
@@ -272,7 +273,7 @@ conf_run(const struct conf_args *args, struct emit *emit)
 	draft_done(&c.defaults);
 	draft_done(&c.common);
 	jobs_done(&c.jobs);
-	seen_done(&c.check.groups);
+	groups_done(&c.check.groups);
 	source_files_done(&c.files);
 	if (emit->io_error)
 		return CONF_EXIT_FAILURE;

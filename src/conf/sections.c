@@ -185,7 +185,6 @@ sections_read_groups(struct check *c, const struct tree *t, struct buf *ret)
 	for (unsigned i = 0; list && (s = config_setting_get_elem(list, i)); i++) {
 		AUTO_BUF struct buf spec = { 0 };
 		const struct draft_item *name;
-		const struct where *first;
 
 		if (!begin_entry(c, &d, SCOPE_GROUP, t, s, i))
 			continue;
@@ -196,10 +195,7 @@ sections_read_groups(struct check *c, const struct tree *t, struct buf *ret)
 				emit_error(c->emit, d.at, d.label, "a group needs a name");
 			continue;
 		}
-		first = seen_add(&c->groups, name->text, name->at);
-		if (first)
-			emit_error(c->emit, name->at, d.label, "name is that of another group (%s)",
-			    quote_place(*first));
+		groups_add(&c->groups, c->emit, &d);
 		draft_pack(&d, &spec);
 		conf_put_spec(ret, 0, CONF_GROUP, &spec);
 	}

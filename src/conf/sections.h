@@ -16,7 +16,7 @@ void sections_check(struct check *c, const struct tree *t);
  * there already is replaced. */
 void sections_read_daemon(struct check *c, const struct tree *t, struct draft *d);
 void sections_read_defaults(struct check *c, const struct tree *t, struct draft *d);
-/* Remembers the names in check.groups and appends CONF_GROUP frames to *ret. */
+/* Remembers them in check.groups and appends CONF_GROUP frames to *ret. */
 void sections_read_groups(struct check *c, const struct tree *t, struct buf *ret);
 void sections_read_hosts(struct check *c, const struct tree *t);
 void sections_read_jobs(struct check *c, const struct tree *t, struct jobs *j);

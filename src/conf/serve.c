@@ -17,7 +17,6 @@ enum { READ_SIZE = 64 * 1024 };
 /* What jobs are checked against, as its parts come. */
 struct context {
 	struct draft defaults;
-	struct seen groups;
 	char *roots[CONF_ROOTS_MAX]; /* owned */
 	size_t n_roots;
 	bool has_defaults;
@@ -37,11 +36,9 @@ static void
 context_done(struct context *x)
 {
 	draft_done(&x->defaults);
-	seen_done(&x->groups);
 	for (size_t i = 0; i < x->n_roots; i++)
 		free(x->roots[i]);
 	*x = (struct context){ 0 };
-	seen_init(&x->groups);
 }
 
 /* ---- The context ---------------------------------------------------------------- */
@@ -73,14 +70,6 @@ on_defaults(struct serve *s, const struct spec *defaults)
 }
 
 static int
-on_group(struct serve *s, const struct spec *group)
-{
-	const char *name = spec_string(group, GROUP_NAME);
-
-	return !name || seen_add(&s->next.groups, name, s->client) ? -EPROTO : 0;
-}
-
-static int
 on_spec(struct serve *s, const struct message *m, enum setting_scope scope,
     int (*on)(struct serve *, const struct spec *))
 {
@@ -94,14 +83,13 @@ on_spec(struct serve *s, const struct message *m, enum setting_scope scope,
 static int
 on_context(struct serve *s, const struct message *m)
 {
-	struct context old = { .defaults = s->defaults, .groups = s->check.groups };
+	struct context old = { .defaults = s->defaults };
 
 	if (m->len || !s->next.n_roots || !s->next.has_defaults)
 		return -EPROTO;
 	old.n_roots = s->jobs.n_roots;
 	memcpy(old.roots, s->jobs.roots, sizeof old.roots);
 	s->defaults = s->next.defaults;
-	s->check.groups = s->next.groups;
 	s->jobs.n_roots = s->next.n_roots;
 	memcpy(s->jobs.roots, s->next.roots, sizeof s->jobs.roots);
 	s->next = old;
@@ -220,8 +208,6 @@ on_message(struct serve *s, const struct message *m)
 		return on_spec(s, m, SCOPE_DAEMON, on_daemon);
 	case CONF_DEFAULTS:
 		return on_spec(s, m, SCOPE_JOB, on_defaults);
-	case CONF_GROUP:
-		return on_spec(s, m, SCOPE_GROUP, on_group);
 	case CONF_CONTEXT:
 		return on_context(s, m);
 	case CONF_CHECK:
@@ -270,18 +256,16 @@ serve_run(int fd, struct emit *emit)
 
 	emit->intake = true;
 	s.client = (struct where){ source_add(&s.files, "client", "/"), 0 };
-	seen_init(&s.check.groups);
-	seen_init(&s.next.groups);
+	groups_init(&s.check.groups);
 	jobs_init(&s.jobs, &s.check, &s.defaults);
 	emit_hello(emit);
 	e = converse(&s, fd, &r);
 	frame_reader_done(&r);
 	context_done(&s.next);
-	seen_done(&s.next.groups);
 	draft_done(&s.defaults);
 	draft_done(&s.draft);
 	jobs_done(&s.jobs);
-	seen_done(&s.check.groups);
+	groups_done(&s.check.groups);
 	source_files_done(&s.files);
 	return e;
 }

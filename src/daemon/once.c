@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "daemon/conf/conf_load.h"
 #include "daemon/control/control.h"
-#include "daemon/engine/engine.h"
+#include "daemon/engine/engine_groups.h"
 #include "daemon/once_state.h"
 #include "daemon/show.h"
 #include "model/values.h"
@@ -73,6 +73,7 @@ add_jobs(void *arg)
 	if (o->n_added == o->conf->jobs.len) {
 		engine_restored(o->engine);
 		engine_jobs_complete(o->engine, true);
+		engine_adding(o->engine, false);
 	} else if (!o->interrupted) {
 		loop_defer(o->loop, &o->add);
 	}
@@ -146,6 +147,22 @@ static const struct engine_ops engine_ops = {
 	.on_start = on_start, .on_retry = on_retry, .on_end = on_end, .on_idle = on_idle,
 };
 
+/* Nobody could resume it, and we would never end. */
+static bool
+waits_for_ever(const struct once *o)
+{
+	for (size_t i = 0; i < o->conf->groups.len; i++) {
+		const struct spec *g = o->conf->groups.items[i];
+
+		if (!spec_bool(g, GROUP_PAUSED))
+			continue;
+		log_err("group %s is paused, and with --once nobody can resume it: take paused = true out",
+		    spec_string(g, GROUP_NAME));
+		return true;
+	}
+	return false;
+}
+
 static void
 run_jobs(struct once *o)
 {
@@ -160,6 +177,11 @@ run_jobs(struct once *o)
 
 	log_set_level(o->options->debug ? LOG_LEVEL_DEBUG :
 	    (enum log_level)(LOG_LEVEL_ERR + spec_number(o->conf->daemon, DAEMON_LOG_LEVEL)));
+	if (waits_for_ever(o)) {
+		o->status = EXIT_CONFIG;
+		loop_stop(o->loop);
+		return;
+	}
 	once_state_open(&o->state, o->options->user_state_dir, o->conf);
 	if (o->state.dir)
 		eo.instance = o->state.instance;
@@ -172,6 +194,7 @@ run_jobs(struct once *o)
 	}
 	o->show = show_new(o->loop, &so);
 	show_begin(o->show, o->engine);
+	engine_adding(o->engine, true);
 	if (o->conf->jobs.len)
 		add_jobs(o);
 	else

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "daemon/engine/engine_groups.h"
 #include "daemon/engine/keep.h"
 
 enum { JOBS_PER_TURN = 1000 };
@@ -165,6 +166,7 @@ add(struct reload *r)
 static void
 finish(struct reload *r)
 {
+	engine_adding(r->engine, false);
 	/* A changed job was retired and added: it counts once. */
 	r->report.added -= MIN(r->report.changed, r->report.added);
 	r->report.retired -= MIN(r->report.changed, r->report.retired);
@@ -221,6 +223,7 @@ reload_start(struct loop *l, struct engine *e, struct store *store, struct archi
 	r->conf = conf;
 	r->on_done = on_done;
 	r->arg = arg;
+	engine_adding(e, true);
 	r->same = xcalloc(conf->jobs.len + 1, sizeof r->same[0]);
 	map_init(&r->by_key, old_has_key);
 	engine_jobs_complete(e, false);

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "daemon/engine/engine_groups.h"
 #include "daemon/notify/notify.h"
 #include "daemon/service_internal.h"
 #include "daemon/xfer/transfer.h"
@@ -132,6 +133,8 @@ service_on_idle(void *arg)
 		s->state = LEAVING;
 		log_info("stopped");
 		engine_stop(s->engine, on_workers_left, s);
+	} else {
+		control_on_idle(s->control);
 	}
 }
 
@@ -334,6 +337,7 @@ start_engine(struct service *s)
 		log_err("%s", why.text);
 		return false;
 	}
+	engine_adding(s->engine, true); /* until the first jobs are all there */
 	s->history = history_new(s->loop, s->children, s->options->store_path, s->state_dir);
 	s->archive = archive_new(s->loop, s->engine, s->history);
 	engine_set_archive(s->engine, s->archive);

@@ -95,8 +95,19 @@ on_describe(struct json *w, const struct engine_view *v, bool full, void *arg UN
 	control_describe(w, v, full);
 }
 
+static void
+on_group(const char *name, bool over, const char *text, void *arg)
+{
+	struct service *s = arg;
+
+	control_note_event(s->control, "group", name, text);
+	if (over)
+		control_on_group(s->control, name);
+}
+
 const struct engine_ops service_engine_ops = {
 	.describe = on_describe,
+	.on_group = on_group,
 	.on_add = on_add,
 	.on_change = on_change,
 	.on_event = on_event,

@@ -2,6 +2,7 @@
  * not kept any longer, its end. */
 #include "base/log.h"
 #include "base/mem.h"
+#include "daemon/engine/engine_groups.h"
 #include "daemon/engine/keep.h"
 #include "daemon/engine/notes.h"
 #include "daemon/notify/notify.h"
@@ -26,6 +27,7 @@ on_first_jobs(const struct reload_report *report, void *arg)
 {
 	struct service *s = arg;
 
+	engine_adding(s->engine, false);
 	if (s->state == RUNNING) {
 		control_begin(s->control, s->engine, s->store);
 		log_info("hauld %s serves socket=%s restored=%llu", PACKAGE_VERSION, log_safe(s->socket),

@@ -49,6 +49,11 @@ enum setting_id {
 	HOST_REQUEST_RATE = 45,
 	/* groups = ( { } ) */
 	GROUP_NAME = 60,
+	GROUP_MAX_CONCURRENT = 61,
+	GROUP_ON_FAILURE = 62,
+	GROUP_DEADLINE = 63,
+	GROUP_PARENT = 64,
+	GROUP_PAUSED = 65,
 	/* jobs = ( { } ), defaults = { } */
 	JOB_NAME = 80,
 	JOB_URL = 81,
@@ -139,6 +144,7 @@ struct setting {
 /* Words of TYPE_ENUM settings, in the order of their rows in settings.c. */
 enum fsync_mode { FSYNC_OFF = 0, FSYNC_DATA = 1, FSYNC_FULL = 2 };
 enum control_policy { POLICY_OBSERVE = 0, POLICY_SUBMIT = 1, POLICY_OPERATE = 2, POLICY_MANAGE = 3 };
+enum on_failure { ON_FAILURE_CONTINUE = 0, ON_FAILURE_CANCEL = 1 };
 enum http_version { HTTP_VERSION_1_1 = 0, HTTP_VERSION_2 = 1 };
 
 /* The rows in the order of the manual page; *ret_n = how many. */

@@ -6,8 +6,8 @@
  * errors.  Nothing of it counts before CONF_END with no errors.
  *
  * With --intake it stays and checks jobs of clients.  Down: CONF_HELLO first;
- * a context (CONF_DAEMON, CONF_DEFAULTS, any number of CONF_GROUP, and then
- * CONF_CONTEXT, with which it counts); CONF_CHECK asks for one job.  Up:
+ * a context (CONF_DAEMON, CONF_DEFAULTS, and then CONF_CONTEXT, with which it
+ * counts); CONF_CHECK asks for one job.  Up:
  * CONF_HELLO first; for each CONF_CHECK, in order and under its id, either
  * CONF_JOB or some CONF_ERROR and CONF_REFUSED.
  *

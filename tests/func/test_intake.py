@@ -49,9 +49,8 @@ def check(number, *pairs):
     return message(CHECK, b"".join(pair(*p) for p in pairs), number)
 
 
-def context(root=b"/srv/haul", group=b"nightly", defaults=b""):
-    return (frame(DAEMON, spec_text(DAEMON_ROOTS, root)) + frame(DEFAULTS, defaults) +
-            frame(GROUP, spec_text(GROUP_NAME, group)) + frame(CONTEXT))
+def context(root=b"/srv/haul", defaults=b""):
+    return (frame(DAEMON, spec_text(DAEMON_ROOTS, root)) + frame(DEFAULTS, defaults) + frame(CONTEXT))
 
 
 class Intake:
@@ -114,13 +113,19 @@ def test_requests_may_come_in_any_pieces(intake):
 
 
 def test_a_context_comes_again_and_replaces_the_first(intake):
-    job = (b"url", b"http://h/f"), (b"group", b"nightly")
-    intake.say(intake.hello, context(), check(1, *job), context(b"/data", b"daily"), check(2, *job),
-               context(b"/other"), check(3, *job))
+    job = (b"url", b"http://h/f"), (b"output", b"/srv/haul/f")
+    intake.say(intake.hello, context(), check(1, *job), context(b"/data"), check(2, *job), context(b"/srv"), check(3, *job))
     assert b"/srv/haul/f\0" in intake.read()[2]
-    assert intake.read() == (ERROR, 2, text(b'group is "nightly", which is not in groups'))
+    assert intake.read() == (ERROR, 2, text(b'output "/srv/haul/f" does not lie beneath the root /data'))
     assert intake.read()[0] == REFUSED
-    assert b"/other/f\0" in intake.read()[2]
+    assert b"/srv/haul/f\0" in intake.read()[2]
+
+
+def test_whether_there_is_such_a_group_is_for_hauld_to_say(intake):
+    intake.say(intake.hello, context(), check(1, (b"url", b"http://h/f"), (b"group", b"nightly")),
+               check(2, (b"url", b"http://h/f"), (b"group", b"a b")))
+    assert b"nightly\0" in intake.read()[2]
+    assert intake.read() == (ERROR, 2, text(b"group may hold letters, digits, . _ and - only"))
 
 
 def test_a_context_counts_when_it_is_whole(intake):
@@ -218,8 +223,7 @@ NONSENSE = {
     "roots twice": lambda hello: good(hello, frame(DAEMON, spec_text(DAEMON_ROOTS, b"/a")) * 2),
     "too many roots": lambda hello: good(hello, frame(DAEMON, spec_text(DAEMON_ROOTS, b"/a") * 17)),
     "defaults twice": lambda hello: good(hello, frame(DEFAULTS) * 2),
-    "a group without a name": lambda hello: good(hello, frame(GROUP)),
-    "a group twice": lambda hello: good(hello, frame(GROUP, spec_text(GROUP_NAME, b"g")) * 2),
+    "a group": lambda hello: good(hello, frame(GROUP, spec_text(GROUP_NAME, b"g"))),
     "a spec of another scope": lambda hello: good(hello, frame(DAEMON, spec_text(JOB_NAME, b"a"))),
     "a context with something in it": lambda hello: good(hello, frame(DAEMON, spec_text(DAEMON_ROOTS, b"/a")),
                                                          frame(DEFAULTS), frame(CONTEXT, b"x")),

@@ -325,6 +325,81 @@ engine_get_numbers(const struct engine *e UNUSED, struct engine_numbers *ret)
 	*ret = (struct engine_numbers){ .jobs = { 1, 1 } };
 }
 
+uint64_t
+engine_count(const struct engine *e UNUSED)
+{
+	return 2;
+}
+
+/* One group, g, in which the first job is. */
+bool
+engine_group(const struct engine *e UNUSED, const char *name, struct group_view *ret)
+{
+	static struct spec *spec;
+	static const uint64_t counts[_JOB_STATE_MAX] = { 1 };
+	uint8_t none = 0;
+
+	if (strcmp(name, "g") != 0)
+		return false;
+	if (!spec && spec_new(SCOPE_GROUP, &none, 0, NULL, &spec) < 0)
+		abort();
+	*ret = (struct group_view){ .name = "g", .spec = spec, .configured = true, .live = 1, .counts = counts };
+	return true;
+}
+
+bool
+engine_next_group(const struct engine *e, const char *name, struct group_view *ret)
+{
+	return strcmp(name, "g") < 0 && engine_group(e, "g", ret);
+}
+
+bool
+engine_is_in_group(const struct engine *e UNUSED, uint64_t id, const char *group UNUSED)
+{
+	return id == 1;
+}
+
+size_t
+engine_groups_made(const struct engine *e UNUSED)
+{
+	return 0;
+}
+
+void
+engine_set_group(struct engine *e UNUSED, const char *name, const struct spec *settings, const bool *drop UNUSED)
+{
+	assert(*name && settings);
+}
+
+void
+engine_make_scope(struct engine *e UNUSED, const char *name, const struct spec *settings)
+{
+	assert(*name && settings);
+}
+
+bool
+engine_remove_group(struct engine *e UNUSED, const char *name UNUSED)
+{
+	return false;
+}
+
+void
+engine_pause_group(struct engine *e UNUSED, const char *name, bool paused UNUSED)
+{
+	assert(strcmp(name, "g") == 0);
+}
+
+void
+engine_pause_all(struct engine *e UNUSED, bool paused UNUSED)
+{
+}
+
+bool
+engine_is_paused(const struct engine *e UNUSED)
+{
+	return false;
+}
+
 bool
 engine_disk(struct engine *e UNUSED, unsigned i, struct engine_disk *ret)
 {

@@ -105,8 +105,8 @@ static const struct bad bad_keys[] = {
 	    "t.conf:3: unknown key \"retries\" in jobs[0] \"geoip\": did you mean \"retry\"?\n" },
 	{ "daemon = { xyzzyplugh = 1; };", "t.conf:1: unknown key \"xyzzyplugh\" in daemon\n" },
 	{ JOB("split = 8;"), "t.conf:1: jobs[0]: \"split\" is not in this version of haul\n" },
-	{ "groups = ( { name = \"a\"; max-concurrent = 4; } );",
-	    "t.conf:1: groups[0] \"a\": \"max-concurrent\" is not in this version of haul\n" },
+	{ "groups = ( { name = \"a\"; publish = \"atomic\"; } );",
+	    "t.conf:1: groups[0] \"a\": \"publish\" is not in this version of haul\n" },
 	{ JOB("insecure = true;"),
 	    "t.conf:1: jobs[0]: \"insecure\" is refused: there is no switch that turns certificate checks off; "
 	    "give cacert = \"FILE\" or pinnedpubkey\n" },
@@ -166,6 +166,16 @@ static const struct bad bad_values[] = {
 	    "t.conf:1: jobs[0] \"a b\": name may hold letters, digits, . _ and - only\n" },
 	{ JOB("group = \"nope\";"),
 	    "t.conf:1: jobs[0]: group is \"nope\", which is not in groups\n" },
+	{ "groups = ( { name = \"a\"; parent = \"b\"; } );",
+	    "t.conf:1: groups[0] \"a\": parent is \"b\", which is not in groups\n" },
+	{ "groups = ( { name = \"a\"; parent = \"a\"; } );",
+	    "t.conf:1: groups[0] \"a\": parent makes a circle: a -> a\n" },
+	{ "groups = (\n{ name = \"x\"; parent = \"a\"; },\n{ name = \"a\"; parent = \"b\"; },\n"
+	  "{ name = \"b\"; parent = \"c\"; },\n{ name = \"c\"; parent = \"a\"; } );",
+	    "t.conf:3: groups[1] \"a\": parent makes a circle: a -> b -> c -> a\n" },
+	{ "groups = ( { name = \"a\"; max-concurrent = -1; on-failure = \"stop\"; } );",
+	    "t.conf:1: groups[0] \"a\": max-concurrent must not be negative\n"
+	    "t.conf:1: groups[0] \"a\": on-failure is \"stop\": it must be one of continue|cancel\n" },
 	{ JOB("header = \"no colon\";"),
 	    "t.conf:1: jobs[0]: header must be \"Name: value\" or \"@FILE\"\n" },
 	{ JOB("header = \"A: b\\nC: d\";"),

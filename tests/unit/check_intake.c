@@ -97,17 +97,14 @@ spec_of(enum setting_scope scope, enum setting_id id, const char *text)
 }
 
 static void
-set_context(const char *root, const char *agent, const char *group)
+set_context(const char *root, const char *agent)
 {
-	struct spec *groups[] = { spec_of(SCOPE_GROUP, GROUP_NAME, group) };
 	struct conf conf = { .daemon = spec_of(SCOPE_DAEMON, DAEMON_ROOTS, root),
-		.defaults = spec_of(SCOPE_JOB, JOB_USER_AGENT, agent),
-		.groups = { groups, 1, 1 } };
+		.defaults = spec_of(SCOPE_JOB, JOB_USER_AGENT, agent) };
 
 	intake_set_context(rig.intake, &conf);
 	spec_unref(conf.daemon);
 	spec_unref(conf.defaults);
-	spec_unref(groups[0]);
 }
 
 /* What the child does in its first starts (shell, may be ""); later ones are hauld-conf. */
@@ -139,7 +136,7 @@ setup(void)
 	rig.children = children_new(rig.loop);
 	write_script(0, "");
 	rig.intake = intake_new(rig.loop, rig.children, rig.script);
-	set_context("/srv/haul", "mine", "nightly");
+	set_context("/srv/haul", "mine");
 }
 
 static bool
@@ -370,7 +367,7 @@ static const struct {
 	{ URL "output=a/.haul/b", "output \"a/.haul/b\" has a part .haul, where haul keeps its own files" },
 	{ "url=http://h/", "the url ends in no file name: give output" },
 	{ URL "checksum=sha256:12", "checksum \"sha256:12\" is wrong: its number of hex digits is not that of the algorithm" },
-	{ URL "group=daily", "group is \"daily\", which is not in groups" },
+	{ URL "group=a b", "group may hold letters, digits, . _ and - only" },
 	{ URL "name=1st", "job \"1st\": name must begin with a letter or _" },
 	{ URL "retry=5", "retry is a string: it must be a whole number, without quotes" },
 	{ URL "retry#-1", "retry must not be negative" },
@@ -573,17 +570,17 @@ START_TEST(a_batch_is_checked_with_the_context_it_was_sent_under)
 {
 	struct asked *a = new_batch(), *b = new_batch(), *c = new_batch();
 
-	put_lines(a->batch, URL "group=nightly");
-	put_lines(b->batch, URL "group=nightly");
-	put_lines(c->batch, URL "group=daily");
+	put_lines(a->batch, URL "output=f.gz");
+	put_lines(b->batch, URL "output=/srv/haul/f.gz");
+	put_lines(c->batch, URL "output=f.gz");
 	submit(a);
-	set_context("/data", "new", "daily");
+	set_context("/data", "new");
 	submit(b);
 	submit(c);
 	await_all();
 	ck_assert_str_eq(spec_string(a->specs[0], JOB_OUTPUT), "/srv/haul/f.gz");
 	ck_assert_str_eq(spec_string(a->specs[0], JOB_USER_AGENT), "mine");
-	ck_assert_str_eq(b->errors[0], "group is \"nightly\", which is not in groups");
+	ck_assert_str_eq(b->errors[0], "output \"/srv/haul/f.gz\" does not lie beneath the root /data");
 	ck_assert_str_eq(spec_string(c->specs[0], JOB_OUTPUT), "/data/f.gz");
 	ck_assert_str_eq(spec_string(c->specs[0], JOB_USER_AGENT), "new");
 	ck_assert_uint_eq(starts(), 1);
@@ -598,7 +595,7 @@ START_TEST(a_new_child_is_told_the_context_of_each_batch_again)
 	await_all();
 	signal_child(SIGSTOP);
 	a = ask_jobs(1, 1);
-	set_context("/data", "new", "daily");
+	set_context("/data", "new");
 	b = ask_jobs(2, 1);
 	loop_turn(rig.loop);
 	loop_turn(rig.loop);

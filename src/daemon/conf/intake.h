@@ -43,7 +43,7 @@ struct intake *intake_new(struct loop *l, struct children *c, const char *conf_p
 /* Ends the child.  No callback comes any more; batches stay their owners'. */
 void intake_free(struct intake *i);
 /*
- * What jobs are checked against (roots, defaults, groups) and which defaults
+ * What jobs are checked against (roots, defaults) and which defaults
  * their specs get: before the first submit, and again after a reload.  It
  * counts for batches that are submitted from now on.
  */

@@ -31,8 +31,6 @@ intake_context_new(const struct conf *conf)
 	x->defaults = spec_ref(conf->defaults);
 	put_part(&x->frames, CONF_DAEMON, conf->daemon);
 	put_part(&x->frames, CONF_DEFAULTS, conf->defaults);
-	for (size_t i = 0; i < conf->groups.len; i++)
-		put_part(&x->frames, CONF_GROUP, conf->groups.items[i]);
 	conf_put_empty(&x->frames, 0, CONF_CONTEXT);
 	return x;
 }

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "daemon/control/internal.h"
 #include "daemon/engine/keep.h"
+#include "model/values.h"
 
 struct adding {
 	struct list link; /* of control->addings */
@@ -23,6 +24,8 @@ struct adding {
 	struct control *control;
 	struct store_wait wait;
 	struct key *key;         /* borrowed, of control->keys; NULL: none */
+	char *scope;             /* owned: the group that is made for these jobs; NULL: none */
+	struct spec *scope_settings; /* owned */
 	uint64_t first_id;
 	struct new_job {
 		struct spec *spec; /* ref */
@@ -111,7 +114,7 @@ asks_for_programs(const struct call *c, const json_t *job)
 
 /* False after the answer. */
 static bool
-put_job(struct call *c, struct intake_batch *b, const json_t *job, size_t index)
+put_job(struct call *c, struct intake_batch *b, const json_t *job, size_t index, const char *scope)
 {
 	const char *name;
 	json_t *v;
@@ -132,8 +135,14 @@ put_job(struct call *c, struct intake_batch *b, const json_t *job, size_t index)
 		    index, name, c->uid);
 		return false;
 	}
+	if (scope && json_object_get(job, "group")) {
+		call_fail(c, RPC_INVALID_PARAMS, "jobs[%zu] has a group, and so has the request: scope", index);
+		return false;
+	}
 	json_object_foreach((json_t *)(uintptr_t)job, name, v)
 		put_value(b, name, v);
+	if (scope)
+		intake_put_text(b, "group", scope);
 	intake_end_job(b);
 	return true;
 }
@@ -207,6 +216,40 @@ order_is_good(struct call *c, const struct intake_result *results, size_t n)
 	return add_check_order(c, specs, n);
 }
 
+static bool
+group_is_there(const struct adding *a, const char *group)
+{
+	struct group_view v;
+
+	return !group || text_equal(group, a->scope) || engine_group(a->control->engine, group, &v);
+}
+
+/* The groups that they name, but for the one that is made for them; false after the
+ * answer. */
+static bool
+groups_are_there(const struct adding *a, const struct intake_result *results, size_t n)
+{
+	AUTO_FREE struct intake_result *refused = xcalloc(n, sizeof refused[0]);
+	const char *first = NULL;
+	size_t n_bad = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *group = spec_string(results[i].spec, JOB_GROUP);
+
+		if (group_is_there(a, group))
+			continue;
+		refused[i].errors = xasprintf("group is \"%s\", which is not in groups: `haulctl group %s on-failure=continue` "
+		    "makes one on the fly", group, group);
+		first = first ? first : refused[i].errors;
+		n_bad++;
+	}
+	if (n_bad)
+		fail_errors(a->call, refused, n, n_bad, first);
+	for (size_t i = 0; i < n; i++)
+		free(refused[i].errors);
+	return !n_bad;
+}
+
 static void
 take_names(struct adding *a)
 {
@@ -236,6 +279,8 @@ adding_free(struct adding *a)
 	list_remove(&a->link);
 	store_forget_wait(&a->wait);
 	intake_batch_free(a->batch);
+	free(a->scope);
+	spec_unref(a->scope_settings);
 	for (size_t i = 0; i < a->n; i++)
 		spec_unref(a->jobs[i].spec);
 	free(a->jobs);
@@ -285,6 +330,8 @@ on_durable(const char *error, void *arg)
 	if (error) {
 		for (size_t i = 0; i < a->n; i++)
 			store_delete(a->control->store, a->first_id + i);
+		if (a->scope)
+			(void)engine_remove_group(a->control->engine, a->scope);
 		call_fail(a->call, RPC_FAILED, "nothing was added, for it cannot be kept: %s", error);
 	} else {
 		add_all(a);
@@ -301,6 +348,8 @@ keep(struct adding *a, const struct intake_result *results, size_t n)
 	a->n = n;
 	a->jobs = xcalloc(n, sizeof a->jobs[0]);
 	a->first_id = engine_reserve(a->control->engine, n);
+	if (a->scope)
+		engine_make_scope(a->control->engine, a->scope, a->scope_settings);
 	for (size_t i = 0; i < n; i++)
 		specs[i] = a->jobs[i].spec = spec_ref(results[i].spec);
 	if (a->key)
@@ -343,11 +392,41 @@ on_checked(const struct intake_result *results, size_t n, void *arg)
 	} else if (store_is_full(a->control->store)) {
 		call_fail(a->call, RPC_FAILED, "nothing was added, for the store cannot keep up: %zu changes wait for the disk; "
 		    "try again later", store_queued(a->control->store));
-	} else if (names_are_free(a->call, results, n) && order_is_good(a->call, results, n)) {
+	} else if (groups_are_there(a, results, n) && names_are_free(a->call, results, n) && order_is_good(a->call, results, n)) {
 		keep(a, results, n);
 		return;
 	}
 	adding_over(a, client);
+}
+
+/* "scope": the name and the settings of a group for these jobs, made when there is none;
+ * false after the answer. */
+static bool
+get_scope(struct adding *a)
+{
+	struct call *c = a->call;
+	json_t *scope = json_object_get(c->params, "scope");
+	json_t *settings;
+	const char *name = json_string_value(json_object_get(scope, "name")), *why;
+	struct group_view v;
+
+	if (!scope)
+		return true;
+	why = name ? value_refuse_name(name) : "is missing";
+	if (why) {
+		call_fail(c, RPC_INVALID_PARAMS, "the name of the scope %s", why);
+		return false;
+	}
+	if (engine_group(c->control->engine, name, &v) && (v.configured || v.made)) {
+		call_fail(c, RPC_CONFLICT, "there is a group %s already: say group in each job, or give the scope another name", v.name);
+		return false;
+	}
+	settings = json_copy(scope);
+	(void)json_object_del(settings, "name");
+	a->scope_settings = call_group_settings(c, settings, false, NULL);
+	json_decref(settings);
+	a->scope = a->scope_settings ? xstrdup(name) : NULL;
+	return a->scope;
 }
 
 /* ---- The call ---------------------------------------------------------------------- */
@@ -375,8 +454,12 @@ method_add(struct call *c)
 	b = intake_batch_new(on_checked, a);
 	*a = (struct adding){ .call = c, .control = c->control, .batch = b, .key = key };
 	list_append(&c->control->addings, &a->link);
+	if (!get_scope(a)) {
+		adding_free(a);
+		return;
+	}
 	for (size_t i = 0; i < (one ? 1 : n); i++)
-		if (!put_job(c, b, one ? one : json_array_get(many, i), i)) {
+		if (!put_job(c, b, one ? one : json_array_get(many, i), i, a->scope)) {
 			adding_free(a);
 			return;
 		}

@@ -1,26 +1,37 @@
 /*
- * Calls that are answered when jobs have come to where they are wanted: all
- * over (wait, cancel), or paused.  Each job is shown as it is at that moment.
+ * Calls that are answered when jobs have come to where they are wanted: over (wait,
+ * cancel), paused, or in another state; all of them, or the first.  Each job is shown
+ * as it is at that moment.  What waits for groups and for everything is in scopes.c.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "daemon/control/internal.h"
 
-enum { CANCELS_PER_TURN = 100 }; /* a log line, an answer and events each: 20 us and more */
+enum {
+	CANCELS_PER_TURN = 100, /* a log line, an answer and events each: 20 us and more */
+	LOOK_MS = 250,          /* between two looks for a state that no event tells of */
+};
 
-/* A call that is answered when all of its jobs are over. */
+#define BIT(state) (1U << (state))
+
+enum return_when { ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION };
+
+/* A call that is answered when all of its jobs are where it wants them. */
 struct await {
 	struct call *call;     /* NULL: gone, but the rest is to be cancelled */
 	struct control *control;
 	bool durably;          /* not before the store has it */
 	size_t n, left;
-	bool paused;           /* that a job is paused is enough */
+	unsigned wanted;       /* bits of states that are enough; a job that is over always is */
+	enum return_when when;
+	bool enough;           /* the first that it waited for is there */
 	bool interrupted;      /* a job ended because hauld stops: it goes on in the next life */
 	struct watch *watches; /* owned: n */
 	char **results;        /* owned: n, each a job as JSON; NULL: not over yet */
-	struct loop_timer timeout;
+	struct loop_timer timeout, look;
 	struct loop_deferred answer;
 	struct list link;      /* of control->cancellings, while it cancels */
 	uint64_t *cancel;      /* owned: n ids that it is to cancel; NULL: none, or no more */
@@ -36,6 +47,7 @@ await_free(struct await *a)
 		free(a->results[i]);
 	}
 	loop_timer_done(&a->timeout);
+	loop_timer_done(&a->look);
 	loop_undefer(&a->answer);
 	loop_undefer(&a->step);
 	list_remove(&a->link);
@@ -45,12 +57,37 @@ await_free(struct await *a)
 	free(a);
 }
 
+/* A job that has left the memory is only a call's. */
+static char *
+job_text(const struct await *a, uint64_t id)
+{
+	AUTO_BUF struct buf b = { 0 };
+	struct json w;
+
+	jsonw_init(&w, &b);
+	if (a->call)
+		job_json_of(&w, a->call, id);
+	else
+		job_json_id(&w, a->control->engine, id);
+	return xstrdup(buf_cstr(&b));
+}
+
+/* Of those that are not where they are wanted: as they are now. */
+static void
+show_rest(struct await *a)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (!a->results[i])
+			a->results[i] = job_text(a, a->watches[i].at->id);
+}
+
 static void
 on_answer(void *arg)
 {
 	struct await *a = arg;
 	AUTO_BUF struct buf text = { 0 };
 
+	show_rest(a);
 	buf_append_str(&text, "{\"jobs\":[");
 	for (size_t i = 0; i < a->n; i++)
 		buf_printf(&text, "%s%s", i ? "," : "", a->results[i]);
@@ -71,7 +108,8 @@ on_timeout(void *arg)
 	struct await *a = arg;
 	size_t left = a->left;
 
-	call_fail(a->call, RPC_TIMED_OUT, "%zu of the %zu jobs %s not over yet; they go on", left, a->n, left == 1 ? "is" : "are");
+	call_fail(a->call, RPC_TIMED_OUT, "%zu of the %zu jobs %s not %s yet; they go on", left, a->n, left == 1 ? "is" : "are",
+	    a->wanted ? "where they are wanted" : "over");
 	await_free(a);
 }
 
@@ -87,25 +125,18 @@ on_orphaned(struct call *call, void *arg)
 	call_free(call);
 }
 
-/* A job that has left the memory is only a call's. */
-static char *
-job_text(const struct await *a, uint64_t id)
-{
-	AUTO_BUF struct buf b = { 0 };
-	struct json w;
-
-	jsonw_init(&w, &b);
-	if (a->call)
-		job_json_of(&w, a->call, id);
-	else
-		job_json_id(&w, a->control->engine, id);
-	return xstrdup(buf_cstr(&b));
-}
-
 bool
 await_is_for(const struct await *a, const struct job *j)
 {
-	return job_is_over(j) || (a->paused && j->state == JOB_PAUSED);
+	return job_is_over(j) || (a->wanted & BIT(engine_state(a->control->engine, j)));
+}
+
+static bool
+is_exception(const struct await *a, uint64_t id)
+{
+	const struct job *j = a->call ? call_job(a->call, id) : NULL;
+
+	return j && (j->state == JOB_FAILED || j->state == JOB_CANCELLED);
 }
 
 /* It is shown as it is now, for it may be forgotten soon. */
@@ -116,8 +147,29 @@ await_tell(struct await *a, size_t index, uint64_t id)
 
 	a->interrupted |= j && j->result->code == RESULT_INTERRUPTED;
 	a->results[index] = job_text(a, id);
-	if (--a->left == 0 && !a->cancel)
+	a->left--;
+	a->enough |= a->when == FIRST_COMPLETED || (a->when == FIRST_EXCEPTION && is_exception(a, id));
+	if ((!a->left || a->enough) && !a->cancel)
 		loop_defer(a->control->loop, &a->answer);
+}
+
+/* What a job waits for may change without a word: somebody else's slot was taken. */
+static void
+on_look(void *arg)
+{
+	struct await *a = arg;
+	struct engine *e = a->control->engine;
+
+	for (size_t i = 0; i < a->n; i++) {
+		uint64_t id = a->watches[i].at ? a->watches[i].at->id : 0;
+
+		if (id && await_is_for(a, engine_job(e, id))) {
+			unwatch_job(a->control, &a->watches[i]);
+			await_tell(a, i, id);
+		}
+	}
+	if (a->left)
+		loop_timer_set(&a->look, LOOK_MS);
 }
 
 static void
@@ -149,19 +201,21 @@ on_step(void *arg)
 }
 
 static struct await *
-await_new(struct call *call, const uint64_t *ids, size_t n, bool paused)
+await_new(struct call *call, const uint64_t *ids, size_t n, unsigned wanted, enum return_when when)
 {
 	struct await *a = NEW(struct await);
 
 	a->call = call;
 	a->control = call->control;
-	a->paused = paused;
+	a->wanted = wanted;
+	a->when = when;
 	a->n = a->left = n;
 	a->watches = xcalloc(n, sizeof a->watches[0]);
 	a->results = xcalloc(n, sizeof a->results[0]);
 	call->on_orphaned = on_orphaned;
 	call->arg = a;
 	loop_timer_init(&a->timeout, a->control->loop, "wait", on_timeout, a);
+	loop_timer_init(&a->look, a->control->loop, "wait", on_look, a);
 	loop_deferred_init(&a->answer, "wait", on_answer, a);
 	loop_deferred_init(&a->step, "cancel", on_step, a);
 	list_init(&a->link);
@@ -178,21 +232,12 @@ await_new(struct call *call, const uint64_t *ids, size_t n, bool paused)
 	return a;
 }
 
-static void
-until_over(struct call *call, const uint64_t *ids, size_t n, uint64_t timeout_ms)
-{
-	struct await *a = await_new(call, ids, n, false);
-
-	if (timeout_ms && a->left)
-		loop_timer_set(&a->timeout, timeout_ms);
-}
-
 void
 await_pause(struct call *call, const uint64_t *ids, size_t n)
 {
 	struct engine *e = call->control->engine;
 
-	await_new(call, ids, n, true)->durably = true;
+	await_new(call, ids, n, BIT(JOB_PAUSED), ALL_COMPLETED)->durably = true;
 	for (size_t i = 0; i < n; i++)
 		if (engine_job(e, ids[i]))
 			(void)engine_pause(e, ids[i]);
@@ -202,7 +247,7 @@ await_pause(struct call *call, const uint64_t *ids, size_t n)
 void
 await_cancel(struct call *call, const uint64_t *ids, size_t n)
 {
-	struct await *a = await_new(call, ids, n, false);
+	struct await *a = await_new(call, ids, n, 0, ALL_COMPLETED);
 
 	loop_undefer(&a->answer); /* when they are over already */
 	a->durably = true;
@@ -226,16 +271,81 @@ awaits_done(struct control *c)
 		await_free(LIST_FIRST(&c->cancellings, struct await, link));
 }
 
+/* ---- wait ------------------------------------------------------------------------- */
+
+/* "for": a state, or an array of some; false after the answer. */
+static bool
+get_wanted(struct call *c, unsigned *ret)
+{
+	static const enum job_state states[] = { JOB_ACTIVE, JOB_DONE, JOB_FAILED, JOB_CANCELLED, JOB_PAUSED, JOB_BLOCKED };
+	const json_t *given = json_object_get(c->params, "for");
+	size_t n = json_is_array(given) ? json_array_size(given) : given ? 1 : 0;
+
+	*ret = 0;
+	for (size_t i = 0; i < n; i++) {
+		const char *word = json_string_value(json_is_array(given) ? json_array_get(given, i) : given);
+		size_t k = 0;
+
+		while (k < ARRAY_SIZE(states) && !text_equal(word, job_state_to_string(states[k])))
+			k++;
+		if (k == ARRAY_SIZE(states) && !text_equal(word, "over")) {
+			call_fail(c, RPC_INVALID_PARAMS, "for is over, active, done, failed, cancelled, paused or blocked, or an array of these");
+			return false;
+		}
+		*ret |= k < ARRAY_SIZE(states) ? BIT(states[k]) : 0;
+	}
+	return true;
+}
+
+static bool
+get_return_when(struct call *c, enum return_when *ret)
+{
+	static const char *const words[] = { "all-completed", "first-completed", "first-exception" };
+	const json_t *given = json_object_get(c->params, "return_when");
+
+	*ret = ALL_COMPLETED;
+	for (unsigned i = 0; given && i < ARRAY_SIZE(words); i++)
+		if (text_equal(json_string_value(given), words[i])) {
+			*ret = (enum return_when)i;
+			return true;
+		}
+	if (given)
+		call_fail(c, RPC_INVALID_PARAMS, "return_when is all-completed, first-completed or first-exception");
+	return !given;
+}
+
+static void
+wait_for_jobs(struct call *c, uint64_t timeout_ms)
+{
+	AUTO_FREE uint64_t *ids = NULL;
+	enum return_when when;
+	unsigned wanted;
+	struct await *a;
+	size_t n;
+
+	if (!get_wanted(c, &wanted) || !get_return_when(c, &when))
+		return;
+	ids = call_jobs(c, &n);
+	if (!ids)
+		return;
+	a = await_new(c, ids, n, wanted, when);
+	if (!a->left || a->enough)
+		return;
+	if (timeout_ms)
+		loop_timer_set(&a->timeout, timeout_ms);
+	if (wanted & BIT(JOB_BLOCKED))
+		loop_timer_set(&a->look, LOOK_MS);
+}
+
 void
 method_wait(struct call *c)
 {
-	AUTO_FREE uint64_t *ids = NULL;
-	uint64_t timeout;
-	size_t n;
+	uint64_t timeout_ms;
 
-	if (!call_number(c, "timeout_ms", &timeout))
+	if (!call_number(c, "timeout_ms", &timeout_ms))
 		return;
-	ids = call_jobs(c, &n);
-	if (ids)
-		until_over(c, ids, n, timeout);
+	if (call_names_scope(c))
+		scope_wait(c, timeout_ms);
+	else
+		wait_for_jobs(c, timeout_ms);
 }

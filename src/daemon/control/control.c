@@ -396,6 +396,7 @@ control_new(struct loop *l, struct children *children, const struct control_opti
 	watch_init(c);
 	events_init(c);
 	awaits_init(c);
+	scopes_init(c);
 	keys_init(c);
 	add_init(c);
 	list_init(&c->durables);
@@ -441,6 +442,7 @@ control_free(struct control *c)
 	listings_done(c);
 	intake_free(c->intake);
 	awaits_done(c);
+	scopes_done(c);
 	watch_done(c);
 	events_done(c);
 	keys_done(c);

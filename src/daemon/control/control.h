@@ -77,3 +77,7 @@ void control_on_forget(struct control *c, const struct job *j);
 /* Something happened that is no job's.  what, static, is a word of haul-rpc(7):
  * "group" "limit" "event" "origin" "network" "daemon"; name: whose; text: a clause. */
 void control_note_event(struct control *c, const char *what, const char *name, const char *text);
+/* A run of the group is over. */
+void control_on_group(struct control *c, const char *name);
+/* No job is left that is not over, perhaps. */
+void control_on_idle(struct control *c);

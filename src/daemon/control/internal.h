@@ -14,6 +14,7 @@
 #include "daemon/control/control.h"
 #include "daemon/control/feed.h"
 #include "daemon/engine/archive.h"
+#include "daemon/engine/engine_groups.h"
 
 enum {
 	JOBS_PER_CALL = 1000,   /* ids and names in one request */
@@ -27,6 +28,8 @@ enum {
 	KEY_LEN_MAX = 128,
 	PATTERN_MAX = FILTER_TEXT_MAX,
 	SUBSCRIPTIONS_MAX = 16, /* of one client */
+	GROUPS_PER_PAGE = 200,
+	GROUP_DEPTH_MAX = 16,   /* of groups in groups, as in a configuration */
 };
 
 struct control {
@@ -53,6 +56,10 @@ struct control {
 	struct map watched;       /* struct watched, by job id */
 	struct list everything;   /* subscriptions to all jobs */
 	struct list cancellings;  /* struct await: that still cancel */
+	/* scopes.c */
+	struct list scopes;       /* struct scope: commands to groups and to everything */
+	struct map scope_names;   /* struct scope_name, owned: what waits for these */
+	uint64_t ended[_JOB_STATE_MAX]; /* jobs, since the start */
 	uint64_t next_subscription;
 	/* keys.c */
 	struct map keys;          /* struct key */
@@ -81,8 +88,9 @@ struct watch {
 	struct list link; /* of struct watched */
 	struct watched *at;
 	size_t index;     /* its place in the request */
-	struct await *await; /* one of the two */
+	struct await *await; /* one of the three */
 	struct subscription *sub;
+	struct scope *scope;
 };
 
 struct method {
@@ -174,6 +182,31 @@ void await_pause(struct call *c, const uint64_t *ids, size_t n);
 /* Is the job where this one wants it?  Then it is told, once for each index. */
 bool await_is_for(const struct await *a, const struct job *j);
 void await_tell(struct await *a, size_t index, uint64_t id);
+
+/* scopes.c: the request is about a group or about everything. */
+bool call_names_scope(const struct call *c);
+void scope_wait(struct call *c, uint64_t timeout_ms);
+void scope_cancel(struct call *c);
+void scope_pause(struct call *c);
+void scope_resume(struct call *c);
+void scopes_init(struct control *c);
+/* Clients have gone: what they left to be done is dropped. */
+void scopes_done(struct control *c);
+/* Is the job where this one wants it?  Then it is told, and the watch goes. */
+bool scope_is_for(const struct watch *w, const struct job *j);
+void scope_tell(struct watch *w, const struct job *j);
+
+/* groups.c */
+void method_group(struct call *c);
+void group_json(struct json *w, const struct group_view *v);
+/* null: there is none. */
+void group_json_name(struct json *w, const struct engine *e, const char *name);
+/* False after the answer. */
+bool call_group(struct call *c, const char *name, struct group_view *ret);
+bool call_may_command_all(struct call *c);
+/* Settings of a group out of an object (NULL: none); those that are null are noted in
+ * drop (by id; NULL: they are refused).  NULL after the answer. */
+struct spec *call_group_settings(struct call *c, const json_t *settings, bool exists, bool *drop);
 
 /* past.c: */
 /* A job of the engine's, or of those out of the history that this call has; NULL:

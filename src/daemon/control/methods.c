@@ -173,6 +173,10 @@ method_cancel(struct call *c)
 	AUTO_FREE uint64_t *ids = NULL;
 	size_t n;
 
+	if (call_names_scope(c)) {
+		scope_cancel(c);
+		return;
+	}
 	ids = jobs_to_touch(c, &n);
 	if (ids)
 		await_cancel(c, ids, n);
@@ -210,6 +214,10 @@ method_pause(struct call *c)
 	AUTO_FREE uint64_t *ids = NULL;
 	size_t n;
 
+	if (call_names_scope(c)) {
+		scope_pause(c);
+		return;
+	}
 	ids = jobs_to_touch(c, &n);
 	if (ids && all_can(c, ids, n, false, "only a job that is not over can be paused"))
 		await_pause(c, ids, n);
@@ -223,6 +231,10 @@ method_resume(struct call *c)
 
 	if (!may_begin(c))
 		return;
+	if (call_names_scope(c)) {
+		scope_resume(c);
+		return;
+	}
 	ids = jobs_to_touch(c, &n);
 	if (!ids || !all_can(c, ids, n, false, "only a paused job can be resumed; `retry` begins an ended one anew"))
 		return;
@@ -415,21 +427,22 @@ method_shutdown(struct call *c)
 /* ---- The table ----------------------------------------------------------------------------- */
 
 static const struct method methods[] = {
-	{ "add", POLICY_SUBMIT, "jobs job key", method_add },
-	{ "cancel", POLICY_SUBMIT, "jobs job", method_cancel },
+	{ "add", POLICY_SUBMIT, "jobs job key scope", method_add },
+	{ "cancel", POLICY_SUBMIT, "jobs job group all", method_cancel },
 	{ "cat", POLICY_OBSERVE, "job", method_cat },
 	{ "check", POLICY_MANAGE, "", method_check },
 	{ "config", POLICY_MANAGE, "", method_config },
 	{ "drain", POLICY_MANAGE, "", method_drain },
 	{ "event", POLICY_OBSERVE, "set clear", method_event },
 	{ "events", POLICY_OBSERVE, "since instance last limit job jobs state group what follow", method_events },
+	{ "group", POLICY_OBSERVE, "group set remove after", method_group },
 	{ "hosts", POLICY_OBSERVE, "limit", method_hosts },
 	{ "list", POLICY_OBSERVE, "state limit after since until group name output url order", method_list },
 	{ "log", POLICY_OBSERVE, "job since instance last limit level follow", method_log },
-	{ "pause", POLICY_SUBMIT, "jobs job", method_pause },
+	{ "pause", POLICY_SUBMIT, "jobs job group all", method_pause },
 	{ "reload", POLICY_MANAGE, "", method_reload },
 	{ "remove", POLICY_SUBMIT, "jobs job", method_remove },
-	{ "resume", POLICY_SUBMIT, "jobs job", method_resume },
+	{ "resume", POLICY_SUBMIT, "jobs job group all", method_resume },
 	{ "retry", POLICY_SUBMIT, "jobs job", method_retry },
 	{ "show", POLICY_OBSERVE, "job", method_show },
 	{ "shutdown", POLICY_MANAGE, "", method_shutdown },
@@ -437,7 +450,7 @@ static const struct method methods[] = {
 	{ "subscribe", POLICY_OBSERVE, "jobs job progress_ms", method_subscribe },
 	{ "unsubscribe", POLICY_OBSERVE, "subscription", method_unsubscribe },
 	{ "version", POLICY_OBSERVE, "", method_version },
-	{ "wait", POLICY_OBSERVE, "jobs job timeout_ms", method_wait },
+	{ "wait", POLICY_OBSERVE, "jobs job group all for return_when timeout_ms", method_wait },
 	{ "why", POLICY_OBSERVE, "job jobs", method_why },
 	{ "workers", POLICY_OBSERVE, "", method_workers },
 };

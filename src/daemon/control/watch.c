@@ -222,13 +222,6 @@ tell_all(struct control *c, const char *event, const struct job *j, uint64_t del
 			tell(w->sub, event, j, delay_ms);
 }
 
-void
-control_on_start(struct control *c, const struct job *j)
-{
-	event_start(c, j);
-	tell_all(c, "start", j, 0);
-}
-
 /* Those who waited for this have it; they may be answered. */
 static void
 tell_awaits(struct control *c, const struct job *j)
@@ -239,16 +232,27 @@ tell_awaits(struct control *c, const struct job *j)
 	if (!at)
 		return;
 	LIST_FOREACH(w, &at->links, struct watch, link) {
-		if (!w->await || !await_is_for(w->await, j))
+		if (!(w->await && await_is_for(w->await, j)) && !(w->scope && scope_is_for(w, j)))
 			continue; /* subscriptions stay: the job may be retried */
 		list_remove(&w->link);
 		w->at = NULL;
-		await_tell(w->await, w->index, j->id);
+		if (w->scope)
+			scope_tell(w, j);
+		else
+			await_tell(w->await, w->index, j->id);
 	}
 	if (list_empty(&at->links)) {
 		(void)map_remove(&c->watched, hash_u64(j->id), &j->id);
 		free(at);
 	}
+}
+
+void
+control_on_start(struct control *c, const struct job *j)
+{
+	event_start(c, j);
+	tell_all(c, "start", j, 0);
+	tell_awaits(c, j);
 }
 
 void
@@ -269,6 +273,7 @@ void
 control_on_end(struct control *c, const struct job *j)
 {
 	event_end(c, j);
+	c->ended[j->state]++;
 	tell_all(c, "end", j, 0);
 	tell_awaits(c, j);
 }

@@ -129,7 +129,13 @@ put_group_limit(const struct why_facts *f, struct buf *out)
 static void
 put_group_paused(const struct why_facts *f, struct buf *out)
 {
-	buf_printf(out, "group %s, or one that it is in, is paused; `haulctl resume` of it lets it go on", group_of(f));
+	buf_printf(out, "group %s, or one that it is in, is paused; `haulctl resume --group` lets it go on", group_of(f));
+}
+
+static void
+put_all_paused(const struct why_facts *f UNUSED, struct buf *out)
+{
+	buf_append_str(out, "everything is paused; `haulctl resume --all` lets it go on");
 }
 
 static void
@@ -307,6 +313,7 @@ static const struct {
 	{ "host-limit", put_host_limit },
 	{ "group-limit", put_group_limit },
 	{ "group-paused", put_group_paused },
+	{ "all-paused", put_all_paused },
 	{ "global-limit", put_global_limit },
 	{ "start-at", put_start_at },
 	{ "retry-at", put_retry_at },

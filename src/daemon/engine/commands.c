@@ -3,10 +3,11 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/str.h"
 #include "daemon/engine/deadline.h"
+#include "daemon/engine/group.h"
 #include "daemon/engine/hook.h"
 #include "daemon/engine/order.h"
-#include "daemon/engine/plan.h"
 #include "daemon/engine/space.h"
 
 /* ---- Asking ----------------------------------------------------------------- */
@@ -48,7 +49,7 @@ engine_pause(struct engine *e, uint64_t id)
 	if (en->job.state == JOB_PAUSED || (en->download && hook_ends(en->download)))
 		return ENGINE_AS_IS;
 	if (en->download) {
-		en->download->resume = false;
+		en->download->resume = en->download->parks = false;
 		download_pause(en->download);
 		return ENGINE_OK;
 	}
@@ -60,8 +61,8 @@ engine_pause(struct engine *e, uint64_t id)
 	return ENGINE_OK;
 }
 
-static void
-queue_again(struct entry *en)
+void
+engine_queue_again(struct entry *en)
 {
 	if (!plan_holds(en))
 		engine_requeue(en, retry_first_source(en), 0);
@@ -81,7 +82,7 @@ engine_resume(struct engine *e, uint64_t id)
 	}
 	if (en->job.state != JOB_PAUSED)
 		return ENGINE_AS_IS;
-	queue_again(en);
+	engine_queue_again(en);
 	return ENGINE_OK;
 }
 
@@ -100,7 +101,8 @@ engine_retry(struct engine *e, uint64_t id)
 	job_restart(&en->job);
 	order_retry(en, began);
 	deadline_retry(en);
-	queue_again(en);
+	group_join_again(en);
+	engine_queue_again(en);
 	return ENGINE_OK;
 }
 
@@ -226,6 +228,8 @@ fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
 		.wait_ms = scheduler_wait_ms(en->engine->scheduler, &en->ticket),
 		.receipt = en->receipt,
 	};
+	if (en->engine->groups.all_paused && !en->engine->draining && text_equal(v->blocked, "draining"))
+		v->blocked = "all-paused";
 	/* An ended job looks the same in its last event and to who asks later. */
 	if (en->job.state == JOB_DONE)
 		v->total = en->job.received;

@@ -4,8 +4,8 @@
 #include "base/str.h"
 #include "base/url.h"
 #include "daemon/engine/deadline.h"
+#include "daemon/engine/group.h"
 #include "daemon/engine/order.h"
-#include "daemon/engine/plan.h"
 #include "daemon/engine/space.h"
 #include "model/algo.h"
 
@@ -87,6 +87,7 @@ add(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid, bool from_co
 	en->job.added_s = clock_wall_s();
 	if (e->ops->on_add)
 		e->ops->on_add(&en->job, e->arg);
+	group_join(en, false);
 	order_attach(en, false);
 	deadline_begin(en);
 	order_job_added(en);
@@ -138,10 +139,11 @@ engine_restore(struct engine *e, const struct job *from, uint64_t run_ms, struct
 		deadline_restore(en);
 		order_job_added(en);
 	}
-	if (from->state == JOB_PAUSED) {
+	if (from->state == JOB_PAUSED)
 		registry_set_state(&e->jobs, en, JOB_PAUSED);
+	group_join(en, job_is_over(from));
+	if (from->state == JOB_PAUSED)
 		return;
-	}
 	if (!job_is_over(from)) {
 		begin(en);
 		return;
@@ -163,6 +165,8 @@ engine_set_state(struct entry *en, enum job_state to)
 	enum job_state from = en->job.state;
 
 	registry_set_state(&en->engine->jobs, en, to);
+	if (en->plan && en->plan->in_group)
+		group_member_moved(en, from);
 	if (from != to && ops->on_change)
 		ops->on_change(&en->job, from, en->engine->arg);
 }

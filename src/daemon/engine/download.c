@@ -528,3 +528,12 @@ download_pause(struct download *d)
 	scheduler_withdraw(d->engine->scheduler, &d->entry->ticket);
 	clean_up(d);
 }
+
+void
+download_park(struct download *d)
+{
+	if (d->verdict == VERDICT_FINAL || d->verdict == VERDICT_PAUSE)
+		return; /* a user's own pause stays one */
+	d->parks = true;
+	download_pause(d);
+}

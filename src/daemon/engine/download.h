@@ -22,6 +22,7 @@
 #include "daemon/xfer/transfer.h"
 #include "model/job.h"
 
+struct group; /* group.h */
 struct plan; /* plan.h */
 struct room; /* space.c */
 struct hook; /* hook.c */
@@ -51,6 +52,13 @@ struct engine {
 		struct loop_deferred open;
 		struct deadlines *deadlines; /* owned */
 	} plans;
+	struct {
+		struct group **sorted; /* owned: and each of them; by name */
+		size_t n, size;
+		unsigned adding;     /* runs do not end meanwhile; see engine_adding() */
+		bool ready;          /* the jobs of the earlier life are there, and we are not at the end */
+		bool all_paused;
+	} groups;
 	struct rates rates;  /* those who wait for one */
 	struct rate total;   /* of all transfers together */
 	struct map hosts_by_name; /* struct host_limit, owned */
@@ -165,6 +173,7 @@ struct download {
 	bool starting, may_start; /* it waits for a rate before its request; its turn has come */
 	bool cleaning, discarding; /* after a failure: see clean_up() */
 	bool resume; /* VERDICT_PAUSE: a user wants it to go on after all */
+	bool parks;  /* VERDICT_PAUSE: of its group, or of everything: back into the queue */
 	bool again, was_again; /* fetch it anew once, whatever the failure's class says */
 	bool fresh_connection; /* the next request makes one of its own */
 	bool unreached;        /* the network was down when the last attempt failed */
@@ -188,6 +197,8 @@ void download_start_over(struct download *d);
 void download_stop(struct download *d, const struct result *r);
 /* The same, but the job can be resumed. */
 void download_pause(struct download *d);
+/* The same, but it goes back into the queue, where it is held. */
+void download_park(struct download *d);
 /* Makes the request for its url. */
 void download_fetch(struct download *d);
 void download_free(struct download *d);
@@ -276,12 +287,16 @@ void engine_unforget(struct entry *en);
 void engine_tell_state(const struct entry *en);
 /* Something ended: perhaps it was the last. */
 void engine_check_idle(struct engine *e);
+/* It begins again: at its gates, then in the queue. */
+void engine_queue_again(struct entry *en);
 /* All was let go: the job waits for a user. */
 void engine_paused(struct download *d);
 /* All was let go: the download goes, the job is blocked. */
 void engine_let_go(struct download *d);
 /* Moves the job; see registry.h. */
 void engine_set_state(struct entry *en, enum job_state to);
+/* The scheduler starts nothing while it is drained, interrupted or paused. */
+void engine_set_hold(struct engine *e);
 /* Puts the job back into the queue for its current source. */
 void engine_requeue(struct entry *en, const char *url, uint64_t delay_ms);
 /* The same at once, for a job that runs: nothing but a limit holds it up. */

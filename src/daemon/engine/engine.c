@@ -15,10 +15,10 @@
 #include "base/str.h"
 #include "base/url.h"
 #include "daemon/engine/errand.h"
+#include "daemon/engine/group.h"
 #include "daemon/engine/hook.h"
 #include "daemon/engine/kept.h"
 #include "daemon/engine/limits.h"
-#include "daemon/engine/plan.h"
 #include "daemon/engine/room.h"
 #include "daemon/engine/space.h"
 #include "daemon/spawn/spawner.h"
@@ -233,12 +233,16 @@ engine_paused(struct download *d)
 {
 	struct engine *e = d->engine;
 	struct entry *en = d->entry;
-	bool resume = d->resume;
+	bool resume = d->resume, parks = d->parks;
 
-	put_aside(d, JOB_PAUSED);
-	engine_tell_state(en);
-	if (resume)
-		(void)engine_resume(e, en->job.id);
+	put_aside(d, parks ? JOB_BLOCKED : JOB_PAUSED);
+	if (parks) {
+		engine_queue_again(en);
+	} else {
+		engine_tell_state(en);
+		if (resume)
+			(void)engine_resume(e, en->job.id);
+	}
 	engine_check_idle(e);
 }
 
@@ -412,6 +416,7 @@ engine_new(struct loop *l, struct children *c, const struct conf *conf, const st
 	loop_deferred_init(&e->interrupting, "interrupt", on_interrupting, e);
 	loop_deferred_init(&e->forgetting, "forget jobs", engine_free_gone, e);
 	make_parts(e, c);
+	groups_init(e);
 	hooks_init(e, c);
 	return e;
 }
@@ -422,6 +427,7 @@ engine_free(struct engine *e)
 	if (!e)
 		return;
 	assert(list_empty(&e->active));
+	e->groups.ready = false;
 	for (size_t i = 0; i < e->jobs.n_slots; i++)
 		if (e->jobs.slots[i].entry)
 			engine_free_entry(e->jobs.slots[i].entry);
@@ -441,6 +447,7 @@ engine_free(struct engine *e)
 	pool_free(e->pool);
 	spawner_free(e->spawner);
 	rooms_done(e);
+	groups_done(e);
 	scheduler_free(e->scheduler);
 	stage_done(&e->stage);
 	dirty_free(e->dirty);
@@ -472,12 +479,18 @@ on_interrupting(void *arg)
 }
 
 void
+engine_set_hold(struct engine *e)
+{
+	scheduler_hold(e->scheduler, e->interrupted || e->draining || e->groups.all_paused);
+}
+
+void
 engine_interrupt(struct engine *e)
 {
 	if (e->interrupted)
 		return;
 	e->interrupted = true;
-	scheduler_hold(e->scheduler, true);
+	engine_set_hold(e);
 	loop_defer(e->loop, &e->interrupting);
 }
 
@@ -503,7 +516,7 @@ void
 engine_drain(struct engine *e)
 {
 	e->draining = true;
-	scheduler_hold(e->scheduler, true);
+	engine_set_hold(e);
 	engine_check_idle(e);
 }
 
@@ -517,4 +530,5 @@ engine_set_conf(struct engine *e, const struct conf *conf)
 	hooks_set_conf(e, conf->daemon);
 	scheduler_set_limits(e->scheduler, &limits);
 	limits_set_conf(e);
+	groups_set_conf(e);
 }

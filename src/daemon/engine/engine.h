@@ -94,6 +94,9 @@ struct engine_ops {
 	/* A job as who asks for it is told, for programs that run for it; full: with its
 	 * settings.  May be NULL. */
 	void (*describe)(struct json *w, const struct engine_view *v, bool full, void *arg);
+	/* Something happened to this group, a clause says what; over: its run ended (group.h).
+	 * May be NULL. */
+	void (*on_group)(const char *name, bool over, const char *text, void *arg);
 	/* The last job has ended, or the last running one of a drained engine. */
 	void (*on_idle)(void *arg);
 };

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "daemon/engine/download.h"
 #include "daemon/engine/errand.h"
+#include "daemon/engine/group.h"
 
 static bool
 kept_has_id(const void *item, const void *key)
@@ -134,4 +135,5 @@ engine_restored(struct engine *e)
 			unknown[n++] = k->id;
 	while (n)
 		kept_discard(e, unknown[--n]);
+	groups_restored(e);
 }

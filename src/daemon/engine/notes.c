@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "daemon/engine/deadline.h"
+#include "daemon/engine/group.h"
 #include "daemon/engine/order.h"
 
 /* rest: the key behind its first word.  What makes no sense is ignored. */
@@ -16,6 +17,8 @@ static const struct {
 } owners[] = {
 	{ "deadline:", deadline_restore_note },
 	{ "event:", order_restore_event },
+	{ "group:", group_note_restore },
+	{ "paused:", engine_paused_restore },
 	{ NULL, NULL }, /* ends them */
 };
 

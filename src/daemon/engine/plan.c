@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "daemon/engine/deadline.h"
+#include "daemon/engine/group.h"
 #include "daemon/engine/order.h"
 
 enum { OPENINGS_PER_TURN = 1000 };
@@ -43,6 +44,7 @@ plan_get(struct entry *en)
 	en->plan = NEW(struct plan);
 	en->plan->entry = en;
 	list_init(&en->plan->opening);
+	list_init(&en->plan->member);
 	return en->plan;
 }
 
@@ -54,6 +56,7 @@ plan_free(struct entry *en)
 	list_remove(&en->plan->opening);
 	order_free(en->plan);
 	deadline_leave(en->plan);
+	group_part(en->plan);
 	free(TAKE_PTR(en->plan));
 }
 
@@ -128,6 +131,7 @@ plan_job_ended(struct entry *en)
 	if (en->plan)
 		deadline_over(en->plan);
 	order_job_ended(en);
+	group_member_ended(en);
 }
 
 /* Its gates are open: to the scheduler.  One that never will: it ends. */

@@ -28,6 +28,9 @@ struct plan {
 	uint64_t deadline_ms;
 	bool deadline_noted; /* that it was retried is a note of the store */
 	struct order *order; /* owned, order.h: what it comes after; NULL: nothing, or that is over */
+	struct group *group; /* the job is in; NULL: in none; group.h */
+	struct list member;  /* group->members or ->leaving, while it is not over */
+	bool in_group;       /* it counts among those that are not over */
 };
 
 /* Its settings ask for one. */

@@ -1,0 +1,304 @@
+/* The method group: looking at groups, and making, setting and removing them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "daemon/control/internal.h"
+#include "model/values.h"
+
+/* ---- As JSON; the members are promised in haul-rpc(7) ------------------------------ */
+
+static void
+put_limits(struct json *w, const struct group_view *v)
+{
+	jsonw_key_u64(w, "max_concurrent", spec_number(v->spec, GROUP_MAX_CONCURRENT));
+	jsonw_key_string(w, "on_failure", spec_number(v->spec, GROUP_ON_FAILURE) == ON_FAILURE_CANCEL ? "cancel" : "continue");
+	jsonw_key_u64(w, "deadline_ms", spec_number(v->spec, GROUP_DEADLINE));
+	jsonw_key(w, "deadline_in_ms");
+	if (v->deadline_in_ms)
+		jsonw_u64(w, v->deadline_in_ms);
+	else
+		jsonw_null(w);
+}
+
+static const char *
+state_of(const struct group_view *v)
+{
+	return v->ending ? "ending" : !v->live ? "idle" : v->held ? "paused" : "active";
+}
+
+void
+group_json(struct json *w, const struct group_view *v)
+{
+	jsonw_begin_object(w);
+	jsonw_key_string(w, "name", v->name);
+	jsonw_key_string(w, "parent", v->parent);
+	jsonw_key_string(w, "origin", v->configured ? "config" : v->made ? "client" : "jobs");
+	jsonw_key_string(w, "state", state_of(v));
+	jsonw_key_bool(w, "paused", v->paused);
+	jsonw_key_bool(w, "held", v->held);
+	jsonw_key_u64(w, "running", v->running);
+	put_limits(w, v);
+	jsonw_key(w, "started");
+	if (v->started_s)
+		jsonw_i64(w, v->started_s);
+	else
+		jsonw_null(w);
+	jsonw_key_u64(w, "live", v->live);
+	jsonw_key_string(w, "code", v->ending ? result_word(v->ending) : "");
+	jsonw_key_string(w, "reason", v->ending ? v->ending->text : "");
+	jsonw_key(w, "jobs");
+	counts_json(w, v->counts);
+	jsonw_end_object(w);
+}
+
+void
+group_json_name(struct json *w, const struct engine *e, const char *name)
+{
+	struct group_view v;
+
+	if (engine_group(e, name, &v))
+		group_json(w, &v);
+	else
+		jsonw_null(w);
+}
+
+/* ---- Which -------------------------------------------------------------------------- */
+
+bool
+call_group(struct call *c, const char *name, struct group_view *ret)
+{
+	char safe[160];
+
+	if (!name) {
+		call_fail(c, RPC_INVALID_PARAMS, "group is the name of a group, a string");
+		return false;
+	}
+	if (engine_group(c->control->engine, name, ret))
+		return true;
+	call_fail(c, RPC_NO_JOB, "there is no group \"%s\": `haulctl group` lists them, and `haulctl group NAME KEY=VALUE` makes one",
+	    str_safe(safe, sizeof safe, name, strlen(name)));
+	return false;
+}
+
+bool
+call_may_command_all(struct call *c)
+{
+	if (c->policy >= POLICY_OPERATE)
+		return true;
+	call_fail(c, RPC_PERMISSION, "groups and everything are commanded by those who may command all jobs: "
+	    "control-policy is not \"operate\" for uid %u", c->uid);
+	return false;
+}
+
+/* ---- Settings ------------------------------------------------------------------------ */
+
+/* One value of "set"; false after the answer. */
+static bool
+put_value(struct call *c, const struct setting *row, const json_t *v, struct buf *out)
+{
+	AUTO_FREE char *why = NULL;
+	uint64_t number;
+	int r = -EINVAL;
+
+	if (json_is_string(v) && row->type == TYPE_STRING) {
+		spec_put_string(out, row->id, json_string_value(v));
+		return true;
+	}
+	if (json_is_string(v) && setting_is_number(row))
+		r = setting_parse_text(row, json_string_value(v), &number, &why);
+	else if (json_is_integer(v))
+		r = setting_check_number(row, json_integer_value(v), &number, &why);
+	if (r == 0) {
+		spec_put_number(out, row->id, number);
+		return true;
+	}
+	if (!why) {
+		AUTO_FREE char *want = setting_wanted(row);
+
+		why = xasprintf("must be %s", want);
+	}
+	call_fail(c, RPC_INVALID_PARAMS, "%s %s", row->name, why);
+	return false;
+}
+
+/* Its parent is there, and does not lie too deep; false after the answer. */
+static bool
+check_parent(struct call *c, const char *parent)
+{
+	struct group_view v;
+	unsigned depth = 1;
+
+	if (!parent)
+		return true;
+	if (!call_group(c, parent, &v))
+		return false;
+	while (v.parent && depth++ < GROUP_DEPTH_MAX)
+		(void)engine_group(c->control->engine, v.parent, &v);
+	if (depth < GROUP_DEPTH_MAX)
+		return true;
+	call_fail(c, RPC_INVALID_PARAMS, "parent puts it more than %d groups deep", GROUP_DEPTH_MAX);
+	return false;
+}
+
+/* What may be said of a group here; NULL after the answer. */
+static const struct setting *
+find_row(struct call *c, const char *key, bool exists)
+{
+	const struct setting *row = setting_by_name(SCOPE_GROUP, key);
+	char safe[160];
+
+	if (!row || row->id == GROUP_NAME || row->id == GROUP_PAUSED) {
+		call_fail(c, RPC_INVALID_PARAMS, "there is no setting \"%s\" of a group that can be set: there are max-concurrent, on-failure and deadline%s",
+		    str_safe(safe, sizeof safe, key, strlen(key)), row && row->id == GROUP_PAUSED ? "; pause and resume take the group, too" : "");
+		return NULL;
+	}
+	if (row->id == GROUP_PARENT && exists) {
+		call_fail(c, RPC_INVALID_PARAMS, "a group stays in its parent: parent is said when it is made");
+		return NULL;
+	}
+	return row;
+}
+
+struct spec *
+call_group_settings(struct call *c, const json_t *settings, bool exists, bool *drop)
+{
+	AUTO_BUF struct buf packed = { 0 };
+	struct spec *s = NULL;
+	const char *key;
+	json_t *v;
+
+	if (settings && !json_is_object(settings)) {
+		call_fail(c, RPC_INVALID_PARAMS, "the settings of a group are an object");
+		return NULL;
+	}
+	json_object_foreach((json_t *)(uintptr_t)settings, key, v) {
+		const struct setting *row = find_row(c, key, exists);
+
+		if (!row)
+			return NULL;
+		if (json_is_null(v) && drop)
+			drop[row->id] = true;
+		else if (!put_value(c, row, v, &packed))
+			return NULL;
+	}
+	if (spec_new(SCOPE_GROUP, buf_bytes(&packed), buf_len(&packed), NULL, &s) < 0) {
+		call_fail(c, RPC_INVALID_PARAMS, "the settings of the group are too long");
+		return NULL;
+	}
+	if (!check_parent(c, spec_string(s, GROUP_PARENT))) {
+		spec_unref(s);
+		return NULL;
+	}
+	return s;
+}
+
+/* ---- The method ------------------------------------------------------------------------- */
+
+static void
+answer_group(struct call *c, const char *name)
+{
+	AUTO_BUF struct buf text = { 0 };
+	struct json w;
+
+	jsonw_init(&w, &text);
+	jsonw_begin_object(&w);
+	jsonw_key(&w, "groups");
+	jsonw_begin_array(&w);
+	group_json_name(&w, c->control->engine, name);
+	jsonw_end_array(&w);
+	jsonw_end_object(&w);
+	call_text_durably(c, xstrdup(buf_cstr(&text)));
+}
+
+static void
+set_group(struct call *c, const char *name, const json_t *set)
+{
+	struct engine *e = c->control->engine;
+	const char *why = name ? value_refuse_name(name) : "is missing";
+	AUTO_SPEC struct spec *settings = NULL;
+	bool drop[_SETTING_MAX] = { false };
+	struct group_view v;
+	bool exists = !why && engine_group(e, name, &v);
+
+	if (why) {
+		call_fail(c, RPC_INVALID_PARAMS, "group %s", why);
+		return;
+	}
+	settings = call_group_settings(c, set, exists, drop);
+	if (!settings)
+		return;
+	if (!exists && engine_groups_made(e) >= GROUPS_MADE_MAX) {
+		call_fail(c, RPC_TOO_MANY, "there are %d groups that clients made: remove some, or put them into the configuration", GROUPS_MADE_MAX);
+		return;
+	}
+	engine_set_group(e, name, settings, drop);
+	answer_group(c, name);
+}
+
+static void
+remove_group(struct call *c, const char *name)
+{
+	struct group_view v;
+
+	if (!call_group(c, name, &v))
+		return;
+	if (v.configured)
+		call_fail(c, RPC_CONFLICT, "group %s is one of the configuration: take it out there and reload", v.name);
+	else if (!engine_remove_group(c->control->engine, name))
+		call_fail(c, RPC_CONFLICT, "group %s has %llu jobs that are not over: cancel or wait for them first", v.name,
+		    (unsigned long long)v.live);
+	else
+		call_text_durably(c, xstrdup("{\"removed\":1}"));
+}
+
+static void
+list_groups(struct call *c, const char *after)
+{
+	struct json w = call_begin(c);
+	struct group_view v;
+	unsigned n = 0;
+
+	jsonw_begin_object(&w);
+	jsonw_key(&w, "groups");
+	jsonw_begin_array(&w);
+	for (bool more = engine_next_group(c->control->engine, after, &v); more && n < GROUPS_PER_PAGE; n++) {
+		group_json(&w, &v);
+		more = engine_next_group(c->control->engine, v.name, &v);
+	}
+	jsonw_end_array(&w);
+	jsonw_key_bool(&w, "more", n == GROUPS_PER_PAGE);
+	jsonw_key_bool(&w, "all_paused", engine_is_paused(c->control->engine));
+	jsonw_end_object(&w);
+	call_end(c, &w);
+}
+
+void
+method_group(struct call *c)
+{
+	const json_t *group = json_object_get(c->params, "group"), *set = json_object_get(c->params, "set");
+	const json_t *remove = json_object_get(c->params, "remove"), *after = json_object_get(c->params, "after");
+	const char *name = json_string_value(group);
+	struct group_view v;
+	struct json w;
+
+	if ((group && !name) || (after && !json_is_string(after)) || (remove && !json_is_true(remove)) || (set && remove)) {
+		call_fail(c, RPC_INVALID_PARAMS, "group and after are names; set is an object, or remove is true");
+	} else if (set || remove) {
+		if (call_may_command_all(c))
+			set ? set_group(c, name, set) : remove_group(c, name);
+	} else if (!group) {
+		list_groups(c, after ? json_string_value(after) : "");
+	} else if (call_group(c, name, &v)) {
+		w = call_begin(c);
+		jsonw_begin_object(&w);
+		jsonw_key(&w, "groups");
+		jsonw_begin_array(&w);
+		group_json(&w, &v);
+		jsonw_end_array(&w);
+		jsonw_end_object(&w);
+		call_end(c, &w);
+	}
+}

@@ -1,0 +1,150 @@
+/* Groups whose run is ended: by a failure, by their deadline; see group.h. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "daemon/engine/group.h"
+
+enum { ENDS_PER_TURN = 100 }; /* a log line, a change in the store and events each */
+
+static void
+end_member(struct entry *en, const struct result *r)
+{
+	if (en->download)
+		download_stop(en->download, r);
+	else
+		engine_end_waiting(en, r);
+}
+
+/* Those that come meanwhile are ended, too; the last of them ends the run, and this. */
+static void
+on_step(void *arg)
+{
+	struct group *g = arg;
+	struct result r = g->ending;
+
+	for (unsigned n = 0; !list_empty(&g->members); n++) {
+		struct plan *p = LIST_FIRST(&g->members, struct plan, member);
+
+		if (n == ENDS_PER_TURN) {
+			loop_defer(g->engine->loop, &g->step);
+			return;
+		}
+		list_remove(&p->member);
+		list_append(&g->leaving, &p->member);
+		end_member(p->entry, &r);
+	}
+}
+
+void
+group_end(struct group *g, const struct result *r)
+{
+	struct group *c;
+
+	if (!g->live || g->ending.code != RESULT_OK)
+		return;
+	g->ending = *r;
+	log_notice("group is ended: %s: %s group=%s members=%llu", result_word(r), r->text, g->name, (unsigned long long)g->live);
+	group_tell(g, false, "is ended: %s: %s", result_word(r), r->text);
+	group_set_hold(g);
+	group_note(g);
+	loop_defer(g->engine->loop, &g->step);
+	LIST_FOREACH(c, &g->children, struct group, link)
+		group_end(c, r);
+}
+
+void
+group_check_ending(struct group *g)
+{
+	for (struct group *x = g; x; x = x->parent) {
+		if (x->ending.code == RESULT_OK)
+			continue;
+		if (x != g)
+			group_end(g, &x->ending);
+		else
+			loop_defer(g->engine->loop, &g->step);
+		return;
+	}
+}
+
+void
+group_failed(struct group *g, const struct entry *en)
+{
+	struct result r = { 0 };
+
+	result_set(&r, RESULT_SIBLING_FAILED, "%s (id %llu) of its group failed: %s", job_label(&en->job),
+	    (unsigned long long)en->job.id, result_word(en->job.result));
+	for (; g; g = g->parent)
+		if (spec_number(g->spec, GROUP_ON_FAILURE) == ON_FAILURE_CANCEL)
+			group_end(g, &r);
+}
+
+/* ---- The deadline ------------------------------------------------------------------- */
+
+static void
+on_deadline(void *arg)
+{
+	struct group *g = arg;
+	struct result r = { 0 };
+	char time[32];
+
+	(void)format_duration(time, sizeof time, spec_number(g->spec, GROUP_DEADLINE));
+	result_set(&r, RESULT_DEADLINE, "the deadline of group %s, %s after the first of it started, has passed", g->name, time);
+	group_end(g, &r);
+}
+
+void
+group_set_deadline(struct group *g)
+{
+	uint64_t after = spec_number(g->spec, GROUP_DEADLINE), now = clock_now_ms(), at = g->started_ms + after;
+
+	loop_timer_cancel(&g->deadline);
+	if (g->running && g->started_ms && after)
+		loop_timer_set(&g->deadline, at > now ? at - now : 0);
+}
+
+uint64_t
+group_deadline_in(const struct group *g)
+{
+	uint64_t now = clock_now_ms(), at = g->started_ms + spec_number(g->spec, GROUP_DEADLINE);
+
+	return g->deadline.set && at > now ? at - now : 0;
+}
+
+void
+group_begin_at(struct group *g, int64_t started_s)
+{
+	uint64_t now = clock_now_ms();
+	int64_t ago = clock_wall_s() - started_s;
+
+	/* A clock that went back, or a machine that was not on for as long. */
+	g->started_s = started_s;
+	g->started_ms = MAX(now - MIN(now - 1, ago > 0 ? (uint64_t)ago * 1000 : 0), UINT64_C(1));
+	group_set_deadline(g);
+	if (spec_number(g->spec, GROUP_DEADLINE))
+		group_note(g);
+}
+
+/* ---- Life ------------------------------------------------------------------------------ */
+
+void
+group_end_forget(struct group *g)
+{
+	loop_undefer(&g->step);
+	g->ending = (struct result){ 0 };
+}
+
+void
+group_end_init(struct group *g)
+{
+	loop_deferred_init(&g->step, "end group", on_step, g);
+	loop_timer_init(&g->deadline, g->engine->loop, "group deadline", on_deadline, g);
+}
+
+void
+group_end_done(struct group *g)
+{
+	loop_undefer(&g->step);
+	loop_timer_done(&g->deadline);
+}
