@@ -193,6 +193,9 @@ take_option(struct args *a, const struct verb_option *o, const char *text)
 	case OPTION_FOLLOW:
 		a->follow = true;
 		break;
+	case OPTION_PROMETHEUS:
+		a->prometheus = true;
+		break;
 	case OPTION_WHAT:
 		a->what = text;
 		break;

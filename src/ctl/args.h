@@ -29,7 +29,7 @@ struct args {
 	uint64_t count;          /* snapshots of top; 0: no end */
 	const char *input, *base_url, *key;
 	const char *state, *sort, *what, *level;
-	bool follow;
+	bool follow, prometheus;
 	const char *filters[OPTION_URL - OPTION_SINCE + 1]; /* of list, by option; NULL: not given */
 	uint64_t limit;          /* 0: none */
 	struct args_value *values; /* owned array */

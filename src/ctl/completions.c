@@ -103,6 +103,8 @@ bash_verb(struct buf *out, const struct verb *v)
 		buf_append_str(out, " words='bash zsh fish'");
 	else if (v->words == WORDS_EVENTS)
 		buf_append_str(out, " words='set clear'");
+	else if (v->words == WORDS_SWITCH)
+		buf_append_str(out, " words='on off'");
 	buf_append_str(out, " ;;\n");
 }
 
@@ -197,7 +199,8 @@ zsh_verb(struct buf *out, const struct verb *v)
 {
 	static const char *const rest[] = { [WORDS_NONE] = "", [WORDS_JOBS] = " '*:job:_haulctl_jobs'",
 		[WORDS_URLS] = " '*:url:_urls'", [WORDS_VERBS] = " '1:verb:_haulctl_verbs'",
-		[WORDS_SHELLS] = " '1:shell:(bash zsh fish)'", [WORDS_EVENTS] = " '1:what:(set clear)'" };
+		[WORDS_SHELLS] = " '1:shell:(bash zsh fish)'", [WORDS_EVENTS] = " '1:what:(set clear)'",
+		[WORDS_SWITCH] = " '1:switch:(on off)'" };
 	const struct setting *row;
 	const char *words;
 
@@ -285,7 +288,8 @@ static void
 fish_verb(struct buf *out, const struct verb *v)
 {
 	static const char *const rest[] = { [WORDS_JOBS] = "(__haulctl_jobs)", [WORDS_SHELLS] = "bash zsh fish",
-		[WORDS_VERBS] = "(__haulctl_verbs)", [WORDS_URLS] = NULL, [WORDS_EVENTS] = "set clear" };
+		[WORDS_VERBS] = "(__haulctl_verbs)", [WORDS_URLS] = NULL, [WORDS_EVENTS] = "set clear",
+		[WORDS_SWITCH] = "on off" };
 	const struct setting *row;
 	const char *words;
 

@@ -101,6 +101,8 @@ int verb_remove(struct ctl *c);
 int verb_retry(struct ctl *c);
 int verb_events(struct ctl *c);      /* events.c */
 int verb_log(struct ctl *c);
+int verb_stats(struct ctl *c);       /* stats.c */
+int verb_debug(struct ctl *c);
 int verb_why(struct ctl *c);         /* why.c */
 int verb_event(struct ctl *c);       /* event.c */
 int verb_hosts(struct ctl *c);       /* hosts.c */

@@ -80,6 +80,10 @@ static const struct verb_option events_options[] = {
 	{ OPTION_GROUP, 0, "group", "GROUP", NULL, "only events of this group and its jobs" },
 	{ 0 },
 };
+static const struct verb_option stats_options[] = {
+	{ OPTION_PROMETHEUS, 0, "prometheus", NULL, NULL, "in the text format that Prometheus reads" },
+	{ 0 },
+};
 static const struct verb_option log_options[] = {
 	FOLLOW_OPTIONS,
 	{ OPTION_LEVEL, 0, "level", "LEVEL", "err|warning|notice|info|debug", "only lines that are at least so important" },
@@ -143,6 +147,10 @@ static const struct verb verbs[] = {
 	    "A server that failed several times in a row is open: its jobs wait, and one at a time probes it.", NULL,
 	    WORDS_NONE, 0, 0, false, verb_hosts },
 	{ "workers", "", "the worker processes", NULL, NULL, WORDS_NONE, 0, 0, false, verb_workers },
+	{ "stats", "", "what hauld counted since its start, and how things are", NULL, stats_options, WORDS_NONE, 0, 0, false,
+	    verb_stats },
+	{ "debug", "[on|off]", "log everything and name slow callbacks, until hauld ends",
+	    "Without a word: whether it is on.", NULL, WORDS_SWITCH, 0, 1, false, verb_debug },
 	{ "config", "", "the configuration in effect", NULL, NULL, WORDS_NONE, 0, 0, false, verb_config },
 	{ "check", "", "check hauld's configuration file without taking it",
 	    "Errors go to standard error as FILE:LINE: SENTENCE; the exit status is then 1.", NULL, WORDS_NONE, 0,

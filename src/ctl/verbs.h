@@ -32,6 +32,7 @@ enum option_id {
 	OPTION_FOLLOW,
 	OPTION_WHAT,
 	OPTION_LEVEL,
+	OPTION_PROMETHEUS,
 	OPTION_INTERVAL,
 	OPTION_COUNT,
 	OPTION_UNVERIFIED,
@@ -60,6 +61,7 @@ enum verb_words { /* what the words behind the verb are, for completions */
 	WORDS_VERBS,
 	WORDS_SHELLS,
 	WORDS_EVENTS, /* set or clear, and a name */
+	WORDS_SWITCH,
 };
 
 struct verb {

@@ -181,7 +181,17 @@ control_shutdown(struct call *c, void *arg)
 	service_stop(s);
 }
 
-static const struct control_ops control_ops = { control_check, control_reload, control_drain, control_shutdown };
+static void
+control_debug(bool on, void *arg)
+{
+	struct service *s = arg;
+
+	s->debug = on;
+	log_notice("debug is %s", on ? "on" : "off");
+	service_set_log_level(s);
+}
+
+static const struct control_ops control_ops = { control_check, control_reload, control_drain, control_shutdown, control_debug };
 
 /* ---- The start ------------------------------------------------------------------------------ */
 
@@ -416,8 +426,8 @@ static void
 init(struct service *s)
 {
 	s->loop = loop_new();
-	if (s->options->debug)
-		loop_set_slow_ms(s->loop, 100);
+	s->debug = s->options->debug;
+	loop_set_slow_ms(s->loop, s->debug ? SERVICE_SLOW_MS : 0);
 	s->children = children_new(s->loop);
 	list_init(&s->kept_waits);
 	loop_timer_init(&s->watchdog, s->loop, "watchdog", on_watchdog, s);

@@ -10,8 +10,9 @@
 void
 service_set_log_level(struct service *s)
 {
-	log_set_level(s->options->debug ? LOG_LEVEL_DEBUG :
+	log_set_level(s->debug ? LOG_LEVEL_DEBUG :
 	    (enum log_level)(LOG_LEVEL_ERR + spec_number(s->conf->daemon, DAEMON_LOG_LEVEL)));
+	loop_set_slow_ms(s->loop, s->debug ? SERVICE_SLOW_MS : 0);
 }
 
 static void

@@ -15,6 +15,7 @@
 #include "daemon/reload.h"
 #include "daemon/service.h"
 
+enum { SERVICE_SLOW_MS = 100 }; /* callbacks that take longer are named, in debug mode */
 enum { CALLS_MAX = 64 }; /* that wait for one reload, or for the end of draining */
 
 enum { SERVICE_EXIT_FAILED = 1 }; /* at run time */
@@ -54,6 +55,7 @@ struct service {
 	int lock_fd;           /* owned: held for life */
 	char instance[17];     /* what its parts are known by, in all its lives */
 	enum { STARTING, RUNNING, DRAINING, STOPPING, LEAVING } state;
+	bool debug;            /* by --debug, or by a client */
 	uint64_t started_ms, signal_ms;
 	int exit_status;
 };

@@ -254,7 +254,8 @@ store_is_failed(const struct store *s UNUSED, const char **ret_why)
 {
 	static unsigned asked;
 
-	*ret_why = "the paper is full";
+	if (ret_why)
+		*ret_why = "the paper is full";
 	return ++asked % 16 == 0;
 }
 
@@ -463,6 +464,18 @@ store_is_full(const struct store *s UNUSED)
 	static unsigned asked;
 
 	return ++asked % 32 == 0;
+}
+
+uint64_t
+store_commits(const struct store *s UNUSED)
+{
+	return 3;
+}
+
+uint64_t
+store_committed(const struct store *s UNUSED)
+{
+	return 5;
 }
 
 size_t
@@ -798,7 +811,12 @@ answer_ok(struct call *c, void *arg UNUSED)
 	call_ok(c);
 }
 
-static const struct control_ops ops = { answer_ok, answer_ok, answer_ok, answer_ok };
+static void
+set_debug(bool on UNUSED, void *arg UNUSED)
+{
+}
+
+static const struct control_ops ops = { answer_ok, answer_ok, answer_ok, answer_ok, set_debug };
 static struct loop *loop;
 static struct conf conf;
 static struct sockaddr_un address;
@@ -817,7 +835,7 @@ empty_spec(enum setting_scope scope)
 static void
 start_once(void)
 {
-	struct control_options o = { .path = "fuzz", .libraries = "none", .conf_file = "none" };
+	struct control_options o = { .path = "fuzz", .event_memory = 65536, .log_memory = 65536, .libraries = "none", .conf_file = "none" };
 	const sa_family_t family = AF_UNIX;
 	int r;
 

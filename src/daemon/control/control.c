@@ -395,6 +395,7 @@ control_new(struct loop *l, struct children *children, const struct control_opti
 	list_init(&c->clients);
 	watch_init(c);
 	events_init(c);
+	stats_init(c);
 	awaits_init(c);
 	scopes_init(c);
 	keys_init(c);
@@ -445,6 +446,7 @@ control_free(struct control *c)
 	scopes_done(c);
 	watch_done(c);
 	events_done(c);
+	stats_done(c);
 	keys_done(c);
 	map_done(&c->pending_names);
 	loop_timer_done(&c->rest);

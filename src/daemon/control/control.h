@@ -29,6 +29,8 @@ struct control_ops {
 	void (*reload)(struct call *c, void *arg);
 	void (*drain)(struct call *c, void *arg);
 	void (*shutdown)(struct call *c, void *arg);
+	/* The log has everything, and slow callbacks are named; until the end, or off again. */
+	void (*debug)(bool on, void *arg);
 };
 
 struct control_options {

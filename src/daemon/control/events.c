@@ -29,6 +29,7 @@ control_on_add(struct control *c, const struct job *j)
 {
 	struct note n = { .what = "add", .from = -1 };
 
+	stats_on_add(c);
 	note_job(c, &n, j, NULL, j->from_config ? "by the configuration" : NULL);
 }
 

@@ -19,6 +19,7 @@
 enum {
 	JOBS_PER_CALL = 1000,   /* ids and names in one request */
 	ADDS_PER_CALL = 2000,
+	WHYS_MAX = 32,
 	LIST_DEFAULT = 200,
 	LIST_MAX = 1000,
 	LIST_SCAN_MAX = 20000,  /* jobs looked at for one answer */
@@ -73,6 +74,7 @@ struct control {
 	struct list statuses;     /* struct status: answers that wait for a look at disks */
 	struct loop_timer disks_late;
 	struct loop_deferred answering;
+	struct figures *figures;  /* owned, stats.c */
 	struct feed events, lines; /* feed.h, events.c */
 	struct list pasts;        /* struct past, past.c */
 	struct list listings;     /* struct listing: with the history; list.c */
@@ -117,6 +119,21 @@ void method_hosts(struct call *c);
 void method_wait(struct call *c);
 void method_subscribe(struct call *c);
 void method_unsubscribe(struct call *c);
+/* status.c: which reasons hold how many jobs; how many reasons.  *ret_sampled: not all
+ * jobs were looked at. */
+struct why_count {
+	char why[40]; /* of "after:geoip" only "after" */
+	uint64_t n;
+};
+unsigned status_count_whys(const struct engine *e, struct why_count *whys, bool *ret_sampled);
+/* stats.c */
+void stats_init(struct control *c);
+void stats_done(struct control *c);
+void stats_on_add(struct control *c);
+void stats_on_start(struct control *c);
+void stats_on_retry(struct control *c, const struct job *j);
+void stats_on_end(struct control *c, const struct job *j);
+void method_stats(struct call *c);
 /* feed.c: the answer to `events` and `log`. */
 void method_feed(struct call *c, struct feed *f);
 /* events.c */

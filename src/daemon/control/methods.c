@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "daemon/control/internal.h"
@@ -412,6 +413,26 @@ method_reload(struct call *c)
 	c->control->ops->reload(c, c->control->arg);
 }
 
+/* Without "on" it is only told how it is. */
+static void
+method_debug(struct call *c)
+{
+	const json_t *on = json_object_get(c->params, "on");
+	struct json w;
+
+	if (on && !json_is_boolean(on)) {
+		call_fail(c, RPC_INVALID_PARAMS, "on is true or false");
+		return;
+	}
+	if (on)
+		c->control->ops->debug(json_is_true(on), c->control->arg);
+	w = call_begin(c);
+	jsonw_begin_object(&w);
+	jsonw_key_bool(&w, "debug", log_get_level() == LOG_LEVEL_DEBUG);
+	jsonw_end_object(&w);
+	call_end(c, &w);
+}
+
 static void
 method_drain(struct call *c)
 {
@@ -432,6 +453,7 @@ static const struct method methods[] = {
 	{ "cat", POLICY_OBSERVE, "job", method_cat },
 	{ "check", POLICY_MANAGE, "", method_check },
 	{ "config", POLICY_MANAGE, "", method_config },
+	{ "debug", POLICY_MANAGE, "on", method_debug },
 	{ "drain", POLICY_MANAGE, "", method_drain },
 	{ "event", POLICY_OBSERVE, "set clear", method_event },
 	{ "events", POLICY_OBSERVE, "since instance last limit job jobs state group what follow", method_events },
@@ -446,6 +468,7 @@ static const struct method methods[] = {
 	{ "retry", POLICY_SUBMIT, "jobs job", method_retry },
 	{ "show", POLICY_OBSERVE, "job", method_show },
 	{ "shutdown", POLICY_MANAGE, "", method_shutdown },
+	{ "stats", POLICY_OBSERVE, "", method_stats },
 	{ "status", POLICY_OBSERVE, "", method_status },
 	{ "subscribe", POLICY_OBSERVE, "jobs job progress_ms", method_subscribe },
 	{ "unsubscribe", POLICY_OBSERVE, "subscription", method_unsubscribe },

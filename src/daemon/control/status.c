@@ -10,25 +10,20 @@
 enum {
 	STATUS_WAITING_MAX = 10000,
 	STATUS_SCAN_MAX = 50000,
-	WHYS_MAX = 16,
 	ANSWERING_MS = 4, /* of a turn of the loop */
 	DISKS_MS = 500, /* that a look at the disks may take; then the numbers are older ones */
 };
 
-struct why_count {
-	const char *why;
-	uint64_t n;
-};
-
 /* Which reasons hold how many jobs; returns how many reasons. */
-static unsigned
-count_whys(const struct engine *e, struct why_count *whys, bool *ret_sampled)
+unsigned
+status_count_whys(const struct engine *e, struct why_count *whys, bool *ret_sampled)
 {
 	unsigned n = 0, looked = 0, waiting = 0;
 	struct engine_view v;
 
 	for (const struct job *j = engine_next(e, 0); j; j = engine_next(e, j->id)) {
 		unsigned i = 0;
+		size_t len;
 
 		if (looked++ == STATUS_SCAN_MAX || waiting == STATUS_WAITING_MAX) {
 			*ret_sampled = true;
@@ -39,12 +34,15 @@ count_whys(const struct engine *e, struct why_count *whys, bool *ret_sampled)
 		waiting++;
 		if (!engine_view(e, j->id, &v) || !v.blocked)
 			continue;
-		while (i < n && strcmp(whys[i].why, v.blocked) != 0)
+		len = MIN(strcspn(v.blocked, ":"), sizeof whys[i].why - 1);
+		while (i < n && !(strncmp(whys[i].why, v.blocked, len) == 0 && !whys[i].why[len]))
 			i++;
 		if (i == WHYS_MAX)
 			continue;
-		if (i == n)
-			whys[n++] = (struct why_count){ v.blocked, 0 };
+		if (i == n) {
+			whys[n] = (struct why_count){ .n = 0 };
+			memcpy(whys[n++].why, v.blocked, len);
+		}
 		whys[i].n++;
 	}
 	return n;
@@ -147,7 +145,7 @@ put_waiting(struct json *w, const struct engine *e, const struct engine_numbers 
 {
 	struct why_count whys[WHYS_MAX];
 	bool sampled = false;
-	unsigned n = count_whys(e, whys, &sampled);
+	unsigned n = status_count_whys(e, whys, &sampled);
 
 	jsonw_key(w, "waiting");
 	jsonw_begin_object(w);

@@ -250,6 +250,7 @@ tell_awaits(struct control *c, const struct job *j)
 void
 control_on_start(struct control *c, const struct job *j)
 {
+	stats_on_start(c);
 	event_start(c, j);
 	tell_all(c, "start", j, 0);
 	tell_awaits(c, j);
@@ -265,6 +266,7 @@ control_on_state(struct control *c, const struct job *j)
 void
 control_on_retry(struct control *c, const struct job *j, uint64_t delay_ms)
 {
+	stats_on_retry(c, j);
 	event_retry(c, j, delay_ms);
 	tell_all(c, "retry", j, delay_ms);
 }
@@ -272,6 +274,7 @@ control_on_retry(struct control *c, const struct job *j, uint64_t delay_ms)
 void
 control_on_end(struct control *c, const struct job *j)
 {
+	stats_on_end(c, j);
 	event_end(c, j);
 	c->ended[j->state]++;
 	tell_all(c, "end", j, 0);

@@ -292,6 +292,7 @@ engine_get_numbers(const struct engine *e, struct engine_numbers *ret)
 		.rate = e->speed,
 		.draining = e->draining,
 	};
+	xfer_connections(e->xfer, &ret->connections_made, &ret->connections_kept);
 	memcpy(ret->jobs, e->jobs.counts, sizeof ret->jobs);
 	ret->jobs[JOB_QUEUED] -= MIN(blocked, ret->jobs[JOB_QUEUED]);
 	ret->jobs[JOB_BLOCKED] += blocked;

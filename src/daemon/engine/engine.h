@@ -199,6 +199,7 @@ struct engine_numbers {
 	uint64_t verifying, verifying_max;
 	uint64_t rate_limit;               /* bytes per second, 0: none */
 	unsigned workers, workers_max, worker_deaths;
+	uint64_t connections_made, connections_kept; /* that requests went over */
 	uint64_t received, rate;           /* bytes of all transfers since the start; a second */
 	bool draining;
 };

@@ -10,6 +10,9 @@
 
 enum { CPU_READ_NS = 2 * 1000 * 1000 };
 
+static const uint64_t time_bounds[] = { 10000, 30000, 100000, 300000, 1000000, 2500000, 5000000, 10000000, 20000000, 50000000,
+	100000000, 250000000, 1000000000, 5000000000 };
+
 struct loop {
 	struct event_base *base; /* owned */
 	struct list deferred;
@@ -17,6 +20,7 @@ struct loop {
 	uint64_t slow_ns;  /* 0: do not report */
 	uint64_t cpu_mark; /* thread CPU time at the last reading */
 	bool cpu_known;    /* it was read in this turn */
+	uint64_t turn_begun, turn_ended; /* its first callback, its last; clock_now_ns(); 0: none yet */
 	bool stop;
 };
 
@@ -43,6 +47,8 @@ loop_new(void)
 
 	event_set_log_callback(libevent_log);
 	list_init(&l->deferred);
+	l->stats.callback_times = (struct histogram){ .bounds = time_bounds, .n = ARRAY_SIZE(time_bounds) };
+	l->stats.turn_times = l->stats.callback_times;
 	if (!cfg)
 		fatal(1, "no memory for the event loop");
 	/* Not EPOLL_USE_CHANGELIST: descriptors are reused at once (STYLE 4.3). */
@@ -77,11 +83,16 @@ loop_set_slow_ms(struct loop *l, unsigned ms)
 static uint64_t
 callback_begin(struct loop *l)
 {
+	uint64_t now;
+
 	if (!l->cpu_known) {
 		l->cpu_mark = clock_thread_cpu_ns();
 		l->cpu_known = true;
 	}
-	return clock_now_ns();
+	now = clock_now_ns();
+	if (!l->turn_begun)
+		l->turn_begun = now;
+	return now;
 }
 
 /*
@@ -92,9 +103,11 @@ callback_begin(struct loop *l)
 static void
 callback_end(struct loop *l, uint64_t begun, const char *name)
 {
-	uint64_t wall = clock_now_ns() - begun, now, cpu;
+	uint64_t ended = clock_now_ns(), wall = ended - begun, now, cpu;
 
+	l->turn_ended = ended;
 	l->stats.callbacks++;
+	histogram_add(&l->stats.callback_times, wall);
 	if (wall > l->stats.max_wall_ns) {
 		l->stats.max_wall_ns = wall;
 		l->stats.max_name = name;
@@ -149,6 +162,9 @@ loop_run(struct loop *l)
 			fatal(1, "the event loop failed: %m");
 		run_deferred(l);
 		l->stats.turns++;
+		if (l->turn_begun)
+			histogram_add(&l->stats.turn_times, l->turn_ended - l->turn_begun);
+		l->turn_begun = 0;
 		l->cpu_known = false;
 		if (r == 1 && list_empty(&l->deferred))
 			break; /* nothing is waited for */

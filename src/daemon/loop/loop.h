@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/histogram.h"
 #include "base/list.h"
 
 struct loop;
@@ -33,6 +34,9 @@ struct loop_stats {
 	uint64_t max_cpu_ns;  /* of callbacks above 2 ms of wall time */
 	const char *max_name; /* of the callback with max_wall_ns */
 	uint64_t turns;
+	/* Nanoseconds.  Of a turn from its first callback to the end of its last: nothing
+	 * that became ready meanwhile waited longer. */
+	struct histogram callback_times, turn_times;
 };
 
 const char *loop_version(void); /* of libevent */

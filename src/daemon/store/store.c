@@ -138,6 +138,7 @@ on_committed(struct store *s, const struct message *m)
 	buf_consume(&s->outbox, n);
 	s->given -= n;
 	s->committed = m->id;
+	s->commits++;
 	s->deaths = 0;
 	set_working(s);
 	if (s->committed == s->seq && s->outbox.size > WINDOW) { /* after a burst */
@@ -511,6 +512,12 @@ uint64_t
 store_committed(const struct store *s)
 {
 	return s->committed;
+}
+
+uint64_t
+store_commits(const struct store *s)
+{
+	return s->commits;
 }
 
 size_t

@@ -97,6 +97,7 @@ uint64_t store_silent_ms(const struct store *s);
 /* So much is not committed that nobody should change anything: the memory that the
  * outbox takes has a bound when all callers ask. */
 bool store_is_full(const struct store *s);
+uint64_t store_commits(const struct store *s); /* since the start */
 size_t store_queued(const struct store *s); /* messages that are not committed */
 /* The number of the last change that was queued, and of the last that is durable. */
 uint64_t store_last(const struct store *s);

@@ -29,6 +29,7 @@ struct store {
 	 * each. The child was given the first `given` bytes. */
 	struct buf outbox, lengths;
 	size_t given;
+	uint64_t commits; /* how often it said so */
 	uint64_t committed, seq;
 	/* Loading. */
 	uint64_t loaded_id; /* of the last job that was told */

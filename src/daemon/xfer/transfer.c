@@ -35,6 +35,7 @@ struct xfer {
 	struct list identities;
 	struct list active; /* struct transfer */
 	uint64_t last_ms;   /* of the last byte of any */
+	uint64_t made, kept; /* connections that requests went over */
 };
 
 struct transfer {
@@ -140,6 +141,10 @@ on_curl_done(CURL *easy, CURLcode rc, void *arg UNUSED)
 	(void)curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connects);
 	if (t->gate.stopped && connects == 0 && connect_anew(t))
 		return;
+	if (connects > 0)
+		t->xfer->made += (uint64_t)connects;
+	else
+		t->xfer->kept++;
 	read_times(t, &end.times);
 	end.started_ms = t->pace.started;
 	outcome_look(easy, rc, t->response.status || t->response.malformed || t->failing || t->gate.stopped, &end);
@@ -469,6 +474,13 @@ xfer_check_stalls(struct xfer *x)
 		if (pace_is_late(&t->pace, now, bytes_of(t), t->held, t->req.spec, t->host, &why))
 			transfer_fail(t, &why);
 	}
+}
+
+void
+xfer_connections(const struct xfer *x, uint64_t *ret_made, uint64_t *ret_kept)
+{
+	*ret_made = x->made;
+	*ret_kept = x->kept;
 }
 
 uint64_t

@@ -108,6 +108,8 @@ void transfer_rest(struct transfer *t);
 void xfer_check_stalls(struct xfer *x);
 /* When a byte came last, of any of them; clock_now_ms(), 0: never. */
 uint64_t xfer_last_byte_ms(const struct xfer *x);
+/* How many connections were made, and how many requests went over one that had been. */
+void xfer_connections(const struct xfer *x, uint64_t *ret_made, uint64_t *ret_kept);
 uint64_t transfer_received(const struct transfer *t);
 /* "connect" before the first byte of the answer, then "download". */
 const char *transfer_phase(const struct transfer *t);
