@@ -162,6 +162,10 @@ take_option(struct args *a, const struct verb_option *o, const char *text)
 	case OPTION_TIMEOUT:
 		a->has_timeout = true;
 		return take_duration(o, text, &a->timeout_ms);
+	case OPTION_CHECKSUM:
+		a->checksums = xrealloc(a->checksums, (a->n_checksums + 1) * sizeof a->checksums[0]);
+		a->checksums[a->n_checksums++] = text;
+		break;
 	case OPTION_UNVERIFIED:
 		a->unverified = true;
 		break;
@@ -311,6 +315,7 @@ void
 args_done(struct args *a)
 {
 	free(a->values);
+	free(a->checksums);
 	free(a->words);
 	*a = (struct args){ 0 };
 }

@@ -24,6 +24,8 @@ struct args {
 	bool has_timeout;
 	uint64_t timeout_ms;
 	bool unverified;         /* cat */
+	const char **checksums;  /* owned array: of verify */
+	size_t n_checksums;
 	bool has_interval;
 	uint64_t interval_ms;    /* of top */
 	uint64_t count;          /* snapshots of top; 0: no end */

@@ -93,6 +93,7 @@ int verb_status(struct ctl *c);      /* status.c */
 int verb_show(struct ctl *c);        /* show.c */
 int verb_top(struct ctl *c);         /* top.c */
 int verb_cat(struct ctl *c);         /* cat.c */
+int verb_verify(struct ctl *c);      /* verify.c */
 int verb_wait(struct ctl *c);        /* jobs.c */
 int verb_cancel(struct ctl *c);
 int verb_pause(struct ctl *c);

@@ -55,6 +55,11 @@ static const struct verb_option cat_options[] = {
 	TIMEOUT_OPTION,
 	{ 0 },
 };
+static const struct verb_option verify_options[] = {
+	{ OPTION_CHECKSUM, 0, "checksum", "ALGO:HEX", NULL, "what the files must have; all of several" },
+	{ OPTION_INPUT_FILE, 'c', "check", "FILE", NULL, "names and checksums from a list, as sha256sum writes it; - is standard input" },
+	{ 0 },
+};
 static const struct verb_option top_options[] = {
 	{ OPTION_INTERVAL, 0, "interval", "DURATION", NULL, "look again so often; 1s" },
 	{ OPTION_COUNT, 'n', "count", "N", NULL, "end after so many snapshots (--json) or frames of text" },
@@ -110,6 +115,9 @@ static const struct verb verbs[] = {
 	{ "cat", "JOB...", "the files of jobs on standard output",
 	    "Waits until a job is done: before that nothing of it is proven. " JOB_TEXT, cat_options, WORDS_JOBS, 1, 0, false,
 	    verb_cat },
+	{ "verify", "[PATH...]", "compare files with checksums, by hauld's workers",
+	    "The files lie beneath the roots of hauld; nothing is fetched.", verify_options, WORDS_FILES, 0, 0, false,
+	    verb_verify },
 	{ "top", "", "hauld and its jobs, live",
 	    "Keys: h tells them. Where standard output is no terminal: one frame as text; with --json snapshots, "
 	    "one a line.",

@@ -36,6 +36,7 @@ enum option_id {
 	OPTION_INTERVAL,
 	OPTION_COUNT,
 	OPTION_UNVERIFIED,
+	OPTION_CHECKSUM,
 	/* Parameters of list, under their names. */
 	OPTION_SINCE,
 	OPTION_UNTIL,
@@ -58,6 +59,7 @@ enum verb_words { /* what the words behind the verb are, for completions */
 	WORDS_NONE,
 	WORDS_JOBS,
 	WORDS_URLS,
+	WORDS_FILES,
 	WORDS_VERBS,
 	WORDS_SHELLS,
 	WORDS_EVENTS, /* set or clear, and a name */

@@ -102,6 +102,7 @@ work_put_task(struct buf *b, uint64_t id, const struct task_msg *t)
 	put_u8(b, t->drops_map);
 	put_u8(b, t->fsync);
 	put_u32(b, t->mode);
+	put_u32(b, t->reader);
 	put_u64(b, (uint64_t)t->mtime);
 	put_u64(b, t->size);
 	put_u64(b, t->inode);
@@ -140,6 +141,7 @@ work_get_task(const struct message *m, struct task_msg *t)
 	t->drops_map = get_bool(&c);
 	t->fsync = (uint8_t)get_below(&c, get_u8(&c), 3);
 	t->mode = (uint32_t)get_below(&c, get_u32(&c), 010000);
+	t->reader = get_u32(&c);
 	t->mtime = (int64_t)get_u64(&c);
 	t->size = get_below(&c, get_u64(&c), (uint64_t)INT64_MAX + 1);
 	t->inode = get_u64(&c);

@@ -83,6 +83,7 @@ struct task_msg {
 	bool drops_map; /* the map goes with the publishing; else it tells of it */
 	uint8_t fsync;  /* enum fsync_mode */
 	uint32_t mode;
+	uint32_t reader; /* TASK_CHECK: the user who asks; 0: may know of any file */
 	int64_t mtime;  /* seconds since 1970; INT64_MIN: leave it */
 	uint64_t size;  /* of the input when !follow */
 	uint64_t inode; /* of the part file; 0: not checked */

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/mem.h"
 #include "model/settings.h"
 #include "worker/task.h"
 
@@ -28,6 +29,42 @@ static bool
 is_refusal(int err)
 {
 	return err == ELOOP || err == EXDEV || err == EINVAL || err == ENOTDIR;
+}
+
+static bool
+has_right(const struct stat *st, uint32_t uid, mode_t own, mode_t others)
+{
+	return st->st_mode & (st->st_uid == uid ? own : others);
+}
+
+/* Could the one who asks read it?  The file must be open to all or be his, and so must be
+ * the way to it from the root on; groups are not asked for. */
+static bool
+may_know(const struct task *t, const struct stat *st)
+{
+	uint32_t uid = t->msg.reader;
+	struct stat dir;
+	AUTO_CLOSE int fd = -1;
+	const char *at = t->names.dir;
+
+	if (uid == 0)
+		return true;
+	if (!has_right(st, uid, S_IRUSR, S_IROTH))
+		return false;
+	fd = open(t->names.root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	while (fd >= 0 && fstat(fd, &dir) == 0 && has_right(&dir, uid, S_IXUSR, S_IXOTH)) {
+		size_t n = strcspn(at, "/");
+		AUTO_FREE char *name = xstrndup(at, n);
+		int next = -1;
+
+		if (!*at)
+			return true;
+		next = openat(fd, *name ? name : ".", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		fd_close(&fd);
+		fd = next;
+		at += n + (at[n] == '/');
+	}
+	return false;
 }
 
 static bool
@@ -56,7 +93,11 @@ open_target(struct task *t)
 		return false;
 	}
 	if (fstat(t->part_fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		differs(t, 0, "not a regular file");
+		differs(t, EINVAL, "not a regular file");
+		return false;
+	}
+	if (!may_know(t, &st)) {
+		differs(t, EACCES, strerror(EACCES));
 		return false;
 	}
 	if (t->msg.n_in == 0) {

@@ -22,6 +22,7 @@
 #include "daemon/engine/reason.h"
 #include "daemon/engine/events.h"
 #include "daemon/engine/keep.h"
+#include "daemon/engine/verify.h"
 #include "fuzz.h"
 #include "model/values.h"
 
@@ -272,6 +273,19 @@ engine_view(const struct engine *e, uint64_t id, struct engine_view *ret)
 	if (ret->job)
 		ret->state = ret->job->state;
 	return ret->job;
+}
+
+/* Half of the files lie beneath a root; their tasks never end. */
+struct verify *
+verify_start(struct engine *e, const char *path, const struct digest *digests UNUSED, unsigned n UNUSED, uint32_t uid UNUSED,
+    verify_cb cb UNUSED, void *arg UNUSED)
+{
+	return strlen(path) % 2 ? (struct verify *)(void *)e : NULL;
+}
+
+void
+verify_drop(struct verify *v UNUSED)
+{
 }
 
 int

@@ -63,6 +63,7 @@ full_task(void)
 		.drops_map = true,
 		.fsync = 2,
 		.mode = 07777,
+		.reader = UINT32_MAX,
 		.mtime = INT64_MIN,
 		.size = INT64_MAX,
 		.inode = UINT64_MAX,
@@ -128,6 +129,7 @@ START_TEST(a_full_task_comes_through)
 	ck_assert(g.follow && g.wait && g.publish && g.no_clobber && g.remove_dir && g.saves && g.drops_map);
 	ck_assert_uint_eq(g.fsync, t.fsync);
 	ck_assert_uint_eq(g.mode, t.mode);
+	ck_assert_uint_eq(g.reader, UINT32_MAX);
 	ck_assert_int_eq(g.mtime, t.mtime);
 	ck_assert_uint_eq(g.size, t.size);
 	ck_assert_uint_eq(g.inode, t.inode);
@@ -193,7 +195,7 @@ START_TEST(bad_values_in_a_task_fail)
 		uint8_t value;
 	} rows[] = {
 		{ 0, 0 }, { 0, _TASK_KIND_MAX }, { 1, _CODEC_MAX }, { 2, 2 }, { 3, 2 }, { 4, 255 },
-		{ 5, 2 }, { 6, 2 }, { 7, 2 }, { 8, 2 }, { 9, 3 }, { 11, 0x10 }, { 13, 1 }, { 29, 0x80 }, { 45, 0x80 },
+		{ 5, 2 }, { 6, 2 }, { 7, 2 }, { 8, 2 }, { 9, 3 }, { 11, 0x10 }, { 13, 1 }, { 33, 0x80 }, { 49, 0x80 },
 	};
 	struct task_msg t = full_task(), g;
 	struct message m;

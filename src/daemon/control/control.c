@@ -404,6 +404,7 @@ control_new(struct loop *l, struct children *children, const struct control_opti
 	statuses_init(c);
 	list_init(&c->pasts);
 	list_init(&c->listings);
+	verifyings_init(c);
 	c->archive = o->archive;
 	c->history = o->history;
 	c->intake = intake_new(l, children, o->conf_path);
@@ -441,6 +442,7 @@ control_free(struct control *c)
 	statuses_done(c);
 	pasts_done(c);
 	listings_done(c);
+	verifyings_done(c);
 	intake_free(c->intake);
 	awaits_done(c);
 	scopes_done(c);

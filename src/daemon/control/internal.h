@@ -78,6 +78,9 @@ struct control {
 	struct feed events, lines; /* feed.h, events.c */
 	struct list pasts;        /* struct past, past.c */
 	struct list listings;     /* struct listing: with the history; list.c */
+	struct list verifyings;   /* struct verifying, verify.c */
+	struct loop_deferred verify_next;
+	uint64_t n_verifies;      /* files that are with workers */
 };
 
 struct watched {
@@ -108,6 +111,10 @@ const char *method_suggest(const char *name);
 void method_add(struct call *c);
 void method_list(struct call *c);
 void method_cat(struct call *c); /* cat.c */
+void method_verify(struct call *c); /* verify.c */
+void verifyings_init(struct control *c);
+/* Forgets those that run; clients have gone. */
+void verifyings_done(struct control *c);
 void method_status(struct call *c);
 void statuses_init(struct control *c);
 /* The engine is there: it tells of looks at disks. */

@@ -472,6 +472,7 @@ static const struct method methods[] = {
 	{ "status", POLICY_OBSERVE, "", method_status },
 	{ "subscribe", POLICY_OBSERVE, "jobs job progress_ms", method_subscribe },
 	{ "unsubscribe", POLICY_OBSERVE, "subscription", method_unsubscribe },
+	{ "verify", POLICY_SUBMIT, "files", method_verify },
 	{ "version", POLICY_OBSERVE, "", method_version },
 	{ "wait", POLICY_OBSERVE, "jobs job group all for return_when timeout_ms", method_wait },
 	{ "why", POLICY_OBSERVE, "job jobs", method_why },

@@ -77,6 +77,7 @@ struct engine {
 	struct list gone;    /* struct entry: to be forgotten at the end of the turn */
 	size_t n_ended;
 	struct list errands; /* struct errand: with workers, or waiting for the store */
+	struct list verifies; /* struct verify: files that somebody asked about */
 	unsigned n_sweeps;   /* that were begun */
 	uint64_t *swept;     /* owned; NULL until needed: hashes of directories */
 	struct map kept;     /* struct kept, owned: downloads that stand still */

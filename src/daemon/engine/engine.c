@@ -22,6 +22,7 @@
 #include "daemon/engine/room.h"
 #include "daemon/engine/space.h"
 #include "daemon/spawn/spawner.h"
+#include "daemon/engine/verify.h"
 #include "model/algo.h"
 #include "model/request_rate.h"
 
@@ -43,7 +44,7 @@ n_over(const struct engine *e)
 static bool
 is_idle(const struct engine *e)
 {
-	if (!list_empty(&e->errands))
+	if (!list_empty(&e->errands) || !list_empty(&e->verifies))
 		return false;
 	return n_over(e) == e->jobs.n ||
 	    (e->draining && !e->jobs.counts[JOB_ACTIVE] && !scheduler_begun(e->scheduler));
@@ -404,6 +405,7 @@ engine_new(struct loop *l, struct children *c, const struct conf *conf, const st
 	list_init(&e->ended_config);
 	list_init(&e->gone);
 	list_init(&e->errands);
+	list_init(&e->verifies);
 	list_init(&e->rooms);
 	kept_init(e);
 	registry_init(&e->jobs);
@@ -490,6 +492,7 @@ engine_interrupt(struct engine *e)
 	if (e->interrupted)
 		return;
 	e->interrupted = true;
+	verify_stop_all(e);
 	engine_set_hold(e);
 	loop_defer(e->loop, &e->interrupting);
 }
