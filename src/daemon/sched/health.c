@@ -10,7 +10,7 @@ enum { LEAVE_PER_TURN = 1024 }; /* tickets of origins that went down that are lo
 void
 scheduler_set_timer(struct scheduler *s)
 {
-	const struct ticket *first = lane_ticket(heap_peek(&s->delayed));
+	const struct ticket *first = queue_ticket_of(heap_peek(&s->delayed));
 	const struct heap_node *probe = heap_peek(&s->origins.probes), *host = heap_peek(&s->origins.timed);
 	uint64_t now = clock_now_ms(), at = first ? first->when_ms : UINT64_MAX;
 
@@ -97,7 +97,7 @@ scheduler_origin_bad(struct scheduler *s, struct ticket *t, const struct result 
 	if (!s->ops->on_origin_down || !o->queued)
 		return;
 	LIST_FOREACH(l, &o->lanes, struct sched_lane, of_origin) {
-		l->leaving_at = l->queue.len;
+		l->leaving_at = queue_places(&l->queue);
 		if (l->leaving_at && !list_linked(&l->leaving))
 			list_append(&s->leaving, &l->leaving);
 	}
@@ -183,15 +183,15 @@ scheduler_network_is_down(const struct scheduler *s)
 static bool
 leave(struct scheduler *s, struct sched_lane *l, unsigned *left)
 {
-	while ((l->leaving_at = MIN(l->leaving_at, l->queue.len)) > 0) {
-		struct ticket *t = lane_ticket(l->queue.nodes[l->leaving_at - 1]);
+	while ((l->leaving_at = MIN(l->leaving_at, queue_places(&l->queue))) > 0) {
+		struct ticket *t = queue_at(&l->queue, l->leaving_at - 1);
 
 		if (l->origin->breaker.state == BREAKER_CLOSED)
 			break;
 		if (!(*left)--)
 			return false;
 		/* Where one left is another now. */
-		if (!t->elsewhere || !s->ops->on_origin_down(t, s->arg))
+		if (!t || !t->elsewhere || !s->ops->on_origin_down(t, s->arg))
 			l->leaving_at--;
 	}
 	return true;

@@ -21,6 +21,7 @@ struct scheduler {
 	uint64_t arrival_ns;   /* of the last ticket that got an order */
 	uint64_t priority_step_ms;
 	uint64_t waiting, begun;
+	uint64_t now_ms; /* when the pass began */
 	uint64_t queued; /* tickets in the queues of origins */
 	bool held;
 };

@@ -4,18 +4,6 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 
-struct ticket *
-lane_ticket(const struct heap_node *n)
-{
-	return n ? CONTAINER_OF(n, struct ticket, node) : NULL;
-}
-
-bool
-lane_ticket_before(const struct heap_node *a, const struct heap_node *b)
-{
-	return ticket_key(lane_ticket(a)) < ticket_key(lane_ticket(b));
-}
-
 static struct sched_lane *
 lane_of(const struct heap_node *n)
 {
@@ -38,7 +26,7 @@ void
 lane_init(struct sched_lane *l, struct sched_origin *o, struct sched_group *g)
 {
 	*l = (struct sched_lane){ .origin = o, .group = g };
-	heap_init(&l->queue, lane_ticket_before);
+	queue_init(&l->queue);
 	list_init(&l->of_origin);
 	list_init(&l->leaving);
 }
@@ -46,15 +34,9 @@ lane_init(struct sched_lane *l, struct sched_origin *o, struct sched_group *g)
 void
 lane_done(struct sched_lane *l)
 {
-	heap_done(&l->queue);
+	queue_done(&l->queue);
 	list_remove(&l->of_origin);
 	list_remove(&l->leaving);
-}
-
-struct ticket *
-lane_first(const struct sched_lane *l)
-{
-	return lane_ticket(heap_peek(&l->queue));
 }
 
 void
@@ -77,11 +59,17 @@ bays_init(struct heap *ready)
 }
 
 struct sched_lane *
+bay_first(const struct heap_node *n)
+{
+	return lane_of(heap_peek(&CONTAINER_OF(n, struct sched_bay, node)->lanes));
+}
+
+struct sched_lane *
 bays_first(const struct heap *ready)
 {
 	const struct heap_node *n = heap_peek(ready);
 
-	return n ? lane_of(heap_peek(&CONTAINER_OF(n, struct sched_bay, node)->lanes)) : NULL;
+	return n ? bay_first(n) : NULL;
 }
 
 /* In or out of the ready, or at its new place among them. */
@@ -122,7 +110,7 @@ lane_move(struct heap *ready, struct sched_lane *l, struct sched_bay *to)
 	l->bay = to;
 	if (!to)
 		return;
-	l->key = ticket_key(lane_first(l));
+	l->key = ticket_key(l->queue.first);
 	heap_add(&to->lanes, &l->node);
 	bay_update(ready, to);
 }
@@ -130,7 +118,7 @@ lane_move(struct heap *ready, struct sched_lane *l, struct sched_bay *to)
 void
 lane_update(struct heap *ready, struct sched_lane *l)
 {
-	uint64_t key = ticket_key(lane_first(l));
+	uint64_t key = ticket_key(l->queue.first);
 
 	if (!l->bay || key == l->key)
 		return;

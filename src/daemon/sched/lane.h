@@ -10,9 +10,8 @@
  */
 #pragma once
 
-#include "base/heap.h"
 #include "base/list.h"
-#include "daemon/sched/scheduler.h"
+#include "daemon/sched/queue.h"
 
 struct sched_bay {
 	struct heap_node node; /* among the ready, while it is open and has lanes */
@@ -25,7 +24,7 @@ struct sched_lane {
 	struct heap_node node;  /* in bay->lanes */
 	uint64_t key;           /* of its first ticket */
 	struct sched_bay *bay;  /* NULL: it has no tickets, or its origin is down */
-	struct heap queue;      /* of tickets */
+	struct queue queue;
 	struct sched_origin *origin;
 	struct sched_group *group; /* NULL: none */
 	struct list of_origin;  /* in origin->lanes */
@@ -34,28 +33,19 @@ struct sched_lane {
 	bool pinned;            /* it is walked: not freed, though it be empty */
 };
 
-/* The order in which tickets start: the smaller one first, what has begun before
- * all others. */
-static inline uint64_t
-ticket_key(const struct ticket *t)
-{
-	return t->begun ? t->order : t->order | UINT64_C(1) << 63;
-}
-
-struct ticket *lane_ticket(const struct heap_node *n); /* NULL of NULL */
-bool lane_ticket_before(const struct heap_node *a, const struct heap_node *b);
 void lane_init(struct sched_lane *l, struct sched_origin *o, struct sched_group *g);
 void lane_done(struct sched_lane *l);
-struct ticket *lane_first(const struct sched_lane *l); /* it has some */
 
 void bay_init(struct sched_bay *b, bool open);
 void bay_done(struct sched_bay *b);
 /* A heap of bays. */
 void bays_init(struct heap *ready);
+/* The first lane of a bay that is ready. */
+struct sched_lane *bay_first(const struct heap_node *n);
 /* The first lane of the first bay; NULL: there is none. */
 struct sched_lane *bays_first(const struct heap *ready);
 void bay_set_open(struct heap *ready, struct sched_bay *b, bool open);
 /* Into another bay; NULL: into none. */
 void lane_move(struct heap *ready, struct sched_lane *l, struct sched_bay *to);
-/* After its first ticket changed, and is not the last that went. */
+/* After its first ticket changed, while it has some. */
 void lane_update(struct heap *ready, struct sched_lane *l);

@@ -175,7 +175,7 @@ lane_settle(struct origins *all, struct sched_lane *l)
 {
 	struct sched_bay *to = NULL;
 
-	if (l->origin->open && heap_peek(&l->queue)) {
+	if (l->origin->open && l->queue.len) {
 		to = origins_closed(all, l);
 		to = to ? to : &l->origin->host->bay;
 	}
@@ -225,7 +225,7 @@ lane_forget(struct origins *all, struct sched_lane *l)
 {
 	struct lane_name name = { l->origin, l->group };
 
-	if (!l->group || l->pinned || heap_peek(&l->queue))
+	if (!l->group || l->pinned || l->queue.len)
 		return;
 	(void)map_remove(&all->lanes, lane_hash(&name), &name);
 	l->group->lanes--;
@@ -246,7 +246,7 @@ origins_queue(struct origins *all, struct ticket *t)
 	struct sched_origin *o = t->origin;
 	struct sched_lane *l = lane_get(all, o, t->group);
 
-	heap_add(&l->queue, &t->node);
+	queue_add(&l->queue, t);
 	if (l->bay)
 		lane_update(&all->ready, l);
 	else
@@ -263,8 +263,8 @@ origins_unqueue(struct origins *all, struct ticket *t)
 	struct sched_origin *o = t->origin;
 	struct sched_lane *l = lane_get(all, o, t->group);
 
-	heap_remove(&l->queue, &t->node);
-	if (heap_peek(&l->queue))
+	queue_remove(&l->queue, t);
+	if (l->queue.len)
 		lane_update(&all->ready, l);
 	else
 		lane_settle(all, l);

@@ -26,7 +26,7 @@ enum {
 #define ORDER_ZERO UINT64_C(4000000000000000000)
 #define ORDER_MOST INT64_MAX
 
-#define ticket_of lane_ticket
+#define ticket_of queue_ticket_of
 
 static bool
 sooner(const struct heap_node *a, const struct heap_node *b)
@@ -57,14 +57,14 @@ host_rules(const char *name, void *arg)
 }
 
 static void
-queue_remove(struct scheduler *s, struct ticket *t)
+unqueue(struct scheduler *s, struct ticket *t)
 {
 	origins_unqueue(&s->origins, t);
 	s->queued--;
 }
 
 static void
-queue_ticket(struct scheduler *s, struct ticket *t)
+enqueue(struct scheduler *s, struct ticket *t)
 {
 	t->state = TICKET_QUEUED;
 	origins_queue(&s->origins, t);
@@ -83,7 +83,7 @@ on_timer(void *arg)
 
 	while ((t = ticket_of(heap_peek(&s->delayed))) && t->when_ms <= now) {
 		heap_remove(&s->delayed, &t->node);
-		queue_ticket(s, t);
+		enqueue(s, t);
 		if (s->ops->on_due)
 			s->ops->on_due(t, s->arg);
 	}
@@ -103,7 +103,7 @@ has_memory(const struct scheduler *s, const struct ticket *t)
 
 	if (!t->decoder_memory)
 		return true;
-	if (first && ticket_of(first)->overtaken >= OVERTAKEN_MAX && lane_ticket_before(first, &t->node))
+	if (first && ticket_of(first)->overtaken >= OVERTAKEN_MAX && queue_ticket_before(first, &t->node))
 		return false;
 	return semaphore_has(&s->memory, t->decoder_memory);
 }
@@ -124,19 +124,19 @@ start(struct scheduler *s, struct ticket *t)
 	struct sched_origin *o = t->origin;
 	struct ticket *first = ticket_of(heap_peek(&s->aside));
 
-	if (first && t->decoder_memory && lane_ticket_before(&first->node, &t->node))
+	if (first && t->decoder_memory && queue_ticket_before(&first->node, &t->node))
 		first->overtaken++;
 	t->overtaken = 0;
-	queue_remove(s, t);
-	waits_no_more(s, t);
 	semaphore_take(&s->global, 1);
 	sched_group_take(t->group);
 	host_take(&s->origins, o->host);
 	semaphore_take(&s->memory, t->decoder_memory);
+	unqueue(s, t);
+	waits_no_more(s, t);
 	t->holds_network = true;
 	t->holds_memory = t->decoder_memory > 0;
 	o->running++;
-	t->when_ms = clock_now_ms();
+	t->when_ms = s->now_ms;
 	scheduler_begin_probe(s, t);
 	s->ops->on_start(t, s->arg);
 }
@@ -152,7 +152,7 @@ next_ticket(struct scheduler *s, unsigned *moved)
 		struct sched_bay *closed = origins_closed(&s->origins, l);
 
 		if (!closed)
-			return lane_first(l);
+			return l->queue.first;
 		if (++*moved > MOVES_PER_PASS) {
 			scheduler_kick(s);
 			return NULL;
@@ -162,12 +162,23 @@ next_ticket(struct scheduler *s, unsigned *moved)
 	return NULL;
 }
 
+/* While one starts, what the next one needs comes from memory. */
+static void
+prefetch(const struct scheduler *s)
+{
+	const struct heap *ready = &s->origins.ready;
+
+	for (size_t i = 0; i < MIN(ready->len, 3); i++)
+		queue_prefetch(&bay_first(ready->nodes[i])->queue);
+}
+
 static void
 pass(void *arg)
 {
 	struct scheduler *s = arg;
 	unsigned started = 0, moved = 0;
 
+	s->now_ms = clock_now_ms();
 	while (semaphore_has(&s->global, 1) && semaphore_has(&s->verifying, 1)) {
 		struct ticket *t = next_ticket(s, &moved);
 
@@ -178,7 +189,7 @@ pass(void *arg)
 				scheduler_kick(s);
 				break;
 			}
-			queue_remove(s, t);
+			unqueue(s, t);
 			t->state = TICKET_ASIDE;
 			heap_add(&s->aside, &t->node);
 			continue;
@@ -187,6 +198,7 @@ pass(void *arg)
 			scheduler_kick(s);
 			break;
 		}
+		prefetch(s);
 		start(s, t);
 	}
 	if (heap_peek(&s->origins.timed))
@@ -235,7 +247,7 @@ scheduler_new(struct loop *l, const struct sched_limits *limits, const struct sc
 	origins_init(&s->origins);
 	list_init(&s->leaving);
 	heap_init(&s->delayed, sooner);
-	heap_init(&s->aside, lane_ticket_before);
+	heap_init(&s->aside, queue_ticket_before);
 	loop_timer_init(&s->timer, l, "scheduler timer", on_timer, s);
 	loop_deferred_init(&s->pass, "scheduler pass", pass, s);
 	loop_deferred_init(&s->leave, "origin down", scheduler_on_leave, s);
@@ -270,7 +282,7 @@ scheduler_enqueue(struct scheduler *s, struct ticket *t, const char *origin, uin
 	s->waiting++;
 	s->begun += t->begun;
 	if (!delay_ms) {
-		queue_ticket(s, t);
+		enqueue(s, t);
 		return;
 	}
 	t->state = TICKET_DELAYED;
@@ -311,7 +323,7 @@ give_memory(struct scheduler *s, struct ticket *t)
 		struct ticket *w = ticket_of(heap_peek(&s->aside));
 
 		heap_remove(&s->aside, &w->node);
-		queue_ticket(s, w);
+		enqueue(s, w);
 	}
 }
 
@@ -342,7 +354,7 @@ scheduler_withdraw(struct scheduler *s, struct ticket *t)
 		scheduler_set_timer(s);
 		break;
 	case TICKET_QUEUED:
-		queue_remove(s, t);
+		unqueue(s, t);
 		break;
 	case TICKET_ASIDE:
 		heap_remove(&s->aside, &t->node);

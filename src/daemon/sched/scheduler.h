@@ -51,10 +51,11 @@ struct ticket {
 	int32_t priority;          /* from -1000000 to 1000000; see scheduler_set_priority() */
 	struct sched_origin *origin; /* where it waits or holds a slot; else NULL */
 	struct sched_group *group; /* borrowed; set by the owner while it is idle; NULL: none */
-	uint64_t order;            /* smaller first: when it came, less what its priority is worth */
 	uint64_t when_ms;          /* clock_now_ms(): not before it, when delayed; when it started */
+	uint64_t order;            /* smaller first: when it came, less what its priority is worth */
 	uint64_t decoder_memory : 48; /* bytes it will need, at most TICKET_MEMORY_MAX; 0: none */
-	uint64_t overtaken : 8;    /* while it was the first to wait for decoder memory */
+	uint64_t overtaken : 7;    /* while it was the first to wait for decoder memory */
+	bool in_run : 1;           /* see queue.h */
 	uint64_t state : 3;        /* enum ticket_state */
 	bool begun : 1;            /* set by the owner: its job runs and only goes on (a redirect) */
 	bool elsewhere : 1;        /* set by the owner: on_origin_down may find another place for it */
