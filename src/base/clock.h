@@ -1,6 +1,6 @@
 /*
  * The one place that reads clocks.  Intervals, deadlines and timers use the
- * monotonic clock; the wall clock is only ever shown to people.
+ * monotonic clock; the wall clock is shown to people, and schedules are kept by it.
  */
 #pragma once
 

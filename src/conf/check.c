@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -13,6 +14,8 @@
 #include "conf/output.h"
 #include "conf/secret.h"
 #include "model/algo.h"
+#include "model/calendar.h"
+#include "model/moment.h"
 #include "model/retry.h"
 #include "model/values.h"
 
@@ -126,6 +129,32 @@ refuse_pin(const char *text, char **ret_why)
 }
 
 static const char *
+refuse_zone(const char *name, char **ret_why)
+{
+	AUTO_ZONE struct zone *z = NULL;
+
+	if (!*name || zone_new(name, &z) == 0)
+		return NULL;
+	return *ret_why = xasprintf("has the time zone \"%s\", which this system does not have", name);
+}
+
+static const char *
+refuse_cron(const char *text, char **ret_why)
+{
+	struct calendar c;
+
+	return calendar_parse(text, &c, ret_why) < 0 ? *ret_why : refuse_zone(c.zone, ret_why);
+}
+
+static const char *
+refuse_moment(const char *text, char **ret_why)
+{
+	int64_t s;
+
+	return moment_parse(text, MOMENT_FUTURE, clock_wall_s(), &s, ret_why) < 0 ? *ret_why : NULL;
+}
+
+static const char *
 refuse_path(const char *text, size_t max, char **ret_why)
 {
 	if (text[0] != '/')
@@ -232,6 +261,12 @@ check_string(
 	case JOB_AFTER:
 	case JOB_AFTER_FAILED:
 		why = reason = value_refuse_after(text, row->id == JOB_AFTER);
+		break;
+	case JOB_START_AT:
+		why = refuse_moment(text, &reason);
+		break;
+	case JOB_CRON:
+		why = refuse_cron(text, &reason);
 		break;
 	case JOB_PINNEDPUBKEY:
 		why = refuse_pin(text, &reason);

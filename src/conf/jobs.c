@@ -63,6 +63,30 @@ check_urls(const struct jobs *j, const struct draft *d)
 	}
 }
 
+/* Of the job itself or of defaults. */
+static bool
+has(const struct jobs *j, const struct draft *d, enum setting_id id)
+{
+	return draft_find(d, id) || draft_find(j->defaults, id);
+}
+
+static void
+check_schedule(const struct jobs *j, const struct draft *d)
+{
+	bool recurs = has(j, d, JOB_EVERY) || has(j, d, JOB_CRON);
+
+	if (has(j, d, JOB_DELAY) && has(j, d, JOB_START_AT))
+		tell(j, d, JOB_DELAY, "has no meaning with start-at: give one of them");
+	if (has(j, d, JOB_CRON) && has(j, d, JOB_EVERY))
+		tell(j, d, JOB_CRON, "has no meaning with every: give one of them");
+	if (draft_find(d, JOB_JITTER) && !recurs && !has(j, d, JOB_DELAY) && !has(j, d, JOB_START_AT))
+		tell(j, d, JOB_JITTER, "has no meaning without every, cron, start-at or delay");
+	if (has(j, d, JOB_EVERY) && draft_number(d, j->defaults, JOB_JITTER) > draft_number(d, j->defaults, JOB_EVERY))
+		tell(j, d, JOB_JITTER, "is longer than every");
+	if (recurs && draft_number(d, j->defaults, JOB_NO_CLOBBER))
+		tell(j, d, JOB_NO_CLOBBER, "has no meaning with every or cron: each run replaces the file of the last one");
+}
+
 static void
 check_between_keys(const struct jobs *j, const struct draft *d)
 {
@@ -205,6 +229,7 @@ jobs_submit(struct jobs *j, struct draft *d)
 	check_urls(j, d);
 	check_between_keys(j, d);
 	check_after(j, d);
+	check_schedule(j, d);
 	check_names(j, d);
 	if (!j->check->intake)
 		afters_note(&j->afters, emit, d);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -48,6 +49,7 @@ brief_read(const json_t *job, struct brief *ret)
 		.published = member_u64(job, "published"),
 		.rate = member_u64(job, "rate"),
 		.retry_in_ms = member_u64(job, "retry_in_ms"),
+		.next_run = member_u64(job, "next_run"),
 		.seconds = json_number_value(json_object_get(job, "seconds")),
 	};
 }
@@ -124,6 +126,19 @@ brief_why(const struct brief *b)
 		}
 	}
 	return xstrdup(buf_len(&out) ? buf_cstr(&out) : "");
+}
+
+char *
+brief_next(const struct brief *b)
+{
+	int64_t now = clock_wall_s();
+	char wait[32];
+
+	if (!b->next_run)
+		return xstrdup("");
+	if (b->next_run <= (uint64_t)now)
+		return xstrdup("next run now");
+	return xasprintf("next run in %s", format_duration(wait, sizeof wait, (b->next_run - (uint64_t)now) * 1000));
 }
 
 enum term_ink

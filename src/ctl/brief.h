@@ -17,7 +17,7 @@ struct brief { /* strings borrowed from the JSON value, never NULL */
 	uint64_t id;
 	const char *name, *state, *phase, *why, *output, *url, *code, *reason, *origin;
 	int64_t priority;
-	uint64_t attempts, total, received, processed, unpacked, published, rate, retry_in_ms;
+	uint64_t attempts, total, received, processed, unpacked, published, rate, retry_in_ms, next_run;
 	double seconds;
 };
 
@@ -34,6 +34,8 @@ struct summary_row brief_summary(const struct brief *b, const char *note);
 /* What to add to a sentence about its state: why it waits, how it failed.
  * Newly allocated, "" for nothing. */
 char *brief_why(const struct brief *b);
+/* "next run in 5h 12m", newly allocated; "": it does not come again. */
+char *brief_next(const struct brief *b);
 /* The ink that fits its state. */
 enum term_ink brief_ink(const struct brief *b);
 

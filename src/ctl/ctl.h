@@ -100,6 +100,7 @@ int verb_pause(struct ctl *c);
 int verb_resume(struct ctl *c);
 int verb_remove(struct ctl *c);
 int verb_retry(struct ctl *c);
+int verb_run(struct ctl *c);
 int verb_events(struct ctl *c);      /* events.c */
 int verb_log(struct ctl *c);
 int verb_stats(struct ctl *c);       /* stats.c */

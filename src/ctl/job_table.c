@@ -34,7 +34,7 @@ percent(const struct brief *b, char *out, size_t n)
 void
 job_table_put(struct table *t, const struct brief *b)
 {
-	AUTO_FREE char *why = brief_why(b);
+	AUTO_FREE char *why = brief_why(b), *next = brief_next(b);
 	char id[24], figure[FIGURES_SIZE];
 	uint64_t size = brief_size(b);
 	/* On a terminal the end of a path has to do; a file gets all of it. */
@@ -46,6 +46,10 @@ job_table_put(struct table *t, const struct brief *b)
 	table_put(t, brief_is(b, "active") && *b->phase ? b->phase : b->state, brief_ink(b));
 	if (*why) { /* such a job has no figures that count now */
 		table_put_rest(t, why);
+		return;
+	}
+	if (*next && brief_is(b, "done")) {
+		table_put_rest(t, next);
 		return;
 	}
 	table_put(t, percent(b, figure, sizeof figure), TERM_INK_PLAIN);

@@ -1,4 +1,4 @@
-/* Verbs about jobs that are named: wait, cancel, pause, resume, remove, retry. */
+/* Verbs about jobs that are named: wait, cancel, pause, resume, remove, retry, run. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +79,12 @@ int
 verb_retry(struct ctl *c)
 {
 	return ask_about_jobs(c, "retry", put_states, NULL);
+}
+
+int
+verb_run(struct ctl *c)
+{
+	return ask_about_jobs(c, "run", put_states, NULL);
 }
 
 int

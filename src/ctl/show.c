@@ -179,6 +179,22 @@ put_receipt(struct ctl *c, const json_t *r)
 		    (unsigned long long)member_u64(times, "tls"), (unsigned long long)member_u64(times, "first_byte"));
 }
 
+static void
+put_runs(struct ctl *c, const json_t *runs)
+{
+	uint64_t failures = member_u64(runs, "failures");
+	char when[64], failed[64] = "";
+
+	if (!json_is_object(runs))
+		return;
+	if (failures)
+		(void)snprintf(failed, sizeof failed, ", the last %llu failed", (unsigned long long)failures);
+	put_line(c, "runs", "%llu%s", (unsigned long long)member_u64(runs, "count"), failed);
+	put_text(c, "last run", format_when(when, member_u64(runs, "last_end")));
+	put_text(c, "last done", format_when(when, member_u64(runs, "last_success")));
+	put_text(c, "next run", format_when(when, member_u64(runs, "next")));
+}
+
 void
 show_put_job(struct ctl *c, const json_t *job)
 {
@@ -203,6 +219,7 @@ show_put_job(struct ctl *c, const json_t *job)
 		put_line(c, "priority", "%lld", (long long)b.priority);
 	put_receipt(c, json_object_get(job, "receipt"));
 	put_origin(c, job, &b);
+	put_runs(c, json_object_get(job, "runs"));
 	put_text(c, "ended", format_when(when, member_u64(job, "ended")));
 	put_settings(c, json_object_get(job, "settings"));
 }

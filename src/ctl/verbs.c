@@ -151,6 +151,9 @@ static const struct verb verbs[] = {
 	    "Jobs with after = [\"event:NAME\"] start when it is set. It stays set, over restarts too, until it is "
 	    "cleared. The list has those that are set and those that jobs wait for.",
 	    NULL, WORDS_EVENTS, 0, 2, false, verb_event },
+	{ "run", "JOB...", "begin now what waits for a time",
+	    "Jobs with start-at, delay, every or cron; those that come again keep their times. " JOB_TEXT, NULL,
+	    WORDS_JOBS, 1, 0, false, verb_run },
 	{ "hosts", "", "the servers that jobs are at, and those that are down",
 	    "A server that failed several times in a row is open: its jobs wait, and one at a time probes it.", NULL,
 	    WORDS_NONE, 0, 0, false, verb_hosts },

@@ -19,7 +19,7 @@ static const struct {
 	[JOB_BLOCKED] = { "blocked", BIT(JOB_QUEUED) | BIT(JOB_PAUSED) | BIT(JOB_ACTIVE) | BIT(JOB_FAILED) | BIT(JOB_CANCELLED) },
 	[JOB_ACTIVE] = { "active", BIT(JOB_QUEUED) | BIT(JOB_BLOCKED) | BIT(JOB_PAUSED) | ENDS },
 	[JOB_PAUSED] = { "paused", BIT(JOB_QUEUED) | BIT(JOB_BLOCKED) | BIT(JOB_FAILED) | BIT(JOB_CANCELLED) },
-	[JOB_DONE] = { "done", 0 },
+	[JOB_DONE] = { "done", BIT(JOB_QUEUED) }, /* of a job that comes again */
 	[JOB_FAILED] = { "failed", BIT(JOB_QUEUED) },
 	[JOB_CANCELLED] = { "cancelled", BIT(JOB_QUEUED) },
 };

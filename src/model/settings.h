@@ -104,6 +104,12 @@ enum setting_id {
 	JOB_ON_DOWNLOAD_ERROR = 148,
 	JOB_HOOK_TIMEOUT = 149,
 	JOB_URL_COMMAND = 150,
+	JOB_START_AT = 134, /* up to JOB_CRON: what makes a schedule */
+	JOB_DELAY = 135,
+	JOB_EVERY = 136,
+	JOB_JITTER = 137,
+	JOB_CRON = 138,
+	JOB_CONDITIONAL = 139,
 	_SETTING_MAX = 256 /* an id is a byte */
 };
 

@@ -142,6 +142,18 @@ spec_has(const struct spec *s, enum setting_id id)
 	return find(s, id, 0) != NULL;
 }
 
+bool
+spec_has_between(const struct spec *s, enum setting_id first, enum setting_id last)
+{
+	const struct setting *row;
+
+	for (; s; s = s->defaults)
+		for (size_t at = 0; at < s->len; at += value_size(s->bytes + at, s->len - at, &row))
+			if (s->bytes[at] >= first && s->bytes[at] <= last)
+				return true;
+	return false;
+}
+
 uint64_t
 spec_number(const struct spec *s, enum setting_id id)
 {

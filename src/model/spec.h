@@ -33,6 +33,8 @@ void spec_unref(struct spec *s); /* NULL is fine */
 
 /* Set in the spec or its defaults (not merely in the table). */
 bool spec_has(const struct spec *s, enum setting_id id);
+/* Any of those from first to last, in one look. */
+bool spec_has_between(const struct spec *s, enum setting_id first, enum setting_id last);
 uint64_t spec_number(const struct spec *s, enum setting_id id);
 static inline bool
 spec_bool(const struct spec *s, enum setting_id id)

@@ -14,7 +14,7 @@ from waiting import wait_until
 STATES = ["queued", "blocked", "active", "paused", "done", "failed", "cancelled"]
 BRIEF = {"id", "name", "state", "phase", "why", "output", "url", "priority", "attempts", "total", "received",
          "processed", "unpacked", "published", "rate", "code", "reason", "retry_in_ms", "seconds", "origin", "uid",
-         "added", "ended"}
+         "added", "ended", "next_run"}
 
 
 def stalled(server, output="stalled", **keys):
@@ -262,7 +262,7 @@ def test_all_are_added_or_none(serve, server):
     ({"url": "http://127.0.0.1/x", "output": "../x"}, ".."), ({"url": "http://127.0.0.1/x", "name": "1x"}, "name"),
     ({"url": "http://127.0.0.1/x", "retry": "3"}, "retry"), ({"url": "http://127.0.0.1/x", "retry": 1.5}, "retry"),
     ({"url": "http://127.0.0.1/x", "retry": None}, "retry"), ({"url": ["http://127.0.0.1/x", 5]}, "url"),
-    ({"url": "http://127.0.0.1/x", "header": [["X: y"]]}, "header"), ({"url": "http://127.0.0.1/x", "every": "1h"}, "every"),
+    ({"url": "http://127.0.0.1/x", "header": [["X: y"]]}, "header"), ({"url": "http://127.0.0.1/x", "split": 8}, "split"),
     ({"url": "http://127.0.0.1/x", "group": "nobody"}, "nobody"), ({"url": "http://127.0.0.1/x", "header": "@/etc/passwd"}, "header"),
     ({"url": "http://127.0.0.1/x", "user": "@/etc/passwd"}, "user"), ({"url": "http://127.0.0.1/\x1b[2J"}, "url"),
     ({"url": "http://127.0.0.1/x", "a\x1b[2Jb" + "k" * 300: 1}, "unknown"),

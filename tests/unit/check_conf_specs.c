@@ -121,6 +121,11 @@ static const struct {
 	    "-c t.conf",
 	    "daemon roots=/srv/haul allow-addresses=10.0.0.7/32 allow-addresses=fd00::/8 deny-addresses=0.0.0.0/0\n"
 	    "defaults speed-limit=1024 speed-time=90000\nend 0 0\n" },
+	{ "jobs = ( { url = \"http://h/f\"; every = \"1h\"; jitter = 60; start-at = \"02:00\"; },\n"
+	  " { url = \"http://h/g\"; cron = \"TZ=UTC 0 6 * * mon-fri\"; delay = \"0\"; } );",
+	    "-c t.conf",
+	    COMMON "job url=http://h/f output=/srv/haul/f start-at=02:00 every=3600000 jitter=60000\n"
+	    "job url=http://h/g output=/srv/haul/g delay=0 cron=TZ=UTC 0 6 * * mon-fri\nend 2 0\n" },
 	{ "defaults = { retry = 7; connect-timeout = \"250ms\"; stall-timeout = 5; mode = \"600\";\n"
 	  " fsync = \"off\"; http-version = \"2\"; priority = -3; no-clobber = true; paused = true; };",
 	    "-c t.conf",

@@ -90,7 +90,7 @@ static const struct {
 	{ "list x", "list takes no arguments, and there is \"x\"" },
 	{ "cancel", "cancel needs a job: haulctl cancel JOB..." },
 	{ "help add get", "help takes one argument, and there is also \"get\"" },
-	{ "add --every 1h u", "--every is not in this version of haul" },
+	{ "add --split 8 u", "--split is not in this version of haul" },
 };
 
 START_TEST(bad_lines_are_told_in_a_sentence)

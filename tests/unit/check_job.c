@@ -15,7 +15,7 @@ static const char *const allowed[_JOB_STATE_MAX] = {
 	[JOB_BLOCKED] = /* */ "x.xx.xx",
 	[JOB_ACTIVE] = /*  */ "xx.xxxx",
 	[JOB_PAUSED] = /*  */ "xx...xx",
-	[JOB_DONE] = /*    */ ".......",
+	[JOB_DONE] = /*    */ "x......",
 	[JOB_FAILED] = /*  */ "x......",
 	[JOB_CANCELLED] = /**/ "x......",
 };

@@ -200,8 +200,16 @@ on_step(void *arg)
 		loop_defer(a->control->loop, &a->answer);
 }
 
+/* It is where it is wanted already.  Between two runs there is a next one to cancel
+ * or to pause. */
+static bool
+is_there(const struct await *a, const struct job *j, bool changes)
+{
+	return !j || (await_is_for(a, j) && !(changes && engine_comes_again(a->control->engine, j->id)));
+}
+
 static struct await *
-await_new(struct call *call, const uint64_t *ids, size_t n, unsigned wanted, enum return_when when)
+await_new(struct call *call, const uint64_t *ids, size_t n, unsigned wanted, enum return_when when, bool changes)
 {
 	struct await *a = NEW(struct await);
 
@@ -224,7 +232,7 @@ await_new(struct call *call, const uint64_t *ids, size_t n, unsigned wanted, enu
 
 		a->watches[i] = (struct watch){ .index = i, .await = a };
 		list_init(&a->watches[i].link);
-		if (!j || await_is_for(a, j))
+		if (is_there(a, j, changes))
 			await_tell(a, i, ids[i]);
 		else
 			watch_job(a->control, &a->watches[i], ids[i]);
@@ -237,7 +245,7 @@ await_pause(struct call *call, const uint64_t *ids, size_t n)
 {
 	struct engine *e = call->control->engine;
 
-	await_new(call, ids, n, BIT(JOB_PAUSED), ALL_COMPLETED)->durably = true;
+	await_new(call, ids, n, BIT(JOB_PAUSED), ALL_COMPLETED, true)->durably = true;
 	for (size_t i = 0; i < n; i++)
 		if (engine_job(e, ids[i]))
 			(void)engine_pause(e, ids[i]);
@@ -247,7 +255,7 @@ await_pause(struct call *call, const uint64_t *ids, size_t n)
 void
 await_cancel(struct call *call, const uint64_t *ids, size_t n)
 {
-	struct await *a = await_new(call, ids, n, 0, ALL_COMPLETED);
+	struct await *a = await_new(call, ids, n, 0, ALL_COMPLETED, true);
 
 	loop_undefer(&a->answer); /* when they are over already */
 	a->durably = true;
@@ -328,7 +336,7 @@ wait_for_jobs(struct call *c, uint64_t timeout_ms)
 	ids = call_jobs(c, &n);
 	if (!ids)
 		return;
-	a = await_new(c, ids, n, wanted, when);
+	a = await_new(c, ids, n, wanted, when, false);
 	if (!a->left || a->enough)
 		return;
 	if (timeout_ms)

@@ -251,10 +251,6 @@ bool call_bring_back(struct call *c, const uint64_t *ids, size_t n);
 void pasts_done(struct control *c);
 void listings_done(struct control *c);
 
-/* when.c: "2d" (ago), "2026-11-22", "2026-11-22T10:00:00Z", with an offset or in the
- * zone of the system, or a number as text: Unix time.  0 or -EINVAL. */
-int when_parse(const char *text, int64_t now_s, int64_t *ret_s) MUST_CHECK;
-
 /* The jobs that a request names, in its order: ids, newly allocated (*ret_n of
  * them, at least one); NULL after the call was answered with what is wrong, or when
  * it was given to call_look_up(). */

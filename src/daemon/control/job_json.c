@@ -55,6 +55,17 @@ put_outcome(struct json *w, const struct engine_view *v)
 		jsonw_null(w);
 }
 
+/* Seconds since 1970; 0: there is none. */
+static void
+put_time(struct json *w, const char *key, int64_t s)
+{
+	jsonw_key(w, key);
+	if (s)
+		jsonw_i64(w, s);
+	else
+		jsonw_null(w);
+}
+
 static void
 put_members(struct json *w, const struct engine_view *v)
 {
@@ -72,6 +83,7 @@ put_members(struct json *w, const struct engine_view *v)
 	jsonw_key_u64(w, "published", j->published);
 	jsonw_key_u64(w, "rate", v->rate);
 	jsonw_key_u64(w, "retry_in_ms", v->wait_ms);
+	put_time(w, "next_run", v->runs && !v->runs->waiting ? v->runs->next_ms / 1000 : 0);
 	put_outcome(w, v);
 }
 
@@ -158,6 +170,27 @@ put_attempts(struct json *w, const struct receipt *r)
 	jsonw_end_array(w);
 }
 
+/* What came before the run that it is in, and what comes next. */
+static void
+put_runs(struct json *w, const struct runs *n)
+{
+	const struct result last = { .code = n ? n->code : RESULT_OK, .http_status = n ? n->http_status : 0 };
+
+	jsonw_key(w, "runs");
+	if (!n) {
+		jsonw_null(w);
+		return;
+	}
+	jsonw_begin_object(w);
+	jsonw_key_u64(w, "count", n->count);
+	jsonw_key_u64(w, "failures", n->failures);
+	put_time(w, "last_end", n->ended_s);
+	jsonw_key_string(w, "last_code", n->ended_s ? result_word(&last) : "");
+	put_time(w, "last_success", n->succeeded_s);
+	put_time(w, "next", n->next_ms / 1000);
+	jsonw_end_object(w);
+}
+
 void
 job_json_full(struct json *w, const struct engine_view *v)
 {
@@ -176,6 +209,7 @@ job_json_full(struct json *w, const struct engine_view *v)
 	}
 	put_receipt(w, j->state == JOB_DONE ? v->receipt : NULL);
 	put_attempts(w, v->receipt);
+	put_runs(w, v->runs);
 	jsonw_key(w, "settings");
 	spec_json(w, j->spec, SCOPE_JOB, false);
 	jsonw_end_object(w);

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "daemon/control/internal.h"
 #include "daemon/engine/keep.h"
+#include "model/moment.h"
 
 enum {
 	LIST_MS = 5,   /* of looking at jobs in memory, for one page by id */
@@ -384,6 +385,7 @@ static bool
 get_when(struct call *c, const char *name, int64_t *ret)
 {
 	const json_t *v = json_object_get(c->params, name);
+	AUTO_FREE char *why = NULL;
 
 	if (!v)
 		return true;
@@ -391,7 +393,7 @@ get_when(struct call *c, const char *name, int64_t *ret)
 		*ret = json_integer_value(v);
 		return true;
 	}
-	if (json_is_string(v) && when_parse(json_string_value(v), clock_wall_s(), ret) == 0)
+	if (json_is_string(v) && moment_parse(json_string_value(v), MOMENT_PAST, clock_wall_s(), ret, &why) == 0)
 		return true;
 	call_fail(c, RPC_INVALID_PARAMS, "%s is a time: \"2d\" ago, \"2026-11-22T10:00:00Z\", or seconds since 1970, a number", name);
 	return false;

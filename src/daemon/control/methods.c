@@ -190,7 +190,7 @@ all_can(struct call *c, const uint64_t *ids, size_t n, bool over, const char *wh
 	for (size_t i = 0; i < n; i++) {
 		const struct job *j = call_job(c, ids[i]);
 
-		if (job_is_over(j) == over)
+		if (job_is_over(j) == over || (!over && engine_comes_again(c->control->engine, ids[i])))
 			continue;
 		call_fail(c, RPC_CONFLICT, "job %llu is %s: %s", (unsigned long long)ids[i],
 		    job_state_to_string(j->state), why);
@@ -290,7 +290,7 @@ method_retry(struct call *c)
 	if (!ids || !all_can(c, ids, n, true, "only a failed or cancelled job can be retried"))
 		return;
 	for (size_t i = 0; i < n; i++)
-		if (call_job(c, ids[i])->state == JOB_DONE) {
+		if (call_job(c, ids[i])->state == JOB_DONE && !engine_comes_again(c->control->engine, ids[i])) {
 			call_fail(c, RPC_CONFLICT, "job %llu is done", (unsigned long long)ids[i]);
 			return;
 		}
@@ -299,6 +299,31 @@ method_retry(struct call *c)
 	for (size_t i = 0; i < n; i++)
 		retry_one(c, ids[i]);
 	call_answer_jobs(c, ids, n);
+}
+
+/* The jobs that wait for a time, or come again. */
+static void
+method_run(struct call *c)
+{
+	struct engine *e = c->control->engine;
+	AUTO_FREE uint64_t *ids = NULL;
+	size_t n;
+
+	if (!may_begin(c))
+		return;
+	ids = jobs_to_touch(c, &n);
+	for (size_t i = 0; ids && i < n; i++)
+		if (!engine_job(e, ids[i]) || !engine_can_run(e, ids[i])) {
+			call_fail(c, RPC_CONFLICT, "job %llu is %s, and waits for no time: only a job with start-at, delay, every or cron "
+			    "can be told to run now; `retry` begins a failed one anew", (unsigned long long)ids[i],
+			    job_state_to_string(call_job(c, ids[i])->state));
+			return;
+		}
+	for (size_t i = 0; ids && i < n; i++)
+		if (engine_can_run(e, ids[i])) /* one may be named twice */
+			engine_run(e, ids[i]);
+	if (ids)
+		call_answer_jobs(c, ids, n);
 }
 
 /* ---- Looking ------------------------------------------------------------------------ */
@@ -466,6 +491,7 @@ static const struct method methods[] = {
 	{ "remove", POLICY_SUBMIT, "jobs job", method_remove },
 	{ "resume", POLICY_SUBMIT, "jobs job group all", method_resume },
 	{ "retry", POLICY_SUBMIT, "jobs job", method_retry },
+	{ "run", POLICY_SUBMIT, "jobs job", method_run },
 	{ "show", POLICY_OBSERVE, "job", method_show },
 	{ "shutdown", POLICY_MANAGE, "", method_shutdown },
 	{ "stats", POLICY_OBSERVE, "", method_stats },

@@ -422,6 +422,7 @@ past_job_view(const struct past_job *p, struct engine_view *ret)
 		.received = p->job.received,
 		.total = p->job.state == JOB_DONE ? p->job.received : 0,
 		.receipt = p->receipt,
+		.runs = p->receipt ? p->receipt->runs : NULL,
 	};
 }
 
@@ -447,6 +448,7 @@ archive_bring_back(struct archive *a, const struct past_job *p)
 	struct receipt *receipt = NEW(struct receipt);
 
 	receipt->ended_s = p->receipt->ended_s;
+	receipt->runs = p->receipt->runs ? xmemdup(p->receipt->runs, sizeof *receipt->runs) : NULL;
 	drop_name(a, p->job.id);
 	a->returns++;
 	engine_restore(a->engine, &p->job, p->run_ms, receipt);

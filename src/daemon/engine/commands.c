@@ -9,8 +9,34 @@
 #include "daemon/engine/hook.h"
 #include "daemon/engine/order.h"
 #include "daemon/engine/space.h"
+#include "daemon/engine/timing.h"
 
 /* ---- Asking ----------------------------------------------------------------- */
+
+/* An ended job has a life before it: what was of the last one goes, but for its runs. */
+static void
+anew(struct entry *en)
+{
+	bool began = en->job.attempts > 0;
+
+	engine_unforget(en);
+	receipt_free(TAKE_PTR(en->receipt));
+	job_restart(&en->job);
+	order_retry(en, began);
+	group_join_again(en);
+	engine_set_state(en, JOB_QUEUED);
+}
+
+/* Between two runs there is nothing to pause or to cancel but the next one. */
+static bool
+wait_again(struct entry *en)
+{
+	if (!timing_comes_again(en) || en->download)
+		return false;
+	anew(en);
+	timing_waits(en);
+	return true;
+}
 
 enum engine_answer
 engine_cancel(struct engine *e, uint64_t id, const char *text)
@@ -18,7 +44,7 @@ engine_cancel(struct engine *e, uint64_t id, const char *text)
 	struct entry *en = registry_find(&e->jobs, id);
 	struct result r = { 0 };
 
-	if (job_is_over(&en->job))
+	if (job_is_over(&en->job) && !wait_again(en))
 		return ENGINE_OVER;
 	result_set(&r, RESULT_CANCELLED, "%s", text);
 	if (en->download)
@@ -44,7 +70,7 @@ engine_pause(struct engine *e, uint64_t id)
 {
 	struct entry *en = registry_find(&e->jobs, id);
 
-	if (job_is_over(&en->job))
+	if (job_is_over(&en->job) && !wait_again(en))
 		return ENGINE_OVER;
 	if (en->job.state == JOB_PAUSED || (en->download && hook_ends(en->download)))
 		return ENGINE_AS_IS;
@@ -90,20 +116,44 @@ enum engine_answer
 engine_retry(struct engine *e, uint64_t id)
 {
 	struct entry *en = registry_find(&e->jobs, id);
-	bool began = en->job.attempts > 0;
 
-	if (en->job.state == JOB_DONE)
+	if (en->job.state == JOB_DONE && !timing_comes_again(en))
 		return ENGINE_OVER;
 	if (!job_is_over(&en->job) || en->download)
 		return ENGINE_RUNS;
-	engine_unforget(en);
-	receipt_free(TAKE_PTR(en->receipt));
-	job_restart(&en->job);
-	order_retry(en, began);
-	deadline_retry(en);
-	group_join_again(en);
-	engine_queue_again(en);
+	engine_begin_again(en);
 	return ENGINE_OK;
+}
+
+void
+engine_begin_again(struct entry *en)
+{
+	anew(en);
+	timing_starts(en);
+	deadline_retry(en);
+	engine_queue_again(en);
+}
+
+bool
+engine_can_run(const struct engine *e, uint64_t id)
+{
+	const struct entry *en = registry_find(&e->jobs, id);
+
+	return timing_comes_again(en) || (en->job.state == JOB_BLOCKED && timing_is_waiting(en));
+}
+
+void
+engine_run(struct engine *e, uint64_t id)
+{
+	struct entry *en = registry_find(&e->jobs, id);
+
+	if (job_is_over(&en->job)) {
+		(void)engine_retry(e, id);
+		return;
+	}
+	timing_starts(en);
+	deadline_retry(en);
+	plan_open(en);
 }
 
 enum engine_answer
@@ -163,6 +213,22 @@ engine_record(const struct engine *e, uint64_t id)
 	const struct entry *en = registry_find(&e->jobs, id);
 
 	return en ? en->receipt : NULL;
+}
+
+const struct runs *
+engine_runs(const struct engine *e, uint64_t id)
+{
+	const struct entry *en = registry_find(&e->jobs, id);
+
+	return en ? timing_runs(en) : NULL;
+}
+
+bool
+engine_comes_again(const struct engine *e, uint64_t id)
+{
+	const struct entry *en = registry_find(&e->jobs, id);
+
+	return en && timing_comes_again(en);
 }
 
 /* However many wait for one origin or for the network, none of them is touched when
@@ -227,6 +293,7 @@ fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
 		.blocked = scheduler_why(en->engine->scheduler, &en->ticket),
 		.wait_ms = scheduler_wait_ms(en->engine->scheduler, &en->ticket),
 		.receipt = en->receipt,
+		.runs = timing_runs(en),
 	};
 	if (en->engine->groups.all_paused && !en->engine->draining && text_equal(v->blocked, "draining"))
 		v->blocked = "all-paused";

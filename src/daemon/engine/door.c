@@ -7,6 +7,7 @@
 #include "daemon/engine/group.h"
 #include "daemon/engine/order.h"
 #include "daemon/engine/space.h"
+#include "daemon/engine/timing.h"
 #include "model/algo.h"
 
 char *
@@ -64,6 +65,7 @@ new_entry(struct engine *e, uint64_t id, struct spec *spec)
 	registry_add(&e->jobs, en, id, spec);
 	if (plan_is_needed(en))
 		(void)plan_get(en);
+	timing_init(en);
 	return en;
 }
 
@@ -89,7 +91,8 @@ add(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid, bool from_co
 		e->ops->on_add(&en->job, e->arg);
 	group_join(en, false);
 	order_attach(en, false);
-	deadline_begin(en);
+	if (!timing_is_waiting(en))
+		deadline_begin(en);
 	order_job_added(en);
 	if (spec_bool(spec, JOB_BEGIN_PAUSED) && e->options.patient)
 		engine_set_state(en, JOB_PAUSED);
@@ -134,9 +137,12 @@ engine_restore(struct engine *e, const struct job *from, uint64_t run_ms, struct
 	j->attempts = from->attempts;
 	j->source = (uint16_t)(from->attempts ? (from->attempts - 1) % spec_list_len(from->spec, JOB_URL) : 0);
 	en->receipt = receipt;
+	if (receipt && !job_is_over(from))
+		timing_restore(en, TAKE_PTR(receipt->runs));
 	if (!job_is_over(from)) {
 		order_attach(en, true);
-		deadline_restore(en);
+		if (!timing_is_waiting(en))
+			deadline_restore(en);
 		order_job_added(en);
 	}
 	if (from->state == JOB_PAUSED)
@@ -155,6 +161,8 @@ engine_restore(struct engine *e, const struct job *from, uint64_t run_ms, struct
 	j->received = from->received;
 	j->published = from->published;
 	job_set_result(j, from->result);
+	if (receipt)
+		timing_restore(en, TAKE_PTR(receipt->runs));
 	engine_retain(en);
 }
 

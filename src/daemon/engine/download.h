@@ -9,10 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "daemon/engine/engine.h"
 #include "daemon/engine/registry.h"
+#include "daemon/loop/alarm.h"
 #include "daemon/pool/pool.h"
 #include "daemon/sched/netwatch.h"
 #include "daemon/sched/rate.h"
@@ -59,6 +61,11 @@ struct engine {
 		bool ready;          /* the jobs of the earlier life are there, and we are not at the end */
 		bool all_paused;
 	} groups;
+	struct {
+		struct heap heap; /* struct timing */
+		struct loop_alarm alarm;
+		struct loop_deferred due;
+	} timings;
 	struct rates rates;  /* those who wait for one */
 	struct rate total;   /* of all transfers together */
 	struct map hosts_by_name; /* struct host_limit, owned */
@@ -108,6 +115,7 @@ struct entry {
 	unsigned generation; /* of the last part of a download that went; names are not used twice */
 	bool named;          /* found by its name */
 	bool retired;        /* to be forgotten when it ends */
+	bool counted;        /* in engine->n_ended */
 };
 
 /* Why the attempt ends, kept while its workers let go. */
@@ -274,6 +282,8 @@ void resume_over(struct download *d);
 void engine_finish(struct download *d, const struct result *r, const struct job_receipt *receipt);
 /* Ends a job that has no download. */
 void engine_end_waiting(struct entry *en, const struct result *r);
+/* commands.c: a job that is over is queued anew. */
+void engine_begin_again(struct entry *en);
 /* ended.c */
 void engine_keep_receipt(struct entry *en, const struct job_receipt *r);
 /* It has just ended: it stays to be asked about, or goes. */

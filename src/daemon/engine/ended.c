@@ -8,9 +8,11 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "daemon/engine/kept.h"
+#include "daemon/engine/timing.h"
 #include "daemon/engine/plan.h"
 
 enum { FORGET_AT_ONCE = 100 };
+#define TIME_MAX_MS (INT64_C(1) << 50)
 
 void
 engine_keep_receipt(struct entry *en, const struct job_receipt *r)
@@ -35,6 +37,8 @@ engine_keep_receipt(struct entry *en, const struct job_receipt *r)
 		k->attempts = old->attempts;
 		k->n_attempts = old->n_attempts;
 	}
+	if (old)
+		free(old->runs);
 	free(old);
 	en->receipt = k;
 }
@@ -67,8 +71,10 @@ receipt_free(struct receipt *r)
 {
 	for (unsigned i = 0; r && i < r->n_attempts; i++)
 		free(r->attempts[i].text);
-	if (r)
+	if (r) {
 		free(r->attempts);
+		free(r->runs);
+	}
 	free(r);
 }
 
@@ -108,12 +114,13 @@ engine_evict(struct engine *e, uint64_t id)
 void
 engine_unforget(struct entry *en)
 {
-	en->engine->n_ended -= list_linked(&en->ended) && !en->job.from_config;
+	en->engine->n_ended -= en->counted;
+	en->counted = false;
 	list_remove(&en->ended);
 }
 
 /* Jobs of clients are kept for those who ask later, the last ones; what the
- * configuration wants is kept as long as it wants it.  What ends because we stop
+ * configuration wants is kept as long as it wants it, and what comes again until then.  What ends because we stop
  * is not over: all of it goes on in the next life. */
 void
 engine_retain(struct entry *en)
@@ -127,11 +134,12 @@ engine_retain(struct entry *en)
 	}
 	if (e->interrupted)
 		return;
-	if (en->job.from_config) {
+	if (en->job.from_config || timing_comes_again(en)) {
 		list_append(&e->ended_config, &en->ended);
 		return;
 	}
 	list_append(&e->ended, &en->ended);
+	en->counted = true;
 	e->n_ended++;
 	/* More than one where a reload has lowered the limit, but some at a time. */
 	for (unsigned i = 0; i < FORGET_AT_ONCE && e->n_ended > most; i++)
@@ -201,11 +209,46 @@ engine_free_gone(void *arg)
 
 /* ---- Receipts as bytes ------------------------------------------------------- */
 
-/* 2: with attempts. */
-enum { RECEIPT_VERSION = 2, RECEIPT_ATTEMPT_TEXT = 160 };
+/* 2: with attempts; 3: with runs. */
+enum { RECEIPT_VERSION = 3, RECEIPT_ATTEMPT_TEXT = 160 };
+
+static void
+put_runs(struct buf *out, const struct runs *n)
+{
+	put_u8(out, n != NULL);
+	if (!n)
+		return;
+	put_u64(out, (uint64_t)n->next_ms);
+	put_u64(out, (uint64_t)n->ended_s);
+	put_u64(out, (uint64_t)n->succeeded_s);
+	put_u64(out, n->count);
+	put_u64(out, n->failures);
+	put_u16(out, (uint16_t)n->code);
+	put_u16(out, n->http_status);
+	put_u8(out, n->waiting);
+}
+
+static struct runs *
+get_runs(struct cursor *c)
+{
+	struct runs *n;
+
+	if (!get_bool(c))
+		return NULL;
+	n = NEW(struct runs);
+	n->next_ms = (int64_t)get_below(c, get_u64(c), (uint64_t)TIME_MAX_MS);
+	n->ended_s = (int64_t)get_below(c, get_u64(c), (uint64_t)TIME_MAX_MS);
+	n->succeeded_s = (int64_t)get_below(c, get_u64(c), (uint64_t)TIME_MAX_MS);
+	n->count = get_u64(c);
+	n->failures = get_u64(c);
+	n->code = (enum result_code)get_below(c, get_u16(c), _RESULT_CODE_MAX);
+	n->http_status = get_u16(c);
+	n->waiting = get_bool(c);
+	return n;
+}
 
 void
-receipt_pack(const struct receipt *r, struct buf *out)
+receipt_pack(const struct receipt *r, const struct runs *runs, struct buf *out)
 {
 	put_u8(out, RECEIPT_VERSION);
 	put_str(out, r->proof);
@@ -231,6 +274,7 @@ receipt_pack(const struct receipt *r, struct buf *out)
 		put_u16(out, a->http_status);
 		put_text(out, a->text, strnlen(a->text, RECEIPT_ATTEMPT_TEXT));
 	}
+	put_runs(out, runs);
 }
 
 static void
@@ -293,6 +337,8 @@ get_receipt(struct cursor *c, struct receipt *r)
 		r->attempts = xcalloc(ATTEMPTS_KEPT, sizeof r->attempts[0]); /* more may come */
 	for (unsigned i = 0; i < n && !c->failed; i++)
 		get_attempt(c, r);
+	if (version > 2)
+		r->runs = get_runs(c);
 }
 
 struct receipt *

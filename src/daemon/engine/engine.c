@@ -22,6 +22,7 @@
 #include "daemon/engine/room.h"
 #include "daemon/engine/space.h"
 #include "daemon/spawn/spawner.h"
+#include "daemon/engine/timing.h"
 #include "daemon/engine/verify.h"
 #include "model/algo.h"
 #include "model/request_rate.h"
@@ -167,6 +168,7 @@ end_job(struct engine *e, struct entry *en, const struct result *r, const struct
 	engine_set_state(en, class == CLASS_OK ? JOB_DONE : class == CLASS_CANCELLED ? JOB_CANCELLED : JOB_FAILED);
 	if (e->options.keep_receipts && r != &interruption)
 		engine_keep_receipt(en, receipt);
+	timing_ended(en, r);
 	log_end(j);
 	rooms_job_ended(en);
 	e->ops->on_end(j, receipt, e->arg);
@@ -203,6 +205,7 @@ engine_finish(struct download *d, const struct result *r, const struct job_recei
 	if (final.code != RESULT_INTERRUPTED)
 		resume_over(d);
 	engine_unlock(e, d);
+	en->generation = d->generation; /* it may begin anew before the last map has gone */
 	en->download = NULL;
 	download_free(d);
 }
@@ -411,6 +414,7 @@ engine_new(struct loop *l, struct children *c, const struct conf *conf, const st
 	registry_init(&e->jobs);
 	engine_locks_init(e);
 	plans_init(e);
+	timings_init(e);
 	loop_timer_init(&e->tick, l, "tick", on_tick, e);
 	hold_init(e);
 	limits_init(e);
@@ -434,6 +438,7 @@ engine_free(struct engine *e)
 		if (e->jobs.slots[i].entry)
 			engine_free_entry(e->jobs.slots[i].entry);
 	registry_done(&e->jobs);
+	timings_done(e);
 	free(e->swept);
 	kept_done(e);
 	errand_done(e);

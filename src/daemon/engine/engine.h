@@ -53,6 +53,16 @@ struct attempt {
 	char *text;      /* owned */
 };
 
+/* Of a job that comes again. */
+struct runs {
+	int64_t next_ms;      /* when the next one is to begin, by the wall clock; 0: none is */
+	int64_t ended_s, succeeded_s; /* Unix time: of the last one, of the last that was done; 0: none */
+	uint64_t count, failures; /* ended ones; those that failed since one was done */
+	enum result_code code; /* of the last one */
+	uint16_t http_status;
+	bool waiting;         /* the next one was told as queued, and waits for its time */
+};
+
 /* The same, kept with the job; also of one that is not over, for its attempts. */
 struct receipt {
 	struct attempt *attempts; /* owned: n_attempts, the oldest first; NULL: none */
@@ -63,12 +73,14 @@ struct receipt {
 	enum codec codec;
 	uint32_t dns_ms, connect_ms, tls_ms, first_byte_ms;
 	bool unchanged;
+	struct runs *runs; /* owned: as an earlier life knew them; NULL */
 	uint8_t n_in, n_out;
 	struct digest digests[]; /* n_in of the download, then n_out of the output */
 };
 
-/* Packed for a store, and back: NULL when it makes no sense. */
-void receipt_pack(const struct receipt *r, struct buf *out);
+/* Packed for a store, with the runs there are (may be NULL), and back: NULL when it
+ * makes no sense. */
+void receipt_pack(const struct receipt *r, const struct runs *runs, struct buf *out);
 struct receipt *receipt_unpack(const void *data, size_t n);
 void receipt_free(struct receipt *r);
 
@@ -168,8 +180,13 @@ enum engine_answer engine_cancel(struct engine *e, uint64_t id, const char *text
 void engine_retire(struct engine *e, uint64_t id, const char *text);
 enum engine_answer engine_pause(struct engine *e, uint64_t id);
 enum engine_answer engine_resume(struct engine *e, uint64_t id);
-/* A failed or cancelled job is queued again.  ENGINE_OVER: it is done. */
+/* A failed or cancelled job is queued again, and one that comes again in any case.
+ * ENGINE_OVER: it is done. */
 enum engine_answer engine_retry(struct engine *e, uint64_t id);
+/* It waits for a time: blocked, or over and to come again. */
+bool engine_can_run(const struct engine *e, uint64_t id);
+/* It begins now. */
+void engine_run(struct engine *e, uint64_t id);
 /* An ended job is forgotten. */
 enum engine_answer engine_remove(struct engine *e, uint64_t id);
 /* Ends all jobs as interrupted; running ones let go of their files first. */
@@ -189,6 +206,10 @@ const struct job *engine_job_by_name(const struct engine *e, const char *name);
 const struct receipt *engine_receipt(const struct engine *e, uint64_t id);
 /* The same of any job: its attempts so far. */
 const struct receipt *engine_record(const struct engine *e, uint64_t id);
+/* NULL: it is none that comes again. */
+const struct runs *engine_runs(const struct engine *e, uint64_t id);
+/* It is over, and has a next run. */
+bool engine_comes_again(const struct engine *e, uint64_t id);
 /* Those that are over, whosever they are, in no order. */
 void engine_each_over(const struct engine *e, void (*cb)(const struct job *j, const struct receipt *r, void *arg), void *arg);
 
@@ -235,6 +256,7 @@ struct engine_view {
 	const struct result *last; /* of a job that waits for a retry */
 	const struct receipt *receipt; /* NULL: none; of one that is not over only its attempts count */
 	uint64_t wait_ms;    /* until the retry, or the probe that it waits for */
+	const struct runs *runs; /* of one that comes again; NULL */
 };
 /* The state of a job as users see it. */
 enum job_state engine_state(const struct engine *e, const struct job *j);

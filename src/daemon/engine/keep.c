@@ -37,7 +37,9 @@ lasting(enum job_state s)
 void
 keep_update(struct store *s, const struct engine *e, const struct job *j)
 {
+	static const struct receipt none;
 	const struct receipt *receipt = engine_record(e, j->id);
+	const struct runs *runs = engine_runs(e, j->id);
 	AUTO_BUF struct buf packed = { 0 };
 	struct store_job r = {
 		.id = j->id,
@@ -50,11 +52,12 @@ keep_update(struct store *s, const struct engine *e, const struct job *j)
 		.published = j->published,
 		.run_ms = j->started_ms && job_is_over(j) ? j->ended_ms - j->started_ms : 0,
 		.result = *j->result,
-		.ended_s = job_is_over(j) ? receipt ? receipt->ended_s : clock_wall_s() : 0,
+		/* One that comes again is none of the history. */
+		.ended_s = job_is_over(j) && !engine_comes_again(e, j->id) ? receipt ? receipt->ended_s : clock_wall_s() : 0,
 	};
 
-	if (receipt && (job_is_over(j) || receipt->n_attempts))
-		receipt_pack(receipt, &packed);
+	if (runs || (receipt && (job_is_over(j) || receipt->n_attempts)))
+		receipt_pack(receipt ? receipt : &none, runs, &packed);
 	r.receipt = text_of_buf(&packed);
 	store_update(s, &r);
 }
@@ -67,7 +70,7 @@ read_receipt(const struct store_job *r)
 
 	if (!receipt)
 		receipt = NEW(struct receipt);
-	receipt->ended_s = r->ended_s;
+	receipt->ended_s = r->ended_s || !receipt->runs ? r->ended_s : receipt->runs->ended_s;
 	return receipt;
 }
 

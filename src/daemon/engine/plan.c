@@ -7,6 +7,7 @@
 #include "daemon/engine/deadline.h"
 #include "daemon/engine/group.h"
 #include "daemon/engine/order.h"
+#include "daemon/engine/timing.h"
 
 enum { OPENINGS_PER_TURN = 1000 };
 
@@ -26,6 +27,7 @@ is_paused(const struct plan *p, struct gate *ret)
 /* In this order they are passed, and the first that is closed is what is told. */
 static const gate_fn gates[] = {
 	is_paused,
+	timing_is_early,
 	order_gate,
 	NULL, /* ends them */
 };
@@ -57,6 +59,7 @@ plan_free(struct entry *en)
 	order_free(en->plan);
 	deadline_leave(en->plan);
 	group_part(en->plan);
+	timing_free(en->plan);
 	free(TAKE_PTR(en->plan));
 }
 

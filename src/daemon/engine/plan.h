@@ -23,6 +23,7 @@ struct gate {
 struct plan {
 	struct entry *entry;
 	struct list opening; /* engine->plans.opening: to be asked again in this turn */
+	struct timing *timing; /* owned: of a job that waits for times; NULL */
 	bool closed;         /* it waits at a gate */
 	struct heap_node deadline; /* deadline.c */
 	uint64_t deadline_ms;

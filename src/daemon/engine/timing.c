@@ -1,0 +1,320 @@
+/* Jobs that wait for a time, and jobs that come again; see timing.h. */
+#include "daemon/engine/timing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "daemon/engine/deadline.h"
+#include "daemon/engine/plan.h"
+#include "model/schedule.h"
+
+enum {
+	RUNS_PER_TURN = 1000,
+	SET_BACK_MS = 3 * 3600 * 1000, /* as in schedule.c */
+};
+
+/* What jitter goes by: the same in each life, another on each machine. */
+static uint64_t
+own_number(const struct entry *en)
+{
+	const char *name = spec_string(en->job.spec, JOB_NAME), *instance = en->engine->options.instance;
+	uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+
+	for (const char *s = instance ? instance : ""; *s; s++)
+		h = (h ^ (unsigned char)*s) * UINT64_C(0x100000001b3);
+	for (const char *s = name ? name : spec_string(en->job.spec, JOB_OUTPUT); s && *s; s++)
+		h = (h ^ (unsigned char)*s) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+static void
+get_schedule(const struct entry *en, struct schedule *ret)
+{
+	schedule_init(ret, en->job.spec, en->job.added_s, own_number(en));
+}
+
+static struct timing *
+timing_of(const struct entry *en)
+{
+	return en->plan ? en->plan->timing : NULL;
+}
+
+/* ---- The timer ------------------------------------------------------------------------ */
+
+static bool
+is_before(const struct heap_node *a, const struct heap_node *b)
+{
+	return CONTAINER_OF(a, struct timing, node)->runs.next_ms < CONTAINER_OF(b, struct timing, node)->runs.next_ms;
+}
+
+static void
+set_alarm(struct engine *e)
+{
+	const struct heap_node *first = heap_peek(&e->timings.heap);
+
+	if (first && !e->draining && !e->interrupted)
+		loop_alarm_set(&e->timings.alarm, CONTAINER_OF(first, struct timing, node)->runs.next_ms);
+	else
+		loop_alarm_cancel(&e->timings.alarm);
+}
+
+static void
+wait_for(struct timing *t)
+{
+	struct engine *e = t->entry->engine;
+
+	heap_remove(&e->timings.heap, &t->node);
+	heap_add(&e->timings.heap, &t->node);
+	set_alarm(e);
+}
+
+static void
+stop_waiting(struct timing *t)
+{
+	heap_remove(&t->entry->engine->timings.heap, &t->node);
+	/* An alarm that rings for nobody finds nobody. */
+}
+
+/* Those whose time has come, some in each turn. */
+static void
+on_due(void *arg)
+{
+	struct engine *e = arg;
+	int64_t now = clock_wall_ms();
+	struct heap_node *first;
+
+	for (unsigned n = 0; (first = heap_peek(&e->timings.heap)) && !e->draining && !e->interrupted; n++) {
+		struct timing *t = CONTAINER_OF(first, struct timing, node);
+
+		if (t->runs.next_ms > now)
+			break;
+		if (n == RUNS_PER_TURN) {
+			loop_defer(e->loop, &e->timings.due);
+			return;
+		}
+		stop_waiting(t);
+		if (job_is_over(&t->entry->job))
+			engine_begin_again(t->entry);
+		else
+			plan_open(t->entry);
+	}
+	set_alarm(e);
+}
+
+/* The clock was set: what is waited for changes its place among the others. */
+static void
+look_again(struct engine *e, int64_t jump)
+{
+	int64_t now = clock_wall_ms();
+	size_t n = e->timings.heap.len;
+	struct timing **all = xcalloc(n + 1, sizeof all[0]);
+
+	for (size_t i = 0; i < n; i++)
+		all[i] = CONTAINER_OF(e->timings.heap.nodes[i], struct timing, node);
+	for (size_t i = 0; i < n; i++) {
+		struct schedule s;
+
+		get_schedule(all[i]->entry, &s);
+		all[i]->runs.next_ms = schedule_reset(&s, all[i]->runs.next_ms, now, jump);
+		schedule_done(&s);
+		heap_update(&e->timings.heap, &all[i]->node);
+	}
+	free(all);
+	log_info("the clock was set by %lld s, and %zu jobs wait for a time of it", (long long)(jump / 1000), n);
+}
+
+static void
+on_alarm(int64_t jump, void *arg)
+{
+	struct engine *e = arg;
+
+	if (jump)
+		look_again(e, jump);
+	on_due(e);
+}
+
+void
+timings_init(struct engine *e)
+{
+	heap_init(&e->timings.heap, is_before);
+	loop_alarm_init(&e->timings.alarm, e->loop, "jobs at a time", on_alarm, e);
+	loop_deferred_init(&e->timings.due, "jobs at a time", on_due, e);
+}
+
+void
+timings_done(struct engine *e)
+{
+	loop_undefer(&e->timings.due);
+	loop_alarm_done(&e->timings.alarm);
+	heap_done(&e->timings.heap);
+}
+
+/* ---- A job ---------------------------------------------------------------------------- */
+
+void
+timing_init(struct entry *en)
+{
+	struct timing *t;
+
+	if (!schedule_is_set(en->job.spec))
+		return;
+	t = NEW(struct timing);
+	t->entry = en;
+	t->recurs = en->engine->options.patient && schedule_recurs(en->job.spec);
+	t->runs.waiting = true;
+	plan_get(en)->timing = t;
+}
+
+void
+timing_free(struct plan *p)
+{
+	if (!p->timing)
+		return;
+	stop_waiting(p->timing);
+	free(TAKE_PTR(p->timing));
+}
+
+/* Of a job that was added, or came without what was known of it. */
+static void
+find_first(struct timing *t)
+{
+	struct schedule s;
+	bool alone = !t->recurs && schedule_recurs(t->entry->job.spec);
+
+	get_schedule(t->entry, &s);
+	/* Without a service there is one run, and nobody wants to wait for it. */
+	t->runs.next_ms = alone ? s.base_ms : schedule_first(&s);
+	schedule_done(&s);
+}
+
+void
+timing_restore(struct entry *en, struct runs *runs)
+{
+	struct timing *t = timing_of(en);
+	int64_t now = clock_wall_ms();
+	struct schedule s;
+
+	if (t && runs) {
+		t->runs = *runs;
+		/* It was missed: now, but not all of them at once. */
+		if (t->runs.next_ms && t->runs.next_ms < now && job_is_over(&en->job)) {
+			get_schedule(en, &s);
+			t->runs.next_ms = now + s.offset_ms;
+			schedule_done(&s);
+		}
+		if (timing_comes_again(en))
+			wait_for(t);
+	}
+	free(runs);
+}
+
+bool
+timing_is_early(const struct plan *p, struct gate *ret)
+{
+	struct timing *t = p->timing;
+	int64_t now;
+
+	if (!t || !t->runs.waiting)
+		return false;
+	if (!t->runs.next_ms)
+		find_first(t);
+	now = clock_wall_ms();
+	if (t->runs.next_ms <= now) {
+		timing_starts(t->entry);
+		deadline_retry(t->entry); /* what it waited is not counted */
+		return false;
+	}
+	if (!heap_contains(&t->node))
+		wait_for(t);
+	(void)snprintf(ret->word, sizeof ret->word, "start-at");
+	ret->until_ms = clock_now_ms() + (uint64_t)(t->runs.next_ms - now);
+	return true;
+}
+
+void
+timing_starts(struct entry *en)
+{
+	struct timing *t = timing_of(en);
+
+	if (!t)
+		return;
+	t->runs.waiting = false;
+	t->began_ms = clock_wall_ms();
+	stop_waiting(t);
+}
+
+void
+timing_waits(struct entry *en)
+{
+	timing_of(en)->runs.waiting = true;
+}
+
+static void
+count_run(struct timing *t, const struct result *r)
+{
+	struct runs *n = &t->runs;
+
+	n->count++;
+	n->ended_s = clock_wall_s();
+	n->code = r->code;
+	n->http_status = (uint16_t)r->http_status;
+	n->failures = result_class(r) == CLASS_OK ? 0 : n->failures + 1;
+	if (result_class(r) == CLASS_OK)
+		n->succeeded_s = n->ended_s;
+}
+
+void
+timing_ended(struct entry *en, const struct result *r)
+{
+	struct timing *t = timing_of(en);
+	int64_t now = clock_wall_ms(), next;
+	struct schedule s;
+
+	if (!t || !t->recurs || r->code == RESULT_INTERRUPTED)
+		return;
+	if (en->job.started_ms)
+		count_run(t, r);
+	stop_waiting(t);
+	t->runs.waiting = false;
+	t->runs.next_ms = 0;
+	/* A user wants no more of it. */
+	if (r->code == RESULT_CANCELLED || en->retired)
+		return;
+	get_schedule(en, &s);
+	/* Its own time does not come again because the clock was put back a little. */
+	next = schedule_next(&s, t->began_ms > now && t->began_ms < now + SET_BACK_MS ? t->began_ms : now);
+	schedule_done(&s);
+	if (next == SCHEDULE_NEVER)
+		return;
+	t->runs.next_ms = next;
+	wait_for(t);
+}
+
+bool
+timing_is_waiting(const struct entry *en)
+{
+	const struct timing *t = timing_of(en);
+
+	return t && t->runs.waiting;
+}
+
+bool
+timing_comes_again(const struct entry *en)
+{
+	const struct timing *t = timing_of(en);
+
+	return t && t->recurs && t->runs.next_ms && job_is_over(&en->job);
+}
+
+const struct runs *
+timing_runs(const struct entry *en)
+{
+	const struct timing *t = timing_of(en);
+
+	if (t && t->recurs)
+		return &t->runs;
+	return en->receipt ? en->receipt->runs : NULL;
+}

@@ -1,0 +1,341 @@
+"""Times: start-at, delay, every with jitter, cron; runs that were missed; what is done to
+a job between two of its runs.  The server's log is the witness."""
+
+import datetime
+import signal
+import time
+
+import pytest
+from bodies import body
+from service import RpcError
+from waiting import wait_until
+
+
+def job(server, name, **keys):
+    return {"name": name, "url": server.url("/ok/1000?schedule=" + name), "output": name, "fsync": "off", **keys}
+
+
+def asked(server, name):
+    """When the server was asked for it, by its clock."""
+    return [e["time"] for e in server.requests("schedule=" + name)]
+
+
+def wait_asked(server, name, count, timeout=30):
+    wait_until(lambda: len(asked(server, name)) >= count, timeout, lambda: "%d requests" % len(asked(server, name)))
+
+
+def crash(s):
+    s.process.kill()
+    assert s.wait_exit() == -signal.SIGKILL
+
+
+def utc(seconds):
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+# ---- start-at, delay
+
+def test_a_job_waits_for_its_time_and_says_so(serve, server):
+    s, at = serve(), int(time.time()) + 3
+    with s.client() as c:
+        ids = c.add(job(server, "at", **{"start-at": utc(at)}), job(server, "in", delay="2s"),
+                    job(server, "tomorrow", **{"start-at": "TZ=UTC " + utc(at - 60)[11:16]}),
+                    job(server, "past", **{"start-at": "2020-01-01"}))
+        first = c.show("at")
+        assert (first["state"], first["why"]) == ("blocked", "start-at") and 0 < first["retry_in_ms"] <= 3000
+        assert first["next_run"] is None and first["runs"] is None # it does not come again
+        assert 86000000 < c.show("tomorrow")["retry_in_ms"] <= 86400000
+        assert c.wait_job("past")["state"] == "done"
+        assert "start-at in " in s.ctl("list").out
+        assert [c.wait_job(i)["state"] for i in (ids[0], ids[1])] == ["done", "done"]
+        assert time.time() >= at
+        added = c.show("in")["added"]
+        assert c.show("in")["ended"] >= added + 2
+        assert asked(server, "tomorrow") == []
+        # `run` does not wait for it
+        assert c.call("run", jobs=["tomorrow"])["jobs"][0]["state"] in ("blocked", "queued")
+        assert c.wait_job("tomorrow")["state"] == "done"
+        assert c.refused("run", jobs=["at"]).word == "conflict"
+
+
+def test_a_time_is_kept_through_a_crash(serve, server):
+    s, at = serve(), int(time.time()) + 4
+    with s.client() as c:
+        c.add(job(server, "kept", **{"start-at": utc(at)}), job(server, "missed", delay="1s"), job(server, "far", delay="1h"))
+    crash(s)
+    time.sleep(max(0, at - 2 - time.time())) # its time is over while there is no hauld
+    s.start()
+    with s.client() as c:
+        assert c.wait_job("missed")["state"] == "done"
+        assert c.wait_job("kept")["state"] == "done" and time.time() >= at
+        assert c.show("far")["why"] == "start-at"
+        assert 3590000 < c.show("far")["retry_in_ms"] + 1000 * (time.time() - c.show("far")["added"]) < 3602000
+    assert len(asked(server, "kept")) == len(asked(server, "missed")) == 1
+
+
+def test_a_waiting_job_can_be_cancelled_paused_and_resumed(serve, server):
+    s = serve()
+    with s.client() as c:
+        c.add(job(server, "cancelled", delay="1h"), job(server, "paused", delay="2s"), job(server, "early", delay="3s"))
+        assert c.call("cancel", jobs=["cancelled"])["jobs"][0]["state"] == "cancelled"
+        assert c.call("pause", jobs=["paused"])["jobs"][0]["state"] == "paused"
+        c.call("pause", jobs=["early"])
+        assert c.call("resume", jobs=["early"])["jobs"][0]["why"] == "start-at"
+        assert c.wait_job("early")["state"] == "done"
+        assert c.show("paused")["state"] == "paused" and asked(server, "paused") == []
+        c.call("resume", jobs=["paused"])
+        assert c.wait_job("paused")["state"] == "done"
+
+
+@pytest.mark.parametrize("keys, text", [
+    ({"start-at": "soon"}, 'start-at is "soon": it must be a time'), ({"start-at": "2026-02-30"}, "must be a time"),
+    ({"cron": "0 0 30 2 *"}, "cron would never run"), ({"cron": "61 * * * *"}, "cron has the minute"),
+    ({"cron": "TZ=Mars/Olympus 0 0 * * *"}, 'the time zone "Mars/Olympus", which this system does not have'),
+    ({"every": "500ms"}, "every must be from 1000"), ({"every": "1h", "cron": "@daily"}, "cron has no meaning with every"),
+    ({"start-at": "02:00", "delay": "1h"}, "delay has no meaning with start-at"), ({"jitter": "1m"}, "jitter has no meaning"),
+    ({"every": "1m", "jitter": "2m"}, "jitter is longer than every"),
+    ({"every": "1m", "no-clobber": True}, "no-clobber has no meaning with every"),
+])
+def test_what_makes_no_sense_is_refused(serve, server, keys, text):
+    s = serve()
+    with s.client() as c:
+        with pytest.raises(RpcError) as error:
+            c.add(job(server, "no", **keys))
+        assert text in str(error.value.data) + error.value.text
+
+
+# ---- every, cron
+
+def test_a_job_comes_again_and_keeps_its_id(serve, server):
+    s = serve()
+    with s.client() as c:
+        c.call("subscribe", jobs=c.add(job(server, "again", every="1s")))
+        [number] = [j["id"] for j in c.list_all()]
+        for _ in range(3):
+            c.event("start", id=number)
+            end = c.event("end", id=number)["job"]
+            assert end["state"] == "done" and end["next_run"] > end["ended"]
+        runs = c.show("again")["runs"]
+        assert runs["count"] >= 3 and runs["failures"] == 0 and runs["last_code"] == "done"
+        assert runs["last_success"] == runs["last_end"] <= runs["next"] + 1
+        # between two runs it is over: whoever waits has the last result at once
+        assert c.wait_job(number)["state"] in ("done", "active")
+        assert "next run" in s.ctl("show", "again").out
+    times = asked(server, "again")
+    # in steps from when it was added, which is known to the second, whatever a run takes
+    assert 0 < times[1] - times[0] < 1.5 and abs(times[2] - times[1] - 1) < 0.5, times
+    assert s.read("again") == body(1000, 0)
+
+
+def test_runs_of_a_slow_job_never_overlap(serve, server):
+    s = serve()
+    with s.client() as c:
+        c.add({**job(server, "slow", every="1s"), "url": server.url("/delay/1.5/1000?schedule=slow")})
+        wait_asked(server, "slow", 4)
+        assert c.show("slow")["runs"]["failures"] == 0
+    ends = {n: e["time"] for n, e in server.ends().items()}
+    starts = [(e["n"], e["time"]) for e in server.requests("schedule=slow")]
+    for (n, _), (_, later) in zip(starts, starts[1:]):
+        assert ends[n] <= later # never two at once
+    for (_, a), (_, b) in zip(starts, starts[1:]):
+        assert abs(b - a - 2) < 0.6 # the time that fell into a run is not made up for
+
+
+def test_a_failed_run_is_followed_by_the_next(serve, server):
+    s = serve()
+    with s.client() as c:
+        c.add({**job(server, "fails", every="1s", retry=0), "url": server.url("/flaky/2/1000?key=schedule1&status=404&schedule=fails")})
+        c.wait_state("fails", "failed")
+        shown = c.show("fails")
+        assert shown["next_run"] and shown["runs"]["failures"] >= 1 and shown["runs"]["last_success"] is None
+        assert c.wait_job("fails")["state"] == "failed"
+        wait_until(lambda: c.show("fails")["runs"]["last_success"])
+        assert c.show("fails")["runs"]["count"] >= 3 and c.show("fails")["runs"]["failures"] == 0
+    assert len(s.log_lines("job failed")) == 2
+
+
+def test_cron_runs_at_its_times(serve, server):
+    s = serve()
+    now = time.time()
+    soon = time.gmtime(now + 61)
+    with s.client() as c:
+        c.add(job(server, "cron", cron="TZ=UTC * * * * *"), job(server, "rare", cron="TZ=UTC %d %d * * *" % (soon.tm_min, soon.tm_hour)),
+              job(server, "daily", cron="@daily"))
+        shown = c.show("cron")
+        assert (shown["state"], shown["why"]) == ("blocked", "start-at")
+        assert 0 < shown["retry_in_ms"] <= 60000
+        assert abs((time.time() + shown["retry_in_ms"] / 1000) % 60) < 0.1 or (time.time() + shown["retry_in_ms"] / 1000) % 60 > 59.9
+        assert c.show("rare")["retry_in_ms"] <= 61000 + 60000
+        assert c.show("daily")["retry_in_ms"] <= 25 * 3600 * 1000
+
+
+def test_jitter_keeps_the_period_and_is_the_same_after_a_restart(serve, server):
+    s = serve()
+    names = ["jitter%d" % i for i in range(20)]
+    with s.client() as c:
+        c.add(*[job(server, n, every="1h", jitter="30m", **{"start-at": "2020-01-01T00:00:00Z"}) for n in names])
+        first = [int(time.time() + c.show(n)["retry_in_ms"] / 1000 + 0.5) % 3600 for n in names]
+        assert len(set(first)) > 10 and all(t <= 1801 for t in first)
+    s.stop()
+    s.start()
+    with s.client() as c:
+        again = [int(time.time() + c.show(n)["retry_in_ms"] / 1000 + 0.5) % 3600 for n in names]
+        assert all(abs(a - b) <= 1 for a, b in zip(first, again))
+
+
+# ---- missed runs
+
+def test_missed_runs_are_made_up_for_once(serve, server):
+    s = serve()
+    with s.client() as c:
+        c.add(job(server, "down", every="2s"), job(server, "long", every="1h"))
+        c.wait_job("down")
+        c.wait_job("long")
+        before = c.show("long")
+    crash(s)
+    n = len(asked(server, "down"))
+    time.sleep(5) # two of its times and more
+    s.start()
+    with s.client() as c:
+        wait_asked(server, "down", n + 3)
+        times = asked(server, "down")[n:]
+        assert times[1] - times[0] > 0.1 and abs(times[2] - times[1] - 2) < 0.6 # one at once, then as usual
+        assert c.show("down")["runs"]["count"] >= 3
+        after = c.show("long")
+        assert after["id"] == before["id"] and after["next_run"] == before["next_run"] and after["runs"] == before["runs"]
+        assert after["state"] == "done" and after["ended"] == before["ended"]
+    assert len(asked(server, "long")) == 1
+
+
+def test_a_run_that_a_crash_cut_off_goes_on(serve, server):
+    s = serve()
+    url = server.url("/stall/1M/64K?schedule=cut")
+    with s.client() as c:
+        c.add({**job(server, "cut", every="1h"), "url": url})
+        wait_asked(server, "cut", 1)
+    crash(s)
+    s.start()
+    with s.client() as c:
+        wait_asked(server, "cut", 2)
+        assert c.show("cut")["state"] == "active"
+        c.call("cancel", jobs=["cut"])
+
+
+def test_paused_jobs_make_up_for_one_when_they_are_resumed(serve, server):
+    s = serve()
+    with s.client() as c:
+        c.add(job(server, "held", every="2s"))
+        c.wait_job("held")
+        paused = c.call("pause", jobs=["held"])["jobs"][0]
+        assert paused["state"] == "paused"
+        n = len(asked(server, "held"))
+    s.stop()
+    s.start() # it stays paused
+    with s.client() as c:
+        assert c.show("held")["state"] == "paused" and c.show("held")["runs"]["count"] == n
+        time.sleep(max(0, c.show("held")["runs"]["next"] + 2.2 - time.time()))
+        assert len(asked(server, "held")) == n
+        c.call("resume", jobs=["held"])
+        wait_asked(server, "held", n + 2)
+
+
+# ---- between two runs
+
+def test_cancel_ends_the_schedule_and_retry_takes_it_up_again(serve, server):
+    s = serve()
+    with s.client() as c:
+        c.add(job(server, "ended", every="1s"))
+        c.wait_job("ended")
+        wait_until(lambda: c.show("ended")["state"] == "done")
+        answer = c.call("cancel", jobs=["ended"])["jobs"][0]
+        assert answer["state"] == "cancelled" and answer["next_run"] is None
+        n = len(asked(server, "ended"))
+    crash(s)
+    s.start()
+    with s.client() as c:
+        assert c.show("ended")["state"] == "cancelled"
+        assert c.refused("run", jobs=["ended"]).word == "conflict"
+        c.call("retry", jobs=["ended"])
+        wait_asked(server, "ended", n + 2)
+        assert c.show("ended")["runs"]["count"] > n
+
+
+def test_run_begins_one_now_and_the_times_stay(serve, server):
+    s = serve()
+    with s.client() as c:
+        c.add(job(server, "now", every="1h"))
+        done = c.wait_job("now")
+        assert s.ctl("run", "now").rc == 0
+        wait_asked(server, "now", 2)
+        after = c.wait_job("now")
+        assert after["state"] == "done" and after["next_run"] == done["next_run"]
+        assert c.call("retry", jobs=["now"])["jobs"][0]["id"] == done["id"]
+        wait_asked(server, "now", 3)
+        c.wait_job("now")
+        assert c.show("now")["runs"]["count"] == 3
+        assert c.call("remove", jobs=["now"])["removed"] == 1
+        assert c.refused("show", job="now").word == "no-such-job"
+
+
+def test_jobs_that_come_again_are_not_history(serve, server):
+    s = serve(max_download_result=2)
+    with s.client() as c:
+        c.add(job(server, "stays", every="1h"))
+        c.wait_job("stays")
+        for i in range(5):
+            c.wait_job(c.add(job(server, "one%d" % i))[0])
+        wait_until(lambda: c.call("status")["jobs"]["done"] == 3)
+        assert c.show("stays")["next_run"]
+    s.stop()
+    s.start()
+    with s.client() as c:
+        assert c.show("stays")["next_run"] and c.show("stays")["state"] == "done"
+
+
+# ---- the configuration
+
+def test_a_reload_leaves_the_schedule_of_an_unchanged_job(serve, server):
+    config = {"jobs": [job(server, "geoip", every="1h", jitter="1m"), job(server, "other", every="1h")]}
+    s = serve(config)
+    with s.client() as c:
+        before = c.wait_job("geoip")
+        assert c.wait_job("other")["state"] == "done"
+        config["jobs"][1]["every"] = "2h"
+        assert s.reload(config)["changed"] == 1
+        assert c.show("geoip")["next_run"] == before["next_run"] and c.show("geoip")["id"] == before["id"]
+        wait_asked(server, "other", 2) # another schedule begins anew
+        assert c.wait_job("other")["state"] == "done"
+        assert c.show("other")["next_run"] > before["next_run"] + 3000
+    s.stop()
+    s.start()
+    with s.client() as c:
+        assert c.show("geoip")["id"] == before["id"] and c.show("geoip")["next_run"] == before["next_run"]
+    assert len(asked(server, "geoip")) == 1
+
+
+def test_a_drain_begins_nothing_and_the_next_life_makes_up_for_it(serve, server):
+    s = serve()
+    with s.client() as c:
+        c.add(job(server, "drained", every="2s"), {**job(server, "busy"), "url": server.url("/delay/3/1000")})
+        c.wait_job("drained")
+        wait_until(lambda: c.show("drained")["state"] == "done")
+        c.wait_state("busy", "active")
+        n = len(asked(server, "drained"))
+        assert s.ctl("drain").rc == 0
+    assert s.wait_exit() == 0
+    assert len(asked(server, "drained")) == n
+    s.start()
+    wait_asked(server, "drained", n + 1)
+
+
+# ---- without a service
+
+def test_once_waits_for_the_time_and_runs_once(h, server):
+    jobs = [{"url": server.url("/ok/1000?schedule=once1"), "output": "a", "every": "1s"},
+            {"url": server.url("/ok/1000?schedule=once2"), "output": "b", "cron": "0 0 1 1 *"},
+            {"url": server.url("/ok/1000?schedule=once3"), "output": "c", "delay": "2s"}]
+    begin = time.monotonic()
+    done = h.once_jobs(jobs)
+    assert done.rc == 0, done
+    assert [len(asked(server, "once%d" % i)) for i in (1, 2, 3)] == [1, 1, 1]
+    assert asked(server, "once3")[0] - begin > 0.9 and asked(server, "once1")[0] < asked(server, "once3")[0]
