@@ -17,6 +17,7 @@
 #include "model/calendar.h"
 #include "model/moment.h"
 #include "model/retry.h"
+#include "model/timetable.h"
 #include "model/values.h"
 
 void
@@ -289,6 +290,10 @@ check_string(
 		break;
 	case DAEMON_STATE_DIR:
 		why = refuse_path(text, 3000, &reason);
+		break;
+	case DAEMON_BWLIMIT:
+		timetable_free(timetable_parse(text, &reason));
+		why = reason;
 		break;
 	case DAEMON_ROOTS:
 		put_root(c, d, row, at, text);

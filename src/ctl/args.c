@@ -200,6 +200,15 @@ take_option(struct args *a, const struct verb_option *o, const char *text)
 	case OPTION_PROMETHEUS:
 		a->prometheus = true;
 		break;
+	case OPTION_HOST:
+		a->host = text;
+		break;
+	case OPTION_TOTAL:
+		a->total = true;
+		break;
+	case OPTION_RESET:
+		a->reset = true;
+		break;
 	case OPTION_WHAT:
 		a->what = text;
 		break;

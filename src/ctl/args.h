@@ -32,6 +32,8 @@ struct args {
 	const char *input, *base_url, *key;
 	const char *state, *sort, *what, *level;
 	bool follow, prometheus;
+	bool total, reset;       /* of limit */
+	const char *host;
 	const char *filters[OPTION_URL - OPTION_SINCE + 1]; /* of list, by option; NULL: not given */
 	uint64_t limit;          /* 0: none */
 	struct args_value *values; /* owned array */

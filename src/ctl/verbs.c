@@ -95,6 +95,13 @@ static const struct verb_option log_options[] = {
 	{ 0 },
 };
 
+static const struct verb_option limit_options[] = {
+	{ OPTION_TOTAL, 0, "total", NULL, NULL, "the limit of all transfers together" },
+	{ OPTION_HOST, 0, "host", "HOST", NULL, "the limit of all transfers from this host" },
+	{ OPTION_RESET, 0, "reset", NULL, NULL, "back to what the configuration says" },
+	{ 0 },
+};
+
 #define JOB_TEXT "A JOB is an id (a number) or a name."
 #define ADD_TEXT                                                                                   \
 	"With more than one URL, settings hold for all of them. Secrets never stand on a "        \
@@ -157,6 +164,11 @@ static const struct verb verbs[] = {
 	{ "hosts", "", "the servers that jobs are at, and those that are down",
 	    "A server that failed several times in a row is open: its jobs wait, and one at a time probes it.", NULL,
 	    WORDS_NONE, 0, 0, false, verb_hosts },
+	{ "limit", "[RATE]", "show limits of rate, or change one while hauld runs",
+	    "Without RATE and options: all that are in effect. RATE is a size, \"512K\", \"5M\", or \"off\"; of the total a "
+	    "timetable, too: \"08:00,512k 23:00,off\". Without --host it is the total's. It counts at once and outlives "
+	    "hauld, until --reset or until the configuration has another limit there.",
+	    limit_options, WORDS_JOBS, 0, 1, false, verb_limit },
 	{ "workers", "", "the worker processes", NULL, NULL, WORDS_NONE, 0, 0, false, verb_workers },
 	{ "stats", "", "what hauld counted since its start, and how things are", NULL, stats_options, WORDS_NONE, 0, 0, false,
 	    verb_stats },

@@ -37,6 +37,9 @@ enum option_id {
 	OPTION_COUNT,
 	OPTION_UNVERIFIED,
 	OPTION_CHECKSUM,
+	OPTION_HOST,
+	OPTION_TOTAL,
+	OPTION_RESET,
 	/* Parameters of list, under their names. */
 	OPTION_SINCE,
 	OPTION_UNTIL,

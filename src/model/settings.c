@@ -31,6 +31,8 @@ static const struct setting table[] = {
 	    "worker processes; 0: one per CPU" },
 	{ DAEMON_MAX_OVERALL_DOWNLOAD_LIMIT, D, "max-overall-download-limit", TYPE_SIZE, 0, "0", NULL, 0, 0,
 	    "bytes per second of all transfers together; 0: no limit" },
+	{ DAEMON_BWLIMIT, D, "bwlimit", TYPE_STRING, 0, NULL, NULL, 0, 0,
+	    "the same by the time of day and the day of the week: rclone's timetable, \"08:00,512k 23:00,off\"; the smaller of both counts" },
 	{ DAEMON_MIN_FREE, D, "min-free", TYPE_SIZE, 0, "256M", NULL, 0, 0,
 	    "space a filesystem keeps free (this or 5 % of it, the smaller)" },
 	{ DAEMON_LOG_LEVEL, D, "log-level", TYPE_ENUM, 0, "info", "err|warning|notice|info|debug", 0, 0,
@@ -208,7 +210,7 @@ static const struct {
 	enum setting_scope scope;
 	const char *name;
 } later[] = {
-	{ D, "max-queued" }, { D, "allow-network-filesystem" }, { D, "bwlimit" },
+	{ D, "max-queued" }, { D, "allow-network-filesystem" },
 	{ D, "history-age" }, { D, "history-count" },
 	{ SCOPE_HOST, "user" },
 	{ SCOPE_HOST, "cert" }, { SCOPE_HOST, "key" },

@@ -1,5 +1,6 @@
 """Limits of rate: jobs, hosts, the total; one hierarchy, changed while it runs."""
 
+import json
 import time
 
 import pytest
@@ -173,3 +174,222 @@ def test_many_that_are_held_cost_next_to_nothing(serve, server):
         cpu = sum(float(v) for v in open("/proc/%d/stat" % s.pid).read().rsplit(")", 1)[1].split()[11:13]) / 100
         assert cpu < 2, cpu
         c.call("cancel", jobs=ids)
+
+
+# ---- the timetable
+
+def zone_where_it_is(clock, after=0):
+    """A TZ in which it is that time of the day, after so many seconds."""
+    hour, minute, second = (int(x) for x in clock.split(":"))
+    local = (hour * 60 + minute) * 60 + second - after
+    west = (int(time.time()) - local) % 86400
+    if west > 43200:
+        west -= 86400
+    return "TST%s%d:%02d:%02d" % ("-" if west < 0 else "", abs(west) // 3600, abs(west) // 60 % 60, abs(west) % 60)
+
+
+def in_zone(s, zone):
+    s.prefix = ["env", "TZ=" + zone]
+    return s.start()
+
+
+@pytest.mark.parametrize("clock, limited", [("07:59:00", False), ("08:00:01", True), ("22:58:00", True), ("23:00:01", False)])
+def test_the_timetable_is_local_time(serve, server, clock, limited):
+    s = in_zone(serve(start=False, bwlimit="08:00,4k 23:00,off"), zone_where_it_is(clock))
+    with s.client() as c:
+        assert c.call("limit")["total"]["limit"] == (4096 if limited else 0)
+        one, = c.add(job(server.url("/ok/4M?rate-local-" + clock.replace(":", "")), "one"))
+        if limited:
+            c.wait_state(one, "active", "download")
+            assert c.show(one)["received"] < MIB
+            c.call("cancel", job=one)
+        else:
+            assert c.wait_job(one, timeout=20)["state"] == "done"
+
+
+def test_the_timetable_changes_while_a_job_runs(serve, server):
+    """Sixteen minutes at the rate before twelve o'clock."""
+    s = in_zone(serve(start=False, bwlimit="08:00,4k 12:00,100M"), zone_where_it_is("12:00:00", after=4))
+    with s.client() as c:
+        one, = c.add(job(server.url("/ok/4M?rate-noon"), "one"))
+        c.wait_state(one, "active", "download")
+        assert c.wait_job(one, timeout=30)["state"] == "done"
+        assert s.log_lines("the limit of all transfers together is 104857600 bytes a second now")
+
+
+def test_the_smaller_of_timetable_and_plain_limit_counts(serve):
+    s = serve(bwlimit="10M", max_overall_download_limit="2M")
+    with s.client() as c:
+        assert c.call("limit")["total"]["limit"] == 2 * MIB
+        s.reload({}, bwlimit="1M", max_overall_download_limit="2M")
+        assert c.call("limit")["total"]["limit"] == MIB
+        s.reload({}, bwlimit="1M")
+        assert c.call("limit")["total"]["limit"] == MIB
+        s.reload({}, max_overall_download_limit="2M")
+        assert c.call("limit")["total"]["limit"] == 2 * MIB
+        s.reload({})
+        assert c.call("limit")["total"]["limit"] == 0
+
+
+def test_a_bad_timetable_changes_nothing(serve):
+    s = serve(bwlimit="10M")
+    with s.client() as c:
+        s.write_config({}, bwlimit="Mo-10:00,5M")
+        error = c.refused("reload")
+        assert 'bwlimit has "Mo-10:00,5M", whose day is none of Sun' in error.data["errors"][0]
+        assert c.call("limit")["total"]["limit"] == 10 * MIB
+
+
+def test_once_has_a_timetable(h, server):
+    jobs = [{"name": "a", "url": server.url("/ok/600K?rate-once"), "output": "a"}]
+    result = h.once_jobs(jobs, daemon={"bwlimit": "off:300"})
+    assert_done(result)
+    assert 1.4 <= result.summary["seconds"] <= 6, result.summary
+
+
+# ---- limit
+
+def limit_of(c, **params):
+    return c.call("limit", **params).popitem()[1]
+
+
+@pytest.mark.slow
+def test_a_client_changes_the_total_while_jobs_run(serve, server):
+    s = serve(max_overall_download_limit="2M")
+    with s.client() as c:
+        ids = c.add(*[job(server.url("/ok/1G?rate-limit%d" % i), "%d" % i) for i in range(3)])
+        all_run(c, ids)
+        assert limit_of(c, total=True, rate="6M") == {
+            "limit": 6 * MIB, "configured": 2 * MIB, "set": "6M", "timetable": None, "next": None, "transfers": 3,
+            "rate": limit_of(c, total=True)["rate"]}
+        rates(c, ids, 1)
+        got = rates(c, ids, 3)
+        assert 5.4 * MIB < sum(got.values()) < 6.6 * MIB, got
+        limit_of(c, total=True, reset=True)
+        rates(c, ids, 1)
+        got = rates(c, ids, 3)
+        assert 1.7 * MIB < sum(got.values()) < 2.3 * MIB, got
+        c.call("cancel", jobs=ids)
+
+
+def test_a_held_job_goes_on_at_once_when_its_limit_is_off(serve, server):
+    s = serve({"hosts": [{"match": "127.0.0.1", "limit-rate": "1"}]}, max_overall_download_limit="1")
+    with s.client() as c:
+        one, = c.add(job(server.url("/ok/4M?rate-off"), "one"))
+        c.wait_state(one, "active", "download")
+        assert limit_of(c, total=True, rate="off")["limit"] == 0
+        assert limit_of(c, host="127.0.0.1", rate="off") == {
+            "host": "127.0.0.1", "limit": 0, "configured": 1, "set": "off", "transfers": 1,
+            "rate": limit_of(c, host="127.0.0.1")["rate"]}
+        assert c.wait_job(one, timeout=20)["state"] == "done"
+
+
+@pytest.mark.slow
+def test_a_host_without_a_limit_gets_one(serve, server):
+    s = serve(max_overall_download_limit="8M")
+    with s.client() as c:
+        one, = c.add(job(server.url("/ok/1G?rate-client-host", "127.0.0.7"), "one"))
+        c.wait_state(one, "active", "download")
+        assert c.call("limit")["hosts"] == []
+        assert limit_of(c, host="127.0.0.7", rate=MIB)["limit"] == MIB
+        rates(c, [one], 1)
+        got = rates(c, [one], 3)[one]
+        assert 0.8 * MIB < got < 1.2 * MIB, got
+        shown = c.call("limit")
+        assert [(h["host"], h["set"], h["transfers"]) for h in shown["hosts"]] == [("127.0.0.7", "1048576", 1)]
+        assert 0.7 * MIB < shown["hosts"][0]["rate"] < 1.3 * MIB and 0.7 * MIB < shown["total"]["rate"] < 1.3 * MIB
+        c.call("cancel", job=one)
+
+
+def test_jobs_with_a_limit_are_shown(serve, server):
+    s = serve()
+    with s.client() as c:
+        one, = c.add(job(server.url("/stall/1G/64K?rate-shown"), "one", name="n", **{"limit-rate": "3M"}))
+        c.wait_state(one, "active", "download")
+        shown, = c.call("limit")["jobs"]
+        assert shown.pop("rate") >= 0
+        assert shown == {"id": one, "name": "n", "output": s.path("one"), "limit": 3 * MIB}
+        c.call("cancel", job=one)
+        assert c.call("limit")["jobs"] == []
+
+
+def test_a_changed_limit_survives_kill_9(serve):
+    config = {"hosts": [{"match": "a.example", "limit-rate": "3M"}]}
+    s = serve(config, max_overall_download_limit="2M")
+    for _ in range(2): # and the life after it
+        with s.client() as c:
+            limit_of(c, total=True, rate="08:00,5M 20:00,5M")
+            limit_of(c, host="A.example", rate="4M")
+            limit_of(c, host="b.example", rate="off")
+        s.signal(9)
+        s.process.wait()
+        s.start()
+        with s.client() as c:
+            total = limit_of(c, total=True)
+            assert (total["limit"], total["configured"], total["set"]) == (5 * MIB, 2 * MIB, "08:00,5M 20:00,5M")
+            assert total["timetable"] == total["set"] and time.time() < total["next"] <= time.time() + 86400
+            hosts = {h["host"]: h for h in c.call("limit")["hosts"]}
+            assert (hosts["a.example"]["limit"], hosts["a.example"]["configured"]) == (4 * MIB, 3 * MIB)
+            assert (hosts["b.example"]["limit"], hosts["b.example"]["set"]) == (0, "off")
+    with s.client() as c:
+        assert limit_of(c, host="b.example", reset=True)["set"] is None
+    s.signal(9)
+    s.process.wait()
+    s.start()
+    with s.client() as c:
+        assert [h["host"] for h in c.call("limit")["hosts"]] == ["a.example"]
+
+
+def test_a_configuration_that_is_changed_wins(serve):
+    """By a reload, or while hauld was not there; one that is as it was does not."""
+    hosts = {"hosts": [{"match": "a.example", "limit-rate": "3M"}]}
+    s = serve(hosts, max_overall_download_limit="2M")
+    with s.client() as c:
+        limit_of(c, total=True, rate="5M")
+        limit_of(c, host="a.example", rate="4M")
+        s.reload({**hosts, "defaults": {"retry": 1}}, max_overall_download_limit="2M")
+        assert limit_of(c, total=True)["limit"] == 5 * MIB and limit_of(c, host="a.example")["limit"] == 4 * MIB
+        s.reload(hosts, max_overall_download_limit="1M")
+        assert limit_of(c, total=True)["limit"] == MIB and limit_of(c, host="a.example")["limit"] == 4 * MIB
+    assert s.log_lines("limit=5M") and not s.log_lines("limit=4M")
+    s.stop()
+    s.write_config({"hosts": [{"match": "a.example", "limit-rate": "9M"}]}, max_overall_download_limit="1M")
+    s.start()
+    with s.client() as c:
+        assert limit_of(c, total=True)["set"] is None
+        shown = limit_of(c, host="a.example")
+        assert (shown["limit"], shown["set"]) == (9 * MIB, None)
+
+
+@pytest.mark.parametrize("params, text", [
+    ({"total": True, "rate": "5X"}, 'the rate is "5X": it must be a size'), ({"rate": -1}, "rate is a size"), ({"rate": 1.5}, "rate is a size"),
+    ({"rate": "08:00,1M 8:00,2M"}, "two digits each"), ({"host": "h", "rate": "08:00,1M"}, "only the total can have"),
+    ({"host": "*.example", "rate": "1M"}, "the name of one host"), ({"host": "h:80"}, "the name of one host"), ({"host": 5}, "the name of one host"),
+    ({"rate": "1M", "reset": True}, "one of rate and reset"), ({"total": True, "host": "h"}, "one of total and host"),
+    ({"rate": "x" * 9000}, "rate is a size"), ({"host": "h" * 300, "rate": "1M"}, "the name of one host"), ({"rate": "\x1b[1m"}, "it must be a size"),
+])
+def test_what_is_no_limit_is_refused(serve, params, text):
+    s = serve(max_overall_download_limit="2M")
+    with s.client() as c:
+        error = c.refused("limit", **params)
+        assert error.word == "invalid-params" and text in error.text, error.text
+        assert c.call("limit") == {"total": {**limit_of(c, total=True), "limit": 2 * MIB, "set": None}, "hosts": [], "jobs": []}
+
+
+def test_haulctl_limit(serve, server):
+    s = serve(max_overall_download_limit="2M")
+    assert s.ctl("limit").out.split("\n")[1].split() == ["total", "2.0", "MiB/s", "0", "0", "configuration"]
+    done = s.ctl("limit", "5M")
+    assert done.rc == 0 and "client (configuration: 2.0 MiB/s)" in done.out and "5.0 MiB/s" in done.out
+    assert s.ctl("limit", "--host", "h.example", "1M").rc == 0
+    lines = s.ctl("limit").out.splitlines()
+    assert len(lines) == 3 and lines[2].startswith("host h.example")
+    assert json.loads(s.ctl("limit", "--json").out)["hosts"][0]["host"] == "h.example"
+    assert s.ctl("limit", "--host", "h.example", "--reset").rc == 0 and s.ctl("limit", "--total", "--reset").rc == 0
+    assert s.ctl("limit", "--total").out.splitlines()[1].endswith("configuration")
+    assert "client, until " in s.ctl("limit", "08:00,512k 23:00,off").out
+    for bad in (["17"], ["5M", "--reset"], ["--host", "h", "--total"]):
+        done = s.ctl("limit", *bad)
+        assert done.rc == 2 and done.err.startswith("haulctl: limit: "), done
+    done = s.ctl("limit", "5 potatoes")
+    assert done.rc != 0 and 'the rate is "5 potatoes"' in done.err

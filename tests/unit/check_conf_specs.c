@@ -126,6 +126,9 @@ static const struct {
 	    "-c t.conf",
 	    COMMON "job url=http://h/f output=/srv/haul/f start-at=02:00 every=3600000 jitter=60000\n"
 	    "job url=http://h/g output=/srv/haul/g delay=0 cron=TZ=UTC 0 6 * * mon-fri\nend 2 0\n" },
+	{ "daemon = { bwlimit = \"Mon-00:00,512 Fri-23:59,10M\"; }; hosts = ( { match = \"*\"; limit-rate = \"1M\"; } );",
+	    "-c t.conf",
+	    "daemon roots=/srv/haul bwlimit=Mon-00:00,512 Fri-23:59,10M\ndefaults\nhost match=* limit-rate=1048576\nend 0 0\n" },
 	{ "defaults = { retry = 7; connect-timeout = \"250ms\"; stall-timeout = 5; mode = \"600\";\n"
 	  " fsync = \"off\"; http-version = \"2\"; priority = -3; no-clobber = true; paused = true; };",
 	    "-c t.conf",

@@ -123,6 +123,7 @@ void statuses_begin(struct control *c);
 void statuses_done(struct control *c);
 void method_event(struct call *c);
 void method_hosts(struct call *c);
+void method_limit(struct call *c); /* limit.c */
 void method_wait(struct call *c);
 void method_subscribe(struct call *c);
 void method_unsubscribe(struct call *c);

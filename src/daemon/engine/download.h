@@ -68,6 +68,10 @@ struct engine {
 	} timings;
 	struct rates rates;  /* those who wait for one */
 	struct rate total;   /* of all transfers together */
+	struct client_limit *client_total; /* owned: the limit of the total that a client set; NULL */
+	struct timetable *timetable; /* owned: of the configuration; NULL: none */
+	int64_t timetable_minute;  /* Unix time: when it was looked at */
+	int64_t timetable_next_s;  /* when it says something else; 0: never */
 	struct map hosts_by_name; /* struct host_limit, owned */
 	struct list host_limits;  /* the same */
 	struct list disk_held; /* struct download: until the disk has caught up */
@@ -327,6 +331,8 @@ void engine_need_tick(struct engine *e);
 /* hold.c */
 void hold_init(struct engine *e);
 void hold_done(struct engine *e);
+/* Some of those who wait may have to wait less. */
+void hold_arm(struct engine *e);
 /* Bytes came, or a limit changed: hold_check_touched() is next. */
 void hold_touch(struct download *d);
 /* Bytes were written: rates and disk decide who is held.  May end any download. */

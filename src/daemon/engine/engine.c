@@ -291,6 +291,7 @@ measure_all(struct engine *e)
 	LIST_FOREACH(d, &e->active, struct download, link)
 		measure(d->transfer ? transfer_received(d->transfer) : d->counted, &d->counted, &d->speed, ms);
 	measure(e->received, &e->counted, &e->speed, ms);
+	limits_measure(e, ms);
 	if (!e->jobs.counts[JOB_ACTIVE])
 		e->speed = 0;
 }
@@ -300,6 +301,7 @@ on_tick(void *arg)
 {
 	struct engine *e = arg;
 
+	limits_look_at_clock(e);
 	xfer_check_stalls(e->xfer);
 	measure_all(e);
 	space_tick(e);

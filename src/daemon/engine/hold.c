@@ -10,9 +10,9 @@ enum {
 	RELEASE_MS = 5,      /* that releases may take in one turn */
 };
 
-/* When the next one's turn comes. */
-static void
-arm(struct engine *e)
+/* The timer rings when the next one's turn comes. */
+void
+hold_arm(struct engine *e)
 {
 	uint64_t due = rates_due_ns(&e->rates), now;
 
@@ -73,7 +73,7 @@ check_hold(struct download *d)
 		check_disk(d);
 	else if (!d->starting)
 		rate_flow_leave(&d->engine->rates, &d->flow);
-	arm(d->engine);
+	hold_arm(d->engine);
 	settle(d);
 }
 
@@ -103,7 +103,7 @@ hold_start(struct download *d)
 	}
 	limits_join(d);
 	d->starting = rate_flow_take(&e->rates, &d->flow, 0, clock_now_ns());
-	arm(e);
+	hold_arm(e);
 	return d->starting;
 }
 
@@ -111,7 +111,7 @@ void
 hold_leave(struct download *d)
 {
 	rate_flow_leave(&d->engine->rates, &d->flow);
-	arm(d->engine); /* what was put aside for it is the others' */
+	hold_arm(d->engine); /* what was put aside for it is the others' */
 	list_remove(&d->disk_held);
 	list_remove(&d->touched);
 	d->held = d->starting = d->may_start = false;
@@ -130,7 +130,7 @@ on_release(void *arg)
 		settle(CONTAINER_OF(f, struct download, flow));
 		now = clock_now_ns();
 	}
-	arm(e);
+	hold_arm(e);
 }
 
 /* The same, once around the list. */

@@ -1,10 +1,18 @@
 /*
  * The limits of rate that are in effect: of each host that has one, and the total;
- * each is a bucket of rate.h.  Callers: engine, hold.c, control.
+ * each is a bucket of rate.h.  A limit comes from the configuration, or from a client
+ * who set another one while hauld runs: that outlives hauld, until the client takes it
+ * back or the configuration has another limit than it had then.
+ * Callers: engine, hold.c; control to look and to change.
  */
 #pragma once
 
-#include "daemon/engine/download.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct download;
+struct engine;
 
 void limits_init(struct engine *e);
 void limits_done(struct engine *e);
@@ -14,5 +22,34 @@ void limits_join(struct download *d);
 void limits_leave(struct download *d);
 /* The configuration changed. */
 void limits_set_conf(struct engine *e);
+/* The minute may be another: what the timetable says now. */
+void limits_look_at_clock(struct engine *e);
+/* So many milliseconds have gone since the last call: what came in that time. */
+void limits_measure(struct engine *e, uint64_t ms);
 /* The limit of one job changed. */
 void limits_set_job(struct download *d, uint64_t limit);
+/* A note of an earlier life: "total" or "host:NAME"; see notes.h. */
+void limits_restore(struct engine *e, const char *what, const void *data, size_t n);
+
+/* ---- For who looks, and who changes ---- */
+
+struct limit_view {
+	const char *name;     /* of a host; NULL: the total */
+	uint64_t limit;       /* bytes a second that count now; 0: none */
+	uint64_t configured;  /* what would count now without the client's */
+	uint64_t rate;        /* bytes of the last second */
+	bool held_back;       /* it is what transfers wait for */
+	unsigned transfers;
+	const char *client;   /* what a client set; NULL: the configuration counts */
+	const char *timetable; /* where the limit comes from; NULL: from no timetable */
+	int64_t next_s;       /* Unix time: its next entry begins; 0: never */
+};
+
+void limits_view_total(struct engine *e, struct limit_view *ret);
+/* Those that have a limit now, in no order. */
+void limits_each_host(struct engine *e, void (*cb)(const struct limit_view *v, void *arg), void *arg);
+/* The limit of one host, which may have none. */
+void limits_view_host(struct engine *e, const char *host, struct limit_view *ret);
+/* From now on, and in later lives when the store has it; host NULL: the total.  text is
+ * one that timetable_refuse_limit() takes; NULL: what the configuration says. */
+void limits_set(struct engine *e, const char *host, const char *text);
