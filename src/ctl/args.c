@@ -138,26 +138,49 @@ add_value(struct args *a, const struct setting *row, const char *text)
 	a->values[a->n_values++] = (struct args_value){ row, text };
 }
 
+/* What an option without a value sets; NULL: it has one. */
+static bool *
+flag_of(struct args *a, enum option_id id)
+{
+	switch ((int)id) {
+	case OPTION_JSON:
+		return &a->json;
+	case OPTION_NO_PROGRESS:
+		return &a->no_progress;
+	case OPTION_HELP:
+		return &a->help;
+	case OPTION_VERSION:
+		return &a->version;
+	case OPTION_UNVERIFIED:
+		return &a->unverified;
+	case OPTION_ALL:
+		return &a->all;
+	case OPTION_RETURN_EXCEPTIONS:
+		return &a->return_exceptions;
+	case OPTION_CANCEL:
+		return &a->cancel;
+	case OPTION_REMOVE:
+		return &a->remove;
+	case OPTION_FOLLOW:
+		return &a->follow;
+	default:
+		return NULL;
+	}
+}
+
 static char *
 take_option(struct args *a, const struct verb_option *o, const char *text)
 {
 	char *why = o->words ? refuse_words(o, text) : NULL;
+	bool *flag = flag_of(a, o->id);
 
+	if (flag) {
+		*flag = true;
+		return NULL;
+	}
 	switch (o->id) {
 	case OPTION_SOCKET:
 		a->socket = text;
-		break;
-	case OPTION_JSON:
-		a->json = true;
-		break;
-	case OPTION_NO_PROGRESS:
-		a->no_progress = true;
-		break;
-	case OPTION_HELP:
-		a->help = true;
-		break;
-	case OPTION_VERSION:
-		a->version = true;
 		break;
 	case OPTION_TIMEOUT:
 		a->has_timeout = true;
@@ -166,9 +189,14 @@ take_option(struct args *a, const struct verb_option *o, const char *text)
 		a->checksums = xrealloc(a->checksums, (a->n_checksums + 1) * sizeof a->checksums[0]);
 		a->checksums[a->n_checksums++] = text;
 		break;
-	case OPTION_UNVERIFIED:
-		a->unverified = true;
+	case OPTION_FOR:
+		a->wanted = text;
 		break;
+	case OPTION_RETURN_WHEN:
+		a->return_when = text;
+		break;
+	case OPTION_MAX_CONCURRENT:
+		return take_count(o, text, &a->max_concurrent);
 	case OPTION_INTERVAL:
 		a->has_interval = true;
 		return take_duration(o, text, &a->interval_ms);
@@ -193,9 +221,6 @@ take_option(struct args *a, const struct verb_option *o, const char *text)
 		break;
 	case OPTION_SORT:
 		a->sort = text;
-		break;
-	case OPTION_FOLLOW:
-		a->follow = true;
 		break;
 	case OPTION_PROMETHEUS:
 		a->prometheus = true;
@@ -225,7 +250,7 @@ take_option(struct args *a, const struct verb_option *o, const char *text)
 	case OPTION_URL:
 		a->filters[o->id - OPTION_SINCE] = text;
 		break;
-	case OPTION_NONE:
+	default: /* the flags */
 		break;
 	}
 	return why;

@@ -29,6 +29,11 @@ struct args {
 	bool has_interval;
 	uint64_t interval_ms;    /* of top */
 	uint64_t count;          /* snapshots of top; 0: no end */
+	bool all;                /* jobs: --all */
+	bool return_exceptions, cancel; /* of gather */
+	uint64_t max_concurrent; /* of gather; 0: no limit */
+	bool remove;             /* of group */
+	const char *wanted, *return_when; /* of wait: --for, and when it returns */
 	const char *input, *base_url, *key;
 	const char *state, *sort, *what, *level;
 	bool follow, prometheus;

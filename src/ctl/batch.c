@@ -38,6 +38,7 @@ batch_done(struct batch *b)
 	buf_done(&b->text);
 	free(b->jobs);
 	free(b->ids);
+	free(b->scope);
 }
 
 /* line 0: of the command line. */

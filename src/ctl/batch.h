@@ -33,6 +33,7 @@ struct batch {
 	uint64_t *ids;          /* owned array: of the jobs that were added, in order */
 	size_t n_ids;
 	size_t errors;
+	char *scope;            /* owned: as JSON, the group that is made for these jobs; NULL: none */
 	bool refused_output;    /* hauld says that an output lies outside its roots */
 };
 

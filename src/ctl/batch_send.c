@@ -78,6 +78,8 @@ send_chunk(struct sending *s, size_t index)
 	buf_append_str(&params, "]");
 	if (b->ctl->args.key)
 		put_key(s, index, &params);
+	if (b->scope)
+		buf_printf(&params, ",\"scope\":%s", b->scope);
 	buf_append_str(&params, "}");
 	c->id = client_send_text(b->ctl->client, "add", (const char *)buf_bytes(&params), buf_len(&params));
 }

@@ -202,7 +202,7 @@ zsh_verb(struct buf *out, const struct verb *v)
 	static const char *const rest[] = { [WORDS_NONE] = "", [WORDS_JOBS] = " '*:job:_haulctl_jobs'",
 		[WORDS_URLS] = " '*:url:_urls'", [WORDS_FILES] = " '*:file:_files'", [WORDS_VERBS] = " '1:verb:_haulctl_verbs'",
 		[WORDS_SHELLS] = " '1:shell:(bash zsh fish)'", [WORDS_EVENTS] = " '1:what:(set clear)'",
-		[WORDS_SWITCH] = " '1:switch:(on off)'" };
+		[WORDS_SWITCH] = " '1:switch:(on off)'", [WORDS_GROUPS] = "" };
 	const struct setting *row;
 	const char *words;
 
@@ -291,7 +291,7 @@ fish_verb(struct buf *out, const struct verb *v)
 {
 	static const char *const rest[] = { [WORDS_JOBS] = "(__haulctl_jobs)", [WORDS_SHELLS] = "bash zsh fish",
 		[WORDS_VERBS] = "(__haulctl_verbs)", [WORDS_URLS] = NULL, [WORDS_FILES] = "(__fish_complete_path)", [WORDS_EVENTS] = "set clear",
-		[WORDS_SWITCH] = "on off" };
+		[WORDS_SWITCH] = "on off", [WORDS_GROUPS] = NULL };
 	const struct setting *row;
 	const char *words;
 

@@ -251,3 +251,25 @@ ctl_job_params(char *const *words, size_t n)
 		(void)json_array_append_new(jobs, ctl_job_name(words[i]));
 	return json_pack("{s:o}", "jobs", jobs);
 }
+
+json_t *
+ctl_scope_params(const struct ctl *c)
+{
+	const char *group = c->args.filters[OPTION_GROUP - OPTION_SINCE];
+	json_t *name = group ? json_string(group) : NULL;
+
+	if (!group)
+		return c->args.all ? json_pack("{s:b}", "all", 1) : NULL;
+	return json_pack("{s:o}", "group", name ? name : json_string("?"));
+}
+
+bool
+ctl_names_one_kind(const struct ctl *c)
+{
+	unsigned n = (c->args.n_words > 0) + c->args.all + (c->args.filters[OPTION_GROUP - OPTION_SINCE] != NULL);
+
+	if (n == 1)
+		return true;
+	ctl_tell(c, "%s %s: jobs, --group NAME or --all", c->args.verb->name, n ? "takes one of these" : "needs one of these");
+	return false;
+}

@@ -73,6 +73,10 @@ int ctl_call(struct ctl *c, const char *method, json_t *params, json_t **ret_res
 json_t *ctl_job_params(char *const *words, size_t n);
 /* One such word. */
 json_t *ctl_job_name(const char *word);
+/* {"group": NAME} or {"all": true} of --group and --all; NULL: neither was given. */
+json_t *ctl_scope_params(const struct ctl *c);
+/* Jobs, or a group, or all: false after telling that it is not one of these. */
+bool ctl_names_one_kind(const struct ctl *c);
 
 /* All that hauld told of a job (`show`), as lines on ctl->out; show.c. */
 void show_put_job(struct ctl *c, const json_t *job);
@@ -94,8 +98,10 @@ int verb_show(struct ctl *c);        /* show.c */
 int verb_top(struct ctl *c);         /* top.c */
 int verb_cat(struct ctl *c);         /* cat.c */
 int verb_verify(struct ctl *c);      /* verify.c */
-int verb_wait(struct ctl *c);        /* jobs.c */
-int verb_cancel(struct ctl *c);
+int verb_wait(struct ctl *c);        /* wait.c */
+int verb_gather(struct ctl *c);      /* gather.c */
+int verb_group(struct ctl *c);       /* group.c */
+int verb_cancel(struct ctl *c);      /* jobs.c */
 int verb_pause(struct ctl *c);
 int verb_resume(struct ctl *c);
 int verb_remove(struct ctl *c);

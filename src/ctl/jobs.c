@@ -1,4 +1,5 @@
-/* Verbs about jobs that are named: wait, cancel, pause, resume, remove, retry, run. */
+/* Verbs about jobs that are named, or about a group or all: cancel, pause, resume, remove,
+ * retry, run. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,22 +58,54 @@ count_removed(struct ctl *c UNUSED, const json_t *result, void *arg)
 	*(uint64_t *)arg += member_u64(result, "removed");
 }
 
+/* "12 cancelled", "group nightly paused". */
+static void
+put_scope(struct ctl *c, const char *method, const json_t *result)
+{
+	const char *group = c->args.filters[OPTION_GROUP - OPTION_SINCE];
+
+	if (text_equal(method, "cancel"))
+		buf_printf(&c->out, "%llu cancelled\n", (unsigned long long)member_u64(result, "cancelled"));
+	else
+		buf_printf(&c->out, "%s%s %s\n", group ? "group " : "", group ? group : "everything",
+		    text_equal(method, "pause") ? "paused" : "resumed");
+}
+
+/* Of the jobs that are named, or of the group, or of everything. */
+static int
+command(struct ctl *c, const char *method)
+{
+	AUTO_JSON json_t *result = NULL, *params = ctl_scope_params(c);
+	int r;
+
+	if (!ctl_names_one_kind(c))
+		return CTL_USAGE;
+	if (!params)
+		return ask_about_jobs(c, method, put_states, NULL);
+	r = ctl_call(c, method, json_incref(params), &result);
+	if (r == CTL_OK && c->args.json)
+		ctl_put_json(c, result);
+	else if (r == CTL_OK)
+		put_scope(c, method, result);
+	return r;
+}
+
 int
 verb_cancel(struct ctl *c)
 {
-	return ask_about_jobs(c, "cancel", put_states, NULL);
+	return command(c, "cancel");
 }
 
 int
 verb_pause(struct ctl *c)
 {
-	return ask_about_jobs(c, "pause", put_states, NULL);
+	return command(c, "pause");
 }
 
 int
 verb_resume(struct ctl *c)
 {
-	return ask_about_jobs(c, "resume", put_states, NULL);
+	return command(c, "resume");
 }
 
 int
@@ -96,101 +129,4 @@ verb_remove(struct ctl *c)
 	if (!c->args.json && (n || r == CTL_OK))
 		buf_printf(&c->out, "%llu removed\n", (unsigned long long)n);
 	return r;
-}
-
-/* ---- wait ---------------------------------------------------------------------- */
-
-struct waiting {
-	struct ctl *ctl;
-	bool failed, cancelled;
-};
-
-static void
-take_outcome(struct waiting *w, const json_t *job)
-{
-	struct summary_row row;
-	struct brief b;
-
-	brief_read(job, &b);
-	w->failed |= brief_is(&b, "failed");
-	w->cancelled |= brief_is(&b, "cancelled") && !text_equal(b.code, "not-needed");
-	if (w->ctl->args.json) {
-		ctl_put_json(w->ctl, job);
-		return;
-	}
-	row = brief_summary(&b, NULL);
-	summary_format_row(&row, &w->ctl->term, &w->ctl->out);
-	ctl_flush_large(w->ctl);
-}
-
-static int
-tell_wait_error(const struct ctl *c, const json_t *error)
-{
-	char limit[32];
-
-	if (ctl_error_status(error) != CTL_TIMED_OUT)
-		return ctl_tell_error(c, error);
-	(void)format_duration(limit, sizeof limit, c->args.timeout_ms);
-	ctl_tell(c, "not all of them are over after %s; they go on", limit);
-	return CTL_TIMED_OUT;
-}
-
-/* Answers may come in any order; the jobs are told in the order given. */
-static int
-take_answers(struct waiting *w, uint64_t first, size_t n)
-{
-	json_t **results = xcalloc(n, sizeof *results), *job;
-	int status = CTL_OK;
-
-	for (size_t left = n; left && status == CTL_OK; left--) {
-		AUTO_JSON json_t *message = NULL;
-		const json_t *error;
-		uint64_t id;
-		int r = client_wait(w->ctl->client, &message);
-
-		if (r < 0) {
-			status = ctl_tell_lost(w->ctl, r);
-			break;
-		}
-		id = client_answer_id(message);
-		error = json_object_get(message, "error");
-		if (error)
-			status = tell_wait_error(w->ctl, error);
-		else if (id >= first && id < first + n && !results[id - first])
-			results[id - first] = json_incref(json_object_get(message, "result"));
-		else
-			status = ctl_tell_lost(w->ctl, -EPROTO);
-	}
-	for (size_t k = 0, i; k < n; k++) {
-		json_array_foreach(json_object_get(results[k], "jobs"), i, job)
-			take_outcome(w, job);
-		json_decref(results[k]);
-	}
-	free(results);
-	return status;
-}
-
-/* Every request goes at once, so that one timeout holds for all of them. */
-int
-verb_wait(struct ctl *c)
-{
-	size_t n = (c->args.n_words + CLIENT_JOBS_MAX - 1) / CLIENT_JOBS_MAX;
-	struct waiting w = { .ctl = c };
-	uint64_t first;
-	int r = ctl_connect(c);
-
-	if (r != CTL_OK)
-		return r;
-	first = c->client->last_id + 1;
-	for (size_t i = 0; i < c->args.n_words; i += CLIENT_JOBS_MAX) {
-		json_t *p = ctl_job_params(c->args.words + i, MIN(c->args.n_words - i, (size_t)CLIENT_JOBS_MAX));
-
-		if (c->args.has_timeout)
-			(void)json_object_set_new(p, "timeout_ms", json_integer((json_int_t)c->args.timeout_ms));
-		(void)client_send(c->client, "wait", p);
-	}
-	r = take_answers(&w, first, n);
-	if (r != CTL_OK)
-		return r;
-	return w.failed ? CTL_FAILED : w.cancelled ? CTL_CANCELLED : CTL_OK;
 }

@@ -28,7 +28,31 @@ static const struct verb_option global_options[] = {
 
 static const struct verb_option add_options[] = { ADD_OPTIONS, { 0 } };
 static const struct verb_option get_options[] = { ADD_OPTIONS, TIMEOUT_OPTION, { 0 } };
-static const struct verb_option wait_options[] = { TIMEOUT_OPTION, { 0 } };
+#define SCOPE_OPTIONS                                                                              \
+	{ OPTION_GROUP, 0, "group", "GROUP", NULL, "the members of this group, and of groups within it" }, \
+	{ OPTION_ALL, 0, "all", NULL, NULL, "all jobs" }
+static const struct verb_option scope_options[] = { SCOPE_OPTIONS, { 0 } };
+static const struct verb_option wait_options[] = {
+	TIMEOUT_OPTION,
+	{ OPTION_FOR, 0, "for", "STATE,...", "over|active|done|failed|cancelled|paused|blocked",
+	    "until the jobs are in one of these states; a job that is over is waited for no longer" },
+	{ OPTION_RETURN_WHEN, 0, "return-when", "WHEN", "all-completed|first-completed|first-exception",
+	    "not for all of them, but for the first, or the first that failed or was cancelled" },
+	SCOPE_OPTIONS,
+	{ 0 },
+};
+static const struct verb_option gather_options[] = {
+	ADD_OPTIONS,
+	TIMEOUT_OPTION,
+	{ OPTION_RETURN_EXCEPTIONS, 0, "return-exceptions", NULL, NULL, "all results, failures included" },
+	{ OPTION_CANCEL, 0, "cancel", NULL, NULL, "the first failure cancels the others" },
+	{ OPTION_MAX_CONCURRENT, 0, "max-concurrent", "N", NULL, "at most so many of the URLs at once" },
+	{ 0 },
+};
+static const struct verb_option group_options[] = {
+	{ OPTION_REMOVE, 0, "remove", NULL, NULL, "forget a group that was made here" },
+	{ 0 },
+};
 
 /* The filters that all verbs about many jobs share. */
 #define JOB_FILTERS                                                                                \
@@ -133,17 +157,28 @@ static const struct verb verbs[] = {
 	{ "why", "[JOB...]", "why jobs wait or are slow, or ended as they did",
 	    "Without JOB: each reason for which any job waits, with an example. " JOB_TEXT, NULL, WORDS_JOBS, 0, 0, false,
 	    verb_why },
-	{ "wait", "JOB...", "wait until the jobs are over", JOB_TEXT, wait_options, WORDS_JOBS, 1, 0, false,
+	{ "wait", "[JOB...]", "wait until jobs, a group or all are over", JOB_TEXT, wait_options, WORDS_JOBS, 0, 0, false,
 	    verb_wait },
+	{ "gather", "[OPTION...] [URL|JOB...]", "wait for many as for one: results in order, or the first failure",
+	    ADD_TEXT "A word with :// in it is a URL, and is added; others are jobs. Without --return-exceptions the first "
+		     "failure ends it; the others go on, or with --cancel are cancelled. " JOB_TEXT "^C detaches: the jobs go on.",
+	    gather_options, WORDS_JOBS, 0, 0, true, verb_gather },
 	{ "attach", "[JOB...]", "show jobs while they run",
 	    "Without JOB: all, until none is queued, blocked or active. " JOB_TEXT
 	    "^C detaches: the jobs go on.",
 	    NULL, WORDS_JOBS, 0, 0, false, verb_attach },
-	{ "cancel", "JOB...", "end jobs; their files stay as they were", JOB_TEXT, NULL, WORDS_JOBS, 1, 0, false,
+	{ "cancel", "[JOB...]", "end jobs; their files stay as they were", JOB_TEXT, scope_options, WORDS_JOBS, 0, 0, false,
 	    verb_cancel },
-	{ "pause", "JOB...", "stop jobs until resume", "What has arrived of them is thrown away. " JOB_TEXT, NULL,
-	    WORDS_JOBS, 1, 0, false, verb_pause },
-	{ "resume", "JOB...", "let paused jobs go on", JOB_TEXT, NULL, WORDS_JOBS, 1, 0, false, verb_resume },
+	{ "pause", "[JOB...]", "stop jobs, a group or everything until resume",
+	    "They go on from where they were. With --group and --all jobs that are added later wait, too. " JOB_TEXT,
+	    scope_options, WORDS_JOBS, 0, 0, false, verb_pause },
+	{ "resume", "[JOB...]", "let what was paused go on",
+	    "What was paused as jobs, as a group or with --all is resumed in the same way. " JOB_TEXT, scope_options, WORDS_JOBS,
+	    0, 0, false, verb_resume },
+	{ "group", "[GROUP [KEY=VALUE...]]", "groups, and what is set for them",
+	    "Without GROUP: all. With KEY=VALUE, max-concurrent, on-failure or deadline are set from now on, and a group that is "
+	    "not there is made (parent says in which other one); KEY= takes back what was set.", group_options, WORDS_GROUPS, 0,
+	    0, false, verb_group },
 	{ "remove", "JOB...", "forget jobs that are over", "Published files stay. " JOB_TEXT, NULL, WORDS_JOBS, 1, 0,
 	    false, verb_remove },
 	{ "retry", "JOB...", "queue failed and cancelled jobs again", "They keep their ids. " JOB_TEXT, NULL,

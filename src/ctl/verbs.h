@@ -40,6 +40,13 @@ enum option_id {
 	OPTION_HOST,
 	OPTION_TOTAL,
 	OPTION_RESET,
+	OPTION_ALL,
+	OPTION_FOR,
+	OPTION_RETURN_WHEN,
+	OPTION_RETURN_EXCEPTIONS,
+	OPTION_CANCEL,
+	OPTION_MAX_CONCURRENT,
+	OPTION_REMOVE,
 	/* Parameters of list, under their names. */
 	OPTION_SINCE,
 	OPTION_UNTIL,
@@ -67,6 +74,7 @@ enum verb_words { /* what the words behind the verb are, for completions */
 	WORDS_SHELLS,
 	WORDS_EVENTS, /* set or clear, and a name */
 	WORDS_SWITCH,
+	WORDS_GROUPS,
 };
 
 struct verb {

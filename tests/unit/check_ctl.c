@@ -88,7 +88,11 @@ static const struct {
 	{ "list --sort id,name", "--sort \"id,name\" must be one of id|name|state|size|rate|ended" },
 	{ "wait 7 --timeout 0", "--timeout \"0\" must be a duration, such as \"30s\" or \"6h\"" },
 	{ "list x", "list takes no arguments, and there is \"x\"" },
-	{ "cancel", "cancel needs a job: haulctl cancel JOB..." },
+	{ "remove", "remove needs a job: haulctl remove JOB..." },
+	{ "gather --max-concurrent 0 u", "--max-concurrent \"0\" must be a number from 1" },
+	{ "wait 7 --for soon", "--for \"soon\" must be one of over|active|done|failed|cancelled|paused|blocked" },
+	{ "wait 7 --return-when now",
+	    "--return-when \"now\" must be one of all-completed|first-completed|first-exception" },
 	{ "help add get", "help takes one argument, and there is also \"get\"" },
 	{ "add --split 8 u", "--split is not in this version of haul" },
 };

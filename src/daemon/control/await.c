@@ -136,7 +136,7 @@ is_exception(const struct await *a, uint64_t id)
 {
 	const struct job *j = a->call ? call_job(a->call, id) : NULL;
 
-	return j && (j->state == JOB_FAILED || j->state == JOB_CANCELLED);
+	return j && (j->state == JOB_FAILED || (j->state == JOB_CANCELLED && j->result->code != RESULT_NOT_NEEDED));
 }
 
 /* It is shown as it is now, for it may be forgotten soon. */
