@@ -195,6 +195,50 @@ put_runs(struct ctl *c, const json_t *runs)
 	put_text(c, "next run", format_when(when, member_u64(runs, "next")));
 }
 
+/* An answer that brought bytes: from where, which of them, and what proves that. */
+static void
+put_source(struct ctl *c, const json_t *s, bool alone)
+{
+	const json_t *times = json_object_get(s, "times_ms"), *tls = json_object_get(s, "tls"), *hop;
+	uint64_t from = member_u64(s, "from"), to = member_u64(s, "to"), modified = member_u64(s, "last_modified");
+	char size[FIGURES_SIZE], when[64];
+	size_t i;
+
+	put_line(c, "source", "%s", member_text(s, "url"));
+	json_array_foreach(json_object_get(s, "via"), i, hop)
+		put_line(c, "", "by way of %s", json_string_value(hop) ? json_string_value(hop) : "");
+	if (!alone || from)
+		put_line(c, "", "bytes %llu to %llu, %s", (unsigned long long)from, (unsigned long long)to,
+		    format_size(size, sizeof size, to > from ? to - from : 0));
+	put_line(c, "", "status %llu, HTTP/%s, from %s, %s", (unsigned long long)member_u64(s, "status"), member_text(s, "http"),
+	    member_text(s, "address"), format_when(when, member_u64(s, "time")));
+	if (*member_text(s, "etag"))
+		put_line(c, "", "ETag %s", member_text(s, "etag"));
+	if (modified)
+		put_line(c, "", "Last-Modified %s", format_when(when, modified));
+	if (json_is_object(tls))
+		put_line(c, "", "%s, %s, certificate of %s, issued by %s", member_text(tls, "protocol"), member_text(tls, "cipher"),
+		    member_text(tls, "subject"), member_text(tls, "issuer"));
+	if (!alone && member_u64(times, "total"))
+		put_line(c, "", "dns %llu ms, connect %llu ms, tls %llu ms, first byte %llu ms, all %llu ms",
+		    (unsigned long long)member_u64(times, "dns"), (unsigned long long)member_u64(times, "connect"),
+		    (unsigned long long)member_u64(times, "tls"), (unsigned long long)member_u64(times, "first_byte"),
+		    (unsigned long long)member_u64(times, "total"));
+}
+
+static void
+put_sources(struct ctl *c, const json_t *job)
+{
+	const json_t *all = json_object_get(job, "sources"), *s;
+	uint64_t lost = member_u64(job, "sources_lost");
+	size_t i;
+
+	if (lost)
+		put_line(c, "sources", "%llu before these are not kept", (unsigned long long)lost);
+	json_array_foreach(all, i, s)
+		put_source(c, s, json_array_size(all) == 1);
+}
+
 void
 show_put_job(struct ctl *c, const json_t *job)
 {
@@ -218,6 +262,7 @@ show_put_job(struct ctl *c, const json_t *job)
 	if (b.priority)
 		put_line(c, "priority", "%lld", (long long)b.priority);
 	put_receipt(c, json_object_get(job, "receipt"));
+	put_sources(c, job);
 	put_origin(c, job, &b);
 	put_runs(c, json_object_get(job, "runs"));
 	put_text(c, "ended", format_when(when, member_u64(job, "ended")));

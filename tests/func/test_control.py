@@ -149,7 +149,7 @@ def test_invalid_requests_with_an_id_have_it_in_the_answer(serve):
 
 def test_unknown_methods_and_params(serve):
     with serve().client() as c:
-        error = c.refused("stauts")
+        error = c.refused("staatus")
         assert error.code == -32601 and error.word == "no-such-method" and '"status"' in error.text
         assert c.refused("a\x1b[31m\n" + "x" * 500).word == "no-such-method"
         error = c.refused("list", limitt=3)

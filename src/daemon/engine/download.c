@@ -13,6 +13,7 @@
 #include "daemon/engine/errand.h"
 #include "daemon/engine/hook.h"
 #include "daemon/engine/limits.h"
+#include "daemon/engine/sources.h"
 #include "daemon/engine/space.h"
 #include "daemon/engine/work.h"
 #include "daemon/xfer/hop.h"
@@ -70,6 +71,7 @@ download_free(struct download *d)
 	free(d->url);
 	free(d->host_name);
 	free(d->etag);
+	free(d->via);
 	free(d->over);
 	free(d->minted);
 	spec_unref(d->host);
@@ -180,6 +182,7 @@ on_head(const struct response *r, void *arg)
 	d->total = d->rest.start ? d->rest.total : r->has_length && !r->chunked ? r->length : 0;
 	d->last_modified = r->last_modified;
 	resume_note(d, r);
+	sources_note(d, r);
 	/* An end that nothing announces: of "auto" only a found codec proves it. */
 	if (!d->rest.start)
 		d->codec_must_prove = (r->major >= 2 ? !r->has_length : !r->has_length && !r->chunked);
@@ -307,6 +310,7 @@ follow_redirect(struct download *d, const char *location)
 		attempt_failed(d, &why);
 		return;
 	}
+	sources_hop(d, d->url);
 	free(d->url);
 	d->url = target;
 	engine_go_on(d->entry, d->url);
@@ -335,6 +339,7 @@ on_transfer_done(const struct transfer_report *end, void *arg)
 
 	transfer_is_gone(d);
 	d->times = end->times;
+	sources_ended(d, &end->times);
 	d->retry_after_ms = wait > 0 ? (uint64_t)wait * 1000 : 0;
 	if (retry_is_stale(d, end))
 		return;

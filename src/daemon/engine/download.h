@@ -137,6 +137,7 @@ struct download {
 	struct job *job;
 	struct spec *host;       /* ref: the hosts entry that matches, or NULL */
 	char *url, *host_name;   /* owned: of this hop */
+	char *via;               /* owned: urls of the hops before it, for the receipt; sources.h */
 	const char *output;      /* borrowed from the spec */
 	unsigned hops, generation;
 	bool locked, checked, network;

@@ -10,6 +10,8 @@
 #include "daemon/engine/kept.h"
 #include "daemon/engine/timing.h"
 #include "daemon/engine/plan.h"
+#include "daemon/engine/sources.h"
+#include "wire/store_msg.h"
 
 enum { FORGET_AT_ONCE = 100 };
 #define TIME_MAX_MS (INT64_C(1) << 50)
@@ -36,6 +38,7 @@ engine_keep_receipt(struct entry *en, const struct job_receipt *r)
 	if (old) { /* its attempts go on */
 		k->attempts = old->attempts;
 		k->n_attempts = old->n_attempts;
+		k->sources = old->sources;
 	}
 	if (old)
 		free(old->runs);
@@ -74,6 +77,7 @@ receipt_free(struct receipt *r)
 	if (r) {
 		free(r->attempts);
 		free(r->runs);
+		sources_free(r->sources);
 	}
 	free(r);
 }
@@ -209,8 +213,8 @@ engine_free_gone(void *arg)
 
 /* ---- Receipts as bytes ------------------------------------------------------- */
 
-/* 2: with attempts; 3: with runs. */
-enum { RECEIPT_VERSION = 3, RECEIPT_ATTEMPT_TEXT = 160 };
+/* 2: with attempts; 3: with runs; 4: with sources. */
+enum { RECEIPT_VERSION = 4, RECEIPT_ATTEMPT_TEXT = 160 };
 
 static void
 put_runs(struct buf *out, const struct runs *n)
@@ -275,6 +279,7 @@ receipt_pack(const struct receipt *r, const struct runs *runs, struct buf *out)
 		put_text(out, a->text, strnlen(a->text, RECEIPT_ATTEMPT_TEXT));
 	}
 	put_runs(out, runs);
+	sources_pack(r->sources, out, STORE_RECEIPT_MAX - MIN(buf_len(out), (size_t)STORE_RECEIPT_MAX));
 }
 
 static void
@@ -339,6 +344,8 @@ get_receipt(struct cursor *c, struct receipt *r)
 		get_attempt(c, r);
 	if (version > 2)
 		r->runs = get_runs(c);
+	if (version > 3)
+		r->sources = sources_unpack(c);
 }
 
 struct receipt *

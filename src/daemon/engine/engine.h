@@ -63,10 +63,13 @@ struct runs {
 	bool waiting;         /* the next one was told as queued, and waits for its time */
 };
 
-/* The same, kept with the job; also of one that is not over, for its attempts. */
+struct sources; /* sources.h */
+
+/* The same, kept with the job; also of one that is not over, for its attempts and sources. */
 struct receipt {
 	struct attempt *attempts; /* owned: n_attempts, the oldest first; NULL: none */
 	uint8_t n_attempts;
+	struct sources *sources;  /* owned; NULL: nothing was fetched */
 	int64_t ended_s;   /* Unix time */
 	uint64_t stored;   /* the store's number of the change that told of the end */
 	char proof[16];

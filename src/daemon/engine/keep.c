@@ -56,7 +56,7 @@ keep_update(struct store *s, const struct engine *e, const struct job *j)
 		.ended_s = job_is_over(j) && !engine_comes_again(e, j->id) ? receipt ? receipt->ended_s : clock_wall_s() : 0,
 	};
 
-	if (runs || (receipt && (job_is_over(j) || receipt->n_attempts)))
+	if (runs || (receipt && (job_is_over(j) || receipt->n_attempts || receipt->sources)))
 		receipt_pack(receipt ? receipt : &none, runs, &packed);
 	r.receipt = text_of_buf(&packed);
 	store_update(s, &r);

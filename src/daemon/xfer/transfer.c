@@ -495,6 +495,12 @@ transfer_received(const struct transfer *t)
 	return t->received;
 }
 
+void
+transfer_peer(const struct transfer *t, struct transfer_peer *ret)
+{
+	peer_look(t->easy, ret);
+}
+
 const char *
 transfer_phase(const struct transfer *t)
 {

@@ -11,6 +11,7 @@
 
 #include "daemon/loop/loop.h"
 #include "daemon/xfer/complete.h"
+#include "daemon/xfer/peer.h"
 #include "daemon/xfer/response.h"
 #include "model/result.h"
 #include "model/spec.h"
@@ -111,5 +112,7 @@ uint64_t xfer_last_byte_ms(const struct xfer *x);
 /* How many connections were made, and how many requests went over one that had been. */
 void xfer_connections(const struct xfer *x, uint64_t *ret_made, uint64_t *ret_kept);
 uint64_t transfer_received(const struct transfer *t);
+/* Who answers it; from on_head. */
+void transfer_peer(const struct transfer *t, struct transfer_peer *ret);
 /* "connect" before the first byte of the answer, then "download". */
 const char *transfer_phase(const struct transfer *t);
