@@ -203,7 +203,7 @@ def test_the_error_hooks_own_failure_does_not_change_the_cause(serve, server, ho
     job = s.client().wait_job("j")
     assert job["code"] == "http-410"
     assert job["reason"].endswith("; on-download-error failed, too: exit status 9")
-    assert s.log_lines("on-download-error: exit status 9 job=j")
+    s.wait_log("on-download-error: exit status 9 job=j")
 
 
 def test_the_download_waits_for_the_start_hook(serve, server, hooks):
@@ -301,7 +301,7 @@ def test_its_output_is_in_the_log_of_the_job_and_harmless(serve, server, hooks):
     s = serve({"jobs": [{"name": "j", "url": server.url("/ok/1K"), "output": "x", "on-download-complete": [
         hooks.sh(r"printf 'one\ntwo\033[31m\ntail'; printf 'err\377\000or\n' >&2")]}]})
     assert s.client().wait_job("j")["state"] == "done"
-    lines = s.log_lines("on-download-complete says: ")
+    lines = s.wait_log("on-download-complete says: ", 4)
     assert all(line.endswith(" job=j id=1") for line in lines), lines
     said = sorted(re.search(r"says: (.*) job=j", line).group(1) for line in lines)
     assert said == sorted(["one", r"two\x1b[31m", "tail", r"err\xff\x00or"])
@@ -312,7 +312,7 @@ def test_a_flood_of_output_is_bounded(serve, server, hooks):
     s = serve({"jobs": [{"name": "j", "url": server.url("/ok/1K"), "output": "x", "on-download-complete": [
         hooks.sh("yes 'a line of the flood' | head -c 50000000; head -c 20000000 /dev/zero | tr '\\0' x >&2")]}]})
     assert s.client().wait_job("j")["state"] == "done"
-    lines = s.log_lines("on-download-complete says: ")
+    lines = s.wait_log("on-download-complete says: ", 201)
     assert len(lines) == 201 # and one that tells of the rest
     more = re.search(r"\((\d+) more bytes of output are not kept\)", lines[-1])
     assert int(more.group(1)) > 68_000_000
@@ -348,7 +348,7 @@ def test_a_hook_that_takes_too_long(serve, server, hooks):
                          "on-download-complete": [hooks.sh("trap 'echo asked; exit 0' TERM; while :; do sleep 0.1; done")]}]})
     job = s.client().wait_job("j")
     assert job["code"] == "hook-failed" and "it took longer than hook-timeout" in job["reason"]
-    assert s.log_lines("says: asked")
+    s.wait_log("says: asked")
 
 
 def test_a_hook_that_does_not_want_to_end(serve, server, hooks):
@@ -438,11 +438,11 @@ def test_a_killed_spawner_fails_what_it_ran_and_is_replaced(serve, server, hooks
     c.wait_state(next_one, "active", "hook")
     spawner, = children_named(s.pid, "hauld-spawn")
     os.kill(spawner, signal.SIGKILL)
+    kill_quietly(pid) # nobody else would
     job = c.wait_job(slow)
     assert job["code"] == "hook-failed"
     assert "hauld-spawn ended meanwhile (killed by signal 9 (Killed))" in job["reason"]
     assert c.wait_job(next_one)["state"] == "done" and len(hooks.runs()) == 1
-    kill_quietly(pid) # nobody else would
 
 
 def restart_after_kill(s):

@@ -347,6 +347,118 @@ def test_the_socket_goes_with_its_unit(service):
     assert away.returncode == 5, away
 
 
+# ---- Programs of jobs
+
+HOOK = """#!/bin/sh
+id -un > /srv/outside/$HAUL_NAME
+cat >> /srv/outside/$HAUL_NAME
+"""
+
+
+@pytest.fixture
+def hook(service):
+    """hook(text, name): a program in the directory of those that may be run; its path."""
+    service.run("install", "-d", "-o", "hauld", "-g", "hauld", "/srv/outside")
+    made = []
+
+    def put(text=HOOK, name="hook", directory=None):
+        path = os.path.join(directory or os.path.join(service.paths["sysconfdir"], "hauld/hooks.d"), name)
+        service.box.write(path, text)
+        service.run("chmod", "755", path)
+        made.append(path)
+        return path
+    yield put
+    service.tell("stop", "hauld-spawn.socket", "hauld-spawn.service")
+    service.run("rm", "-rf", "/srv/outside", *made)
+
+
+def hooked(service, server, program, name="hooked", **daemon):
+    """A job with that hook; it when it is over."""
+    service.configure({**CONFIG, "daemon": {**CONFIG["daemon"], **daemon},
+                       "jobs": [{"name": name, "url": server.url("/ok/1K?seed=20"), "output": name,
+                                 "on-download-complete": [program]}]})
+    service.tell("reset-failed", "hauld.service") # as if it had not been started so often
+    service.tell("restart", "hauld.service")
+    service.ctl("wait", name, check=False)
+    return json.loads(service.ctl("--json", "show", name).stdout)
+
+
+def test_a_hook_runs_outside_of_the_sandbox(service, box_server, hook):
+    service.tell("start", "hauld-spawn.socket")
+    shown = hooked(service, box_server, hook())
+    assert shown["state"] == "done", shown
+    with open(service.box.path("/srv/outside/hooked")) as f:
+        user, said = f.read().split("\n", 1)
+    assert user == "hauld" and json.loads(said)["job"]["name"] == "hooked"
+    # it is the unit's: what hauld itself starts can not write there
+    assert service.tell("show", "-P", "ActiveState", "hauld-spawn.service").stdout.strip() == "active"
+    shown = hooked(service, box_server, hook(), "inside", **{"spawn-socket": "/run/hauld/none"})
+    assert shown["code"] == "hook-failed", shown
+    assert any("Read-only file system" in text for text in service.messages("HAULD_JOB=inside"))
+
+
+def test_only_what_root_has_put_there_runs(service, box_server, hook):
+    service.tell("start", "hauld-spawn.socket")
+    inside = hook()
+    elsewhere = hook(name="elsewhere", directory="/srv/outside")
+    place = os.path.dirname(inside)
+
+    def refused(program, why):
+        shown = hooked(service, box_server, program)
+        assert shown["code"] == "hook-failed" and why in shown["reason"], shown
+        assert service.run("test", "-e", "/srv/outside/hooked", check=False).returncode == 1
+    refused(elsewhere, "%s is not in %s: put it there, or a link to it" % (elsewhere, place))
+    refused(place + "/../hooks.d/hook", "is not in " + place)
+    refused(place + "/none", "No such file or directory")
+    service.run("chmod", "775", inside)
+    refused(inside, "must be a file that belongs to root and that nobody else may write to")
+    service.run("chmod", "755", inside)
+    service.run("chown", "hauld", inside)
+    refused(inside, "must be a file that belongs to root")
+    service.run("chown", "root", inside)
+    service.run("ln", "-s", elsewhere, place + "/link") # whose file is hauld's own
+    service.run("chown", "hauld", elsewhere)
+    refused(place + "/link", "must be a file that belongs to root")
+    service.run("chown", "root", elsewhere)
+    service.run("chmod", "o+w", place)
+    refused(inside, "must be a directory that belongs to root")
+    service.run("chmod", "o-w", place)
+    assert hooked(service, box_server, place + "/link")["state"] == "done"
+    service.run("rm", place + "/link")
+
+
+def test_nobody_else_may_ask_for_programs(service, box_server, hook):
+    service.tell("start", "hauld-spawn.socket")
+    for user in ("alice", "mallory"):
+        asked = service.run("socat", "-u", "UNIX-CONNECT:/run/hauld/spawn.sock", "-", user=user, check=False)
+        assert asked.returncode != 0 and "Permission denied" in asked.stderr, asked
+    # the socket of one that let everybody in would not help them, either
+    service.run("chmod", "666", "/run/hauld/spawn.sock")
+    asked = service.run("socat", "-u", "UNIX-CONNECT:/run/hauld/spawn.sock", "-", user="mallory", check=False)
+    assert asked.stdout == "", asked
+    assert any("a connection was refused" in text for text in service.messages("-u", "hauld-spawn"))
+
+
+def test_a_path_unit_reloads_who_needs_a_file(service, box_server):
+    """The recipe of hauld(8)."""
+    service.box.write("/etc/systemd/system/geoip-reload.path",
+                      "[Path]\nPathChanged=/srv/haul/geo.mmdb\n[Install]\nWantedBy=multi-user.target\n")
+    service.box.write("/etc/systemd/system/geoip-reload.service",
+                      "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\n"
+                      "ExecStart=/bin/sh -c 'sha256sum < /srv/haul/geo.mmdb >> /run/geoip-seen'\n")
+    service.tell("daemon-reload")
+    service.tell("enable", "--now", "geoip-reload.path")
+    try:
+        for seed in (21, 22):
+            service.ctl("get", box_server.url("/ok/1M?seed=%d" % seed), "--output", "geo.mmdb")
+            wanted = digest(body(1 << 20, seed)).split(":")[1]
+            wait_until(lambda: wanted in service.run("cat", "/run/geoip-seen", check=False).stdout) # noqa: B023
+        seen = {line.split()[0] for line in service.run("cat", "/run/geoip-seen").stdout.splitlines()}
+        assert seen == {digest(body(1 << 20, seed)).split(":")[1] for seed in (21, 22)} # whole each time
+    finally:
+        service.tell("disable", "--now", "geoip-reload.path")
+
+
 # ---- The journal
 
 def test_the_journal_is_asked_by_field(service, box_server):

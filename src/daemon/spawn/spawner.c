@@ -45,6 +45,7 @@ struct spawner {
 	pid_t pid;                 /* 0: none, or not ours */
 	struct chan *chan;         /* owned; NULL: none */
 	bool greeted, leaving, told;
+	bool reaped;               /* and `why` says of what it died */
 	unsigned deaths;
 	struct loop_timer idle, guard, restart;
 	struct loop_deferred work;
@@ -277,6 +278,7 @@ on_exit_status(pid_t pid UNUSED, int status, void *arg)
 	char how[64];
 
 	s->pid = 0;
+	s->reaped = true;
 	if (!s->leaving && !s->stopping)
 		(void)snprintf(s->why, sizeof s->why, "hauld-spawn ended meanwhile (%s): what it ran may have done its work or not",
 		    child_status_to_string(status, how, sizeof how));
@@ -293,7 +295,8 @@ on_closed(int why, void *arg)
 		log_err("what hauld-spawn says makes no sense (is it of another build?)");
 	if (!s->leaving && !s->stopping) {
 		s->deaths++;
-		(void)snprintf(s->why, sizeof s->why, "hauld-spawn ended meanwhile: what it ran may have done its work or not");
+		if (!s->reaped)
+			(void)snprintf(s->why, sizeof s->why, "hauld-spawn ended meanwhile: what it ran may have done its work or not");
 		log_warning("hauld-spawn has gone running=%u waiting=%u", s->n_given, s->n_waiting);
 	}
 	if (s->pid && why)
@@ -364,7 +367,7 @@ start_child(struct spawner *s)
 static void
 start(struct spawner *s)
 {
-	s->greeted = s->leaving = false;
+	s->greeted = s->leaving = s->reaped = false;
 	if (!start_by_socket(s) && !start_child(s)) {
 		fail_waiting(s);
 		return;
