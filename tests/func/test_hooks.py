@@ -5,7 +5,9 @@ import json
 import os
 import re
 import signal
+import socket
 import stat
+import struct
 import subprocess
 
 import pytest
@@ -400,6 +402,26 @@ def test_pause_does_not_stop_the_last_hook(serve, server, hooks):
     assert c.answer(asked)["jobs"][0]["state"] == "done"
 
 
+def test_log_and_why_tell_of_it(serve, server, hooks):
+    go = hooks.path("go")
+    s = serve({"defaults": {"on-download-complete": [hooks.recorder("echo hello; while ! test -e '%s'; do sleep 0.05; done" % go)]}},
+              max_concurrent_hooks=1)
+    c = s.client()
+    first, second = c.add({"name": "first", "url": server.url("/ok/1K"), "output": "x"},
+                          {"name": "second", "url": server.url("/ok/1K"), "output": "y"})
+    wait_until(hooks.runs)
+    told, = hooks.runs()
+    runs, waits = (first, second) if told[0]["HAUL_NAME"] == "first" else (second, first)
+    c.wait_state(waits, "active", "hook")
+    assert "its on-download-complete runs; what that says is in `haulctl log` of the job" in c.call("why", job=runs)["jobs"][0]["text"]
+    assert "its on-download-complete waits for its turn: 1 programs run for jobs, see max-concurrent-hooks" in \
+        c.call("why", job=waits)["jobs"][0]["text"]
+    wait_until(lambda: "on-download-complete says: hello" in s.ctl("log", runs).out)
+    assert "hello" not in s.ctl("log", waits).out
+    open(go, "w").close()
+    assert c.wait_job(waits)["state"] == "done"
+
+
 # ---- Many of them, and what dies
 
 def test_a_thousand_at_once_are_bounded(serve, server, hooks):
@@ -658,6 +680,130 @@ def test_an_expired_url_in_another_life(serve, server, hooks):
     starts = [header_of(r, "Range") for r in server.requests("/signed")]
     assert len(starts) == 2 and starts[0] == starts[1] and int(starts[0][6:-1]) > 1 << 20
     assert len(hooks.runs()) == 2
+
+
+# ---- hauld-spawn behind a socket
+
+class Spawner:
+    """A hauld-spawn as systemd starts it: with a listening socket."""
+
+    def __init__(self, tmp, programs, peer="root"):
+        self.path = os.path.join(tmp, "spawn.sock")
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen(8)
+        self.args = [spawn_program(), "--listen", "--programs", programs, "--peer", peer]
+        self.process = None
+        self.start()
+
+    def start(self):
+        fd = self.listener.fileno()
+        self.process = subprocess.Popen(
+            ["/bin/bash", "-c", "exec 3<&%d; LISTEN_PID=$$ exec \"$@\"" % fd, "sh", *self.args], pass_fds=[fd],
+            env={"LISTEN_FDS": "1", "LISTEN_FDNAMES": "spawn", "PATH": "/usr/bin:/bin", "ASAN_OPTIONS": "detect_leaks=0"},
+            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    def stop(self):
+        self.process.kill()
+        self.process.communicate()
+        self.listener.close()
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="its programs must be root's")
+
+
+@pytest.fixture
+def spawner(tmp, hooks):
+    one = Spawner(tmp, hooks.dir)
+    yield one
+    one.stop()
+
+
+@needs_root
+def test_over_a_socket(serve, server, hooks, spawner):
+    s = serve(spawn_socket=spawner.path)
+    c = s.client()
+    assert c.wait_job(c.add({"url": server.url("/ok/1K"), "output": "x", "on-download-complete": [hooks.recorder()]})[0])["state"] == "done"
+    assert children_named(s.pid, "hauld-spawn") == [] and len(hooks.runs()) == 1
+    refused = c.wait_job(c.add({"url": server.url("/ok/1K"), "output": "y", "on-download-complete": ["/bin/true"]})[0])
+    assert refused["code"] == "hook-failed"
+    assert "/bin/true is not in %s: put it there, or a link to it, and name it so" % hooks.dir in refused["reason"]
+
+
+@needs_root
+def test_a_killed_hauld_leaves_nothing_running_behind_the_socket(serve, server, hooks, spawner):
+    s = serve(spawn_socket=spawner.path)
+    s.client().add({"url": server.url("/ok/1K"), "output": "x", "on-download-complete": [
+        hooks.sh("echo $$ >> '%s'; trap '' TERM; while ! test -e '%s'; do sleep 0.05; done" % (hooks.path("pid"), hooks.path("go")))]})
+    pid = int(wait_until(lambda: hooks.lines("pid"))[0])
+    restart_after_kill(s)
+    wait_until(lambda: len(hooks.lines("pid")) == 2)
+    wait_until(lambda: not pid_alive(pid))
+    open(hooks.path("go"), "w").close()
+    assert s.client().wait_job(1)["state"] == "done"
+
+
+@needs_root
+def test_a_killed_spawner_behind_the_socket(serve, server, hooks, spawner):
+    s = serve(spawn_socket=spawner.path)
+    c = s.client()
+    job = c.add({"url": server.url("/ok/1K"), "output": "x",
+                 "on-download-complete": [hooks.sh("echo $$ > '%s'; exec sleep 1000" % hooks.path("pid"))]})[0]
+    pid = int(wait_until(lambda: hooks.lines("pid"))[0])
+    spawner.process.kill()
+    spawner.process.communicate()
+    kill_quietly(pid) # systemd ends the whole unit
+    ended = c.wait_job(job)
+    assert ended["code"] == "hook-failed" and "hauld-spawn ended meanwhile" in ended["reason"]
+    spawner.start()
+    assert c.wait_job(c.add({"url": server.url("/ok/1K"), "output": "y", "on-download-complete": [hooks.recorder()]})[0])["state"] == "done"
+
+
+def hello(build):
+    text = build.encode()
+    payload = struct.pack("<H", len(text)) + text
+    return struct.pack("<IHBBQ", len(payload), 400, 1, 0, 0) + payload
+
+
+@needs_root
+def test_who_talks_of_another_build_makes_room_for_its_spawner(spawner):
+    """It ends, so that systemd starts the one that was installed meanwhile."""
+    with socket.socket(socket.AF_UNIX) as c:
+        c.settimeout(20)
+        c.connect(spawner.path)
+        c.sendall(hello("0.0.0-of-another-build"))
+        while c.recv(1 << 16):
+            pass
+    assert spawner.process.wait(10) == 0
+
+
+@needs_root
+@pytest.mark.parametrize("variable", ["LD_PRELOAD=/x.so", "HAUL_=1", "PATH=/x", "HAUL_a=1", "HAUL_A", "BASH_ENV=/x", ""])
+def test_no_other_variable_comes_with_a_program(spawner, hooks, variable):
+    """Whoever has taken hauld over: the conversation ends, and nothing has run."""
+    build = re.search(r"build (\S+)\)", subprocess.run([spawn_program(), "--version"], capture_output=True,
+                                                       text=True, check=True).stdout).group(1)
+    program_path, env = hooks.recorder().encode(), variable.encode()
+    payload = struct.pack("<BQBH", 0, 60000, 1, len(program_path)) + program_path + \
+        struct.pack("<BH", 1, len(env)) + env + struct.pack("<I", 0)
+    with socket.socket(socket.AF_UNIX) as c:
+        c.settimeout(20)
+        c.connect(spawner.path)
+        c.sendall(hello(build) + struct.pack("<IHBBQ", len(payload), 401, 1, 0, 7) + payload)
+        while c.recv(1 << 16):
+            pass
+    assert hooks.runs() == [] and os.listdir(hooks.left) == []
+
+
+@needs_root
+def test_another_user_is_not_let_in(tmp, lab, spawner):
+    os.chmod(spawner.path, 0o666)
+    for directory in (lab, tmp):
+        os.chmod(directory, 0o711)
+    asked = subprocess.run(["socat", "-u", "UNIX-CONNECT:" + spawner.path, "-"], capture_output=True,
+                           preexec_fn=drop_to(65534), check=False, timeout=20)
+    assert asked.stdout == b""
+    assert "a connection was refused uid=65534" in spawner.process.stderr.readline()
 
 
 # ---- hauld-spawn by itself

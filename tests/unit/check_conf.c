@@ -134,6 +134,11 @@ static const struct bad bad_values[] = {
 	    "and not \"*\": did you mean \"connect\"?\n" },
 	{ JOB("retry-on = \"disk-full\";"), "t.conf:1: jobs[0]: retry-on has \"disk-full\", which no repeat can mend\n" },
 	{ JOB("retry-on = 503;"), "t.conf:1: jobs[0]: retry-on is the number 503: it must be a string or a list of strings\n" },
+	{ JOB("on-download-complete = \"true\";"), "t.conf:1: jobs[0]: on-download-complete must begin with the absolute path "
+	    "of a program: no shell and no PATH look for it\n" },
+	{ JOB("url-command = [ \"\", \"x\" ];"), "t.conf:1: jobs[0]: url-command begins with an empty string, which says that "
+	    "no program is run: nothing can follow\n" },
+	{ JOB("hook-timeout = 0;"), "t.conf:1: jobs[0]: hook-timeout must be from 1 to 31622400000 milliseconds\n" },
 	{ JOB("retry-delay = \"2m\";"), "t.conf:1: jobs[0]: retry-delay is longer than retry-max-delay\n" },
 	{ JOB("retry-delay = 0;"), "t.conf:1: jobs[0]: retry-delay must be from 1 to 31622400000 milliseconds\n" },
 	{ "daemon = { bwlimit = \"08:00,512k 9:00,10M\"; };",

@@ -141,6 +141,15 @@ static const struct {
 	    "daemon roots=/srv/haul max-origin-failures=0 max-probe-delay=30000\n"
 	    "defaults retry-on=5xx retry-on=!501 retry-max-delay=300000\n"
 	    "job url=http://h/f output=/srv/haul/f retry-on=404, tls retry-delay=120000 retry-max-time=3600000\nend 1 0\n" },
+	{ "defaults = { on-download-complete = [ \"/bin/a\", \"two words\", \"\" ]; hook-timeout = \"5m\"; };\n"
+	  "daemon = { max-concurrent-hooks = 2; spawn-socket = \"/run/x\"; };\n"
+	  "jobs = ( { url = \"http://h/f\"; on-download-complete = \"\"; on-download-start = \"/bin/b\";\n"
+	  " url-command = [ \"/bin/d\", \"-x\" ]; } );",
+	    "-c t.conf",
+	    "daemon roots=/srv/haul max-concurrent-hooks=2 spawn-socket=/run/x\n"
+	    "defaults on-download-complete=/bin/a on-download-complete=two words on-download-complete= hook-timeout=300000\n"
+	    "job url=http://h/f output=/srv/haul/f on-download-start=/bin/b on-download-complete= "
+	    "url-command=/bin/d url-command=-x\nend 1 0\n" },
 	{ "hosts = ( { match = \"*.example.org\"; max-connections = 2; header = [ \"X-Team: a\", \"B:\\tc\" ]; } );\n"
 	  "groups = ( { name = \"g\"; } );\njobs = ( { group = \"g\"; url = \"http://h/f\"; } );",
 	    "-c t.conf",

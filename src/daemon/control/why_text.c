@@ -385,6 +385,13 @@ why_put_active(const struct why_facts *f, struct buf *out)
 			buf_append_str(out, "nothing of ours holds it, and nothing has come in the last second from ");
 		put_origin(f, out);
 		break;
+	case PHASE_HOOK:
+		if (f->reason->hook_waits)
+			buf_printf(out, "its %s waits for its turn: %u programs run for jobs, see max-concurrent-hooks", f->reason->hook,
+			    f->reason->hooks);
+		else
+			buf_printf(out, "its %s runs; what that says is in `haulctl log` of the job", f->reason->hook);
+		break;
 	default:
 		buf_printf(out, "all of it has come; workers %s it, and have done %s so far",
 		    v->job->phase == PHASE_DECOMPRESS ? "unpack" : v->job->phase == PHASE_PUBLISH ? "publish" : "verify",

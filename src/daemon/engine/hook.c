@@ -474,6 +474,16 @@ hook_ends(const struct download *d)
 	return d->hook && (d->hook->kind == HOOK_COMPLETE || d->hook->kind == HOOK_ERROR);
 }
 
+const char *
+hook_name(const struct download *d, bool *ret_waits, unsigned *ret_running)
+{
+	if (!d->hook)
+		return NULL;
+	*ret_waits = !d->hook->task.given;
+	*ret_running = spawner_running(d->engine->spawner);
+	return kinds[d->hook->kind].name;
+}
+
 void
 hook_drop(struct download *d)
 {

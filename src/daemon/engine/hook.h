@@ -26,6 +26,9 @@ const char *hook_url(const struct download *d, unsigned source);
 bool hook_stop(struct download *d, const struct result *r);
 /* Nothing but a program that runs stands between the job and its end. */
 bool hook_ends(const struct download *d);
+/* The setting of the program that it waits for (NULL: none), whether that waits for its
+ * turn, and how many run. */
+const char *hook_name(const struct download *d, bool *ret_waits, unsigned *ret_running);
 /* What runs for it is killed, and nothing comes of it. */
 void hook_drop(struct download *d);
 /* Its end, once told, must be found by a later life: a program runs before. */

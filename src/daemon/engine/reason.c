@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "daemon/engine/hook.h"
 #include "daemon/engine/plan.h"
 #include "daemon/engine/room.h"
 #include "daemon/engine/space.h"
@@ -120,6 +121,7 @@ fill_active(const struct entry *en, uint64_t now_ns, struct engine_reason *r)
 
 	if (!d)
 		return;
+	r->hook = hook_name(d, &r->hook_waits, &r->hooks);
 	rate = binding_rate(d, now_ns);
 	r->word[0] = '\0';
 	if (list_linked(&d->disk_held))

@@ -32,6 +32,9 @@ struct engine_reason {
 	uint64_t rate;         /* the limit that binds it, bytes a second; 0: none */
 	enum reason_rate rate_of;
 	uint64_t transfers, transfers_max, verifying, verifying_max;
+	const char *hook;      /* the setting of the program that it waits for; static; NULL: none */
+	bool hook_waits;       /* that has not begun: so many run, of all jobs */
+	unsigned hooks;
 };
 
 /* False: there is no such job. */

@@ -533,9 +533,8 @@ spawner_stop(struct spawner *s, loop_cb on_stopped, void *arg)
 	kick(s);
 }
 
-void
-spawner_count(const struct spawner *s, unsigned *ret_running, unsigned *ret_waiting)
+unsigned
+spawner_running(const struct spawner *s)
 {
-	*ret_running = s->n_given;
-	*ret_waiting = s->n_waiting;
+	return s->n_given;
 }

@@ -56,5 +56,5 @@ void spawner_submit(struct spawner *s, struct spawn_task *t, uint64_t timeout_ms
 void spawner_drop(struct spawn_task *t);
 /* Nothing is run any more; on_stopped when the last program and hauld-spawn have ended. */
 void spawner_stop(struct spawner *s, loop_cb on_stopped, void *arg);
-/* How many run, and how many wait for their turn. */
-void spawner_count(const struct spawner *s, unsigned *ret_running, unsigned *ret_waiting);
+/* How many run. */
+unsigned spawner_running(const struct spawner *s);
