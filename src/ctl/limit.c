@@ -81,24 +81,29 @@ put_job(struct table *t, const json_t *l)
 }
 
 static void
+put_named(struct table *t, const char *kind, const json_t *l)
+{
+	AUTO_FREE char *name = l ? xasprintf("%s %s", kind, member_text(l, kind)) : NULL;
+
+	if (l)
+		put_row(t, name, l);
+}
+
+static void
 put_all(struct ctl *c, const json_t *result)
 {
-	const json_t *total = json_object_get(result, "total"), *host = json_object_get(result, "host"), *one;
+	static const struct { const char *alone, *all; } kinds[] = { { "host", "hosts" }, { "group", "groups" } };
+	const json_t *total = json_object_get(result, "total"), *one;
 	struct table t;
 	size_t i;
 
 	table_init(&t, &c->term, columns, ARRAY_SIZE(columns));
 	if (total)
 		put_row(&t, "total", total);
-	if (host) {
-		AUTO_FREE char *name = xasprintf("host %s", member_text(host, "host"));
-
-		put_row(&t, name, host);
-	}
-	json_array_foreach(json_object_get(result, "hosts"), i, one) {
-		AUTO_FREE char *name = xasprintf("host %s", member_text(one, "host"));
-
-		put_row(&t, name, one);
+	for (unsigned k = 0; k < ARRAY_SIZE(kinds); k++) {
+		put_named(&t, kinds[k].alone, json_object_get(result, kinds[k].alone));
+		json_array_foreach(json_object_get(result, kinds[k].all), i, one)
+			put_named(&t, kinds[k].alone, one);
 	}
 	json_array_foreach(json_object_get(result, "jobs"), i, one)
 		put_job(&t, one);
@@ -117,19 +122,22 @@ int
 verb_limit(struct ctl *c)
 {
 	const struct args *a = &c->args;
+	const char *group = a->filters[OPTION_GROUP - OPTION_SINCE];
 	AUTO_JSON json_t *result = NULL;
 	json_t *params = json_object();
 	int r;
 
-	if ((a->reset && a->n_words) || (a->host && a->total) || (a->n_words && is_bare(a->words[0]))) {
+	if ((a->reset && a->n_words) || (!!a->host + !!group + a->total > 1) || (a->n_words && is_bare(a->words[0]))) {
 		json_decref(params);
 		ctl_tell(c, a->reset && a->n_words ? "limit: give a RATE or --reset" :
-		    a->host && a->total ? "limit: give --host or --total" :
+		    !!a->host + !!group + a->total > 1 ? "limit: give one of --host, --group and --total" :
 		    "limit: a RATE has a unit, such as 512K or 5M, or is off: a bare number could be meant as a job");
 		return CTL_USAGE;
 	}
 	if (a->host)
 		(void)json_object_set_new(params, "host", json_string(a->host));
+	else if (group)
+		(void)json_object_set_new(params, "group", json_string(group));
 	else if (a->total || a->n_words || a->reset)
 		(void)json_object_set_new(params, "total", json_true());
 	if (a->n_words)

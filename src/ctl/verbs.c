@@ -122,6 +122,7 @@ static const struct verb_option log_options[] = {
 static const struct verb_option limit_options[] = {
 	{ OPTION_TOTAL, 0, "total", NULL, NULL, "the limit of all transfers together" },
 	{ OPTION_HOST, 0, "host", "HOST", NULL, "the limit of all transfers from this host" },
+	{ OPTION_GROUP, 0, "group", "GROUP", NULL, "the limit of all members of this group together" },
 	{ OPTION_RESET, 0, "reset", NULL, NULL, "back to what the configuration says" },
 	{ 0 },
 };
@@ -201,7 +202,7 @@ static const struct verb verbs[] = {
 	    WORDS_NONE, 0, 0, false, verb_hosts },
 	{ "limit", "[RATE]", "show limits of rate, or change one while hauld runs",
 	    "Without RATE and options: all that are in effect. RATE is a size, \"512K\", \"5M\", or \"off\"; of the total a "
-	    "timetable, too: \"08:00,512k 23:00,off\". Without --host it is the total's. It counts at once and outlives "
+	    "timetable, too: \"08:00,512k 23:00,off\". Without --host and --group it is the total's. It counts at once and outlives "
 	    "hauld, until --reset or until the configuration has another limit there.",
 	    limit_options, WORDS_JOBS, 0, 1, false, verb_limit },
 	{ "workers", "", "the worker processes", NULL, NULL, WORDS_NONE, 0, 0, false, verb_workers },

@@ -55,6 +55,7 @@ enum setting_id {
 	GROUP_DEADLINE = 63,
 	GROUP_PARENT = 64,
 	GROUP_PAUSED = 65,
+	GROUP_LIMIT_RATE = 71,
 	/* jobs = ( { } ), defaults = { } */
 	JOB_NAME = 80,
 	JOB_URL = 81,

@@ -365,15 +365,16 @@ def test_a_configuration_that_is_changed_wins(serve):
     ({"total": True, "rate": "5X"}, 'the rate is "5X": it must be a size'), ({"rate": -1}, "rate is a size"), ({"rate": 1.5}, "rate is a size"),
     ({"rate": "08:00,1M 8:00,2M"}, "two digits each"), ({"host": "h", "rate": "08:00,1M"}, "only the total can have"),
     ({"host": "*.example", "rate": "1M"}, "the name of one host"), ({"host": "h:80"}, "the name of one host"), ({"host": 5}, "the name of one host"),
-    ({"rate": "1M", "reset": True}, "one of rate and reset"), ({"total": True, "host": "h"}, "one of total and host"),
+    ({"rate": "1M", "reset": True}, "one of rate and reset"), ({"group": "g", "host": "h"}, "one of total, host and group"),
+    ({"group": 5}, "the name of a group"), ({"group": "g", "rate": "08:00,1M"}, "only the total can have"), ({"total": True, "host": "h"}, "one of total, host and group"),
     ({"rate": "x" * 9000}, "rate is a size"), ({"host": "h" * 300, "rate": "1M"}, "the name of one host"), ({"rate": "\x1b[1m"}, "it must be a size"),
 ])
 def test_what_is_no_limit_is_refused(serve, params, text):
-    s = serve(max_overall_download_limit="2M")
+    s = serve({"groups": [{"name": "g"}]}, max_overall_download_limit="2M")
     with s.client() as c:
         error = c.refused("limit", **params)
         assert error.word == "invalid-params" and text in error.text, error.text
-        assert c.call("limit") == {"total": {**limit_of(c, total=True), "limit": 2 * MIB, "set": None}, "hosts": [], "jobs": []}
+        assert c.call("limit") == {"total": {**limit_of(c, total=True), "limit": 2 * MIB, "set": None}, "hosts": [], "groups": [], "jobs": []}
 
 
 def test_haulctl_limit(serve, server):
@@ -393,3 +394,45 @@ def test_haulctl_limit(serve, server):
         assert done.rc == 2 and done.err.startswith("haulctl: limit: "), done
     done = s.ctl("limit", "5 potatoes")
     assert done.rc != 0 and 'the rate is "5 potatoes"' in done.err
+
+
+# ---- groups
+
+@pytest.mark.slow
+def test_a_group_shares_its_limit_with_the_groups_in_it(serve, server):
+    """2 MiB a second for four jobs, two of them in a group within that has 0.5; a job outside has the rest of 8."""
+    s = serve({"groups": [{"name": "outer", "limit-rate": "2M"}, {"name": "inner", "parent": "outer", "limit-rate": "512K"}]},
+              max_overall_download_limit="8M")
+    with s.client() as c:
+        inner = c.add(*[job(server.url("/ok/1G?rate-inner%d" % i), "i%d" % i, group="inner") for i in range(2)])
+        outer = c.add(*[job(server.url("/ok/1G?rate-outer%d" % i), "o%d" % i, group="outer") for i in range(2)])
+        free, = c.add(job(server.url("/ok/1G?rate-free"), "free"))
+        all_run(c, inner + outer + [free])
+        rates(c, inner, 1)
+        got = rates(c, inner + outer + [free], 4)
+        assert all(0.2 * MIB < got[i] < 0.3 * MIB for i in inner), got
+        assert all(0.6 * MIB < got[i] < 0.9 * MIB for i in outer), got
+        assert 5.3 * MIB < got[free] < 6.7 * MIB, got
+        shown = {g["group"]: g for g in c.call("limit")["groups"]}
+        assert (shown["outer"]["limit"], shown["outer"]["transfers"], shown["inner"]["transfers"]) == (2 * MIB, 4, 2)
+        assert 1.6 * MIB < shown["outer"]["rate"] < 2.4 * MIB
+        c.call("cancel", jobs=inner + outer + [free])
+
+
+def test_the_limit_of_a_group_changes_while_its_jobs_run(serve, server):
+    s = serve({"groups": [{"name": "g", "limit-rate": "1"}]})
+    with s.client() as c:
+        one, = c.add(job(server.url("/ok/4M?rate-group"), "one", group="g"))
+        c.wait_state(one, "active", "download")
+        assert limit_of(c, group="g", rate="100M")["limit"] == 100 * MIB
+        assert c.wait_job(one, timeout=20)["state"] == "done"
+    s.signal(9)
+    s.process.wait()
+    s.start()
+    with s.client() as c:
+        assert limit_of(c, group="g") == {"group": "g", "limit": 100 * MIB, "configured": 1, "rate": 0, "transfers": 0}
+        assert c.call("group", group="g")["groups"][0]["limit_rate"] == 100 * MIB
+        assert limit_of(c, group="g", reset=True)["limit"] == 1
+        assert c.refused("limit", group="nobody", rate="1M").word == "no-such-job"
+    assert "group g " in s.ctl("limit").out and s.ctl("limit", "--group", "g", "3M").rc == 0
+    assert s.ctl("limit", "--group", "g").out.splitlines()[1].split()[:3] == ["group", "g", "3.0"]

@@ -459,6 +459,21 @@ limits_view_host(struct engine *e UNUSED, const char *host, struct limit_view *r
 	*ret = (struct limit_view){ .name = host };
 }
 
+bool
+limits_view_group(struct engine *e UNUSED, const char *name, struct limit_view *ret)
+{
+	*ret = (struct limit_view){ .name = name, .is_group = true };
+	return strcmp(name, "g") == 0;
+}
+
+void
+limits_each_group(struct engine *e UNUSED, void (*cb)(const struct limit_view *v, void *arg), void *arg)
+{
+	static const struct limit_view v = { .name = "g", .is_group = true };
+
+	cb(&v, arg);
+}
+
 void
 limits_each_host(struct engine *e UNUSED, void (*cb)(const struct limit_view *v, void *arg), void *arg)
 {

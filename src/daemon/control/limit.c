@@ -19,11 +19,15 @@ put_limit(struct json *w, const struct limit_view *v)
 {
 	jsonw_begin_object(w);
 	if (v->name)
-		jsonw_key_string(w, "host", v->name);
+		jsonw_key_string(w, v->is_group ? "group" : "host", v->name);
 	jsonw_key_u64(w, "limit", v->limit);
 	jsonw_key_u64(w, "rate", v->rate);
 	jsonw_key_u64(w, "transfers", v->transfers);
 	jsonw_key_u64(w, "configured", v->configured);
+	if (v->is_group) {
+		jsonw_end_object(w);
+		return;
+	}
 	jsonw_key_string(w, "set", v->client);
 	if (!v->name) {
 		jsonw_key_string(w, "timetable", v->timetable);
@@ -37,7 +41,7 @@ put_limit(struct json *w, const struct limit_view *v)
 }
 
 static void
-put_host(const struct limit_view *v, void *arg)
+put_one(const struct limit_view *v, void *arg)
 {
 	put_limit(arg, v);
 }
@@ -73,7 +77,11 @@ answer_all(struct call *c)
 	put_limit(&w, &total);
 	jsonw_key(&w, "hosts");
 	jsonw_begin_array(&w);
-	limits_each_host(e, put_host, &w);
+	limits_each_host(e, put_one, &w);
+	jsonw_end_array(&w);
+	jsonw_key(&w, "groups");
+	jsonw_begin_array(&w);
+	limits_each_group(e, put_one, &w);
 	jsonw_end_array(&w);
 	jsonw_key(&w, "jobs");
 	jsonw_begin_array(&w);
@@ -83,21 +91,23 @@ answer_all(struct call *c)
 	call_end(c, &w);
 }
 
-/* {"total": ...} or {"host": ...}, when the store has it. */
+/* {"total": ...}, {"host": ...} or {"group": ...}, when the store has it. */
 static void
-answer_one(struct call *c, const char *host, bool changed)
+answer_one(struct call *c, const char *host, const char *group, bool changed)
 {
 	AUTO_BUF struct buf text = { 0 };
 	struct limit_view v;
 	struct json w;
 
-	if (host)
+	if (group)
+		(void)limits_view_group(c->control->engine, group, &v);
+	else if (host)
 		limits_view_host(c->control->engine, host, &v);
 	else
 		limits_view_total(c->control->engine, &v);
 	jsonw_init(&w, &text);
 	jsonw_begin_object(&w);
-	jsonw_key(&w, host ? "host" : "total");
+	jsonw_key(&w, group ? "group" : host ? "host" : "total");
 	put_limit(&w, &v);
 	jsonw_end_object(&w);
 	if (changed)
@@ -166,27 +176,68 @@ may_change(struct call *c)
 	return false;
 }
 
+/* That of a group is one of its settings, of its own or the configuration's. */
+static void
+set_group(struct call *c, const char *group, const char *text)
+{
+	bool drop[_SETTING_MAX] = { [GROUP_LIMIT_RATE] = !text };
+	AUTO_BUF struct buf packed = { 0 };
+	AUTO_SPEC struct spec *s = NULL;
+	uint64_t rate = 0;
+
+	if (text && parse_size(text, &rate) < 0)
+		rate = 0; /* "off" */
+	if (text)
+		spec_put_number(&packed, GROUP_LIMIT_RATE, rate);
+	if (spec_new(SCOPE_GROUP, buf_bytes(&packed), buf_len(&packed), NULL, &s) == 0)
+		engine_set_group(c->control->engine, group, s, drop);
+}
+
+/* False after the answer.  *ret NULL: none is meant. */
+static bool
+group_of(struct call *c, const char **ret)
+{
+	const json_t *v = json_object_get(c->params, "group");
+	struct limit_view view;
+	char safe[160];
+
+	*ret = json_string_value(v);
+	if (!v || (*ret && limits_view_group(c->control->engine, *ret, &view)))
+		return true;
+	if (!*ret)
+		call_fail(c, RPC_INVALID_PARAMS, "group is the name of a group");
+	else
+		call_fail(c, RPC_NO_JOB, "there is no group \"%s\"", str_safe(safe, sizeof safe, *ret, strlen(*ret)));
+	return false;
+}
+
 void
 method_limit(struct call *c)
 {
+	const char *group;
 	bool reset = json_is_true(json_object_get(c->params, "reset")), rate = json_object_get(c->params, "rate");
 	bool total = json_is_true(json_object_get(c->params, "total")), one = json_object_get(c->params, "host");
 	AUTO_FREE char *host = NULL, *text = NULL;
 
-	if (rate + reset == 2 || total + one == 2) {
-		call_fail(c, RPC_INVALID_PARAMS, "give one of rate and reset, for one of total and host");
+	if (!group_of(c, &group))
+		return;
+	if (rate + reset == 2 || total + one + !!group >= 2) {
+		call_fail(c, RPC_INVALID_PARAMS, "give one of rate and reset, for one of total, host and group");
 		return;
 	}
-	if (!rate && !reset && !total && !one) {
+	if (!rate && !reset && !total && !one && !group) {
 		answer_all(c);
 		return;
 	}
 	if (one && !(host = host_of(c)))
 		return;
 	if (rate || reset) {
-		if (!may_change(c) || (rate && !(text = rate_of(c, !host))))
+		if (!may_change(c) || (rate && !(text = rate_of(c, !host && !group))))
 			return;
-		limits_set(c->control->engine, host, text);
+		if (group)
+			set_group(c, group, text);
+		else
+			limits_set(c->control->engine, host, text);
 	}
-	answer_one(c, host, rate || reset);
+	answer_one(c, host, group, rate || reset);
 }

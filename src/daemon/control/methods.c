@@ -484,7 +484,7 @@ static const struct method methods[] = {
 	{ "events", POLICY_OBSERVE, "since instance last limit job jobs state group what follow", method_events },
 	{ "group", POLICY_OBSERVE, "group set remove after", method_group },
 	{ "hosts", POLICY_OBSERVE, "limit", method_hosts },
-	{ "limit", POLICY_OBSERVE, "host rate reset total", method_limit },
+	{ "limit", POLICY_OBSERVE, "group host rate reset total", method_limit },
 	{ "list", POLICY_OBSERVE, "state limit after since until group name output url order", method_list },
 	{ "log", POLICY_OBSERVE, "job since instance last limit level follow", method_log },
 	{ "pause", POLICY_SUBMIT, "jobs job group all", method_pause },

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "daemon/engine/limits.h"
 
 /* ---- All of them, by name ------------------------------------------------------- */
 
@@ -74,6 +75,7 @@ group_new(struct engine *e, const char *name)
 	list_init(&g->link);
 	list_init(&g->members);
 	list_init(&g->leaving);
+	rate_init(&g->rate, &e->total, 0, clock_now_ns());
 	group_end_init(g);
 	group_take_settings(g);
 	put(e, g);
@@ -94,6 +96,7 @@ group_free(struct group *g)
 	assert(list_empty(&g->members) && list_empty(&g->leaving));
 	group_end_done(g);
 	scheduler_group_free(g->sched);
+	rate_done(&g->rate);
 	list_remove(&g->link);
 	spec_unref(g->spec);
 	spec_unref(g->conf);
@@ -209,6 +212,7 @@ set_parent(struct group *g, struct group *parent)
 	free_scheds(g);
 	list_remove(&g->link);
 	g->parent = parent;
+	g->rate.parent = parent ? &parent->rate : &g->engine->total;
 	if (parent) {
 		list_append(&parent->children, &g->link);
 		parent->refs++;
@@ -234,6 +238,7 @@ group_take_settings(struct group *g)
 	if (!g->sched || parent != g->parent)
 		set_parent(g, parent);
 	scheduler_group_set_limit(g->sched, spec_number(g->spec, GROUP_MAX_CONCURRENT));
+	limits_set_group(g);
 	group_set_hold(g);
 	group_set_deadline(g);
 }

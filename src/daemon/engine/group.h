@@ -29,6 +29,8 @@ struct group {
 	struct group *parent;        /* borrowed: it stays while it has children; NULL: none */
 	struct list children, link;  /* link: in the parent's children */
 	struct sched_group *sched;   /* owned */
+	struct rate rate;            /* its limit-rate */
+	uint64_t counted, speed;     /* of it; limits.c */
 	struct list members;         /* struct plan: that are not over */
 	struct list leaving;         /* struct plan: the same, while they are ended */
 	uint64_t refs;               /* entries and children */

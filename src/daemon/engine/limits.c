@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "daemon/engine/download.h"
+#include "daemon/engine/group.h"
 #include "daemon/engine/notes.h"
 #include "model/timetable.h"
 
@@ -213,18 +213,34 @@ limit_of_total(struct engine *e)
 	return l->timetable ? timetable_at(l->timetable, now, &e->timetable_next_s) : l->rate;
 }
 
+/* Of a bucket that its flows have joined already. */
+static void
+set_limit(struct engine *e, struct rate *r, uint64_t limit)
+{
+	struct download *d;
+
+	if (limit == r->limit)
+		return;
+	rate_set_limit(&e->rates, r, limit, clock_now_ns());
+	LIST_FOREACH(d, &e->active, struct download, link)
+		set_bite(d);
+	hold_arm(e);
+}
+
+void
+limits_set_group(struct group *g)
+{
+	set_limit(g->engine, &g->rate, spec_number(g->spec, GROUP_LIMIT_RATE));
+}
+
 static void
 set_total(struct engine *e)
 {
 	uint64_t limit = limit_of_total(e);
-	struct download *d;
 
 	if (limit == e->total.limit)
 		return;
-	rate_set_limit(&e->rates, &e->total, limit, clock_now_ns());
-	LIST_FOREACH(d, &e->active, struct download, link)
-		set_bite(d);
-	hold_arm(e);
+	set_limit(e, &e->total, limit);
 	log_info("the limit of all transfers together is %llu bytes a second now", (unsigned long long)limit);
 }
 
@@ -258,10 +274,11 @@ void
 limits_join(struct download *d)
 {
 	struct host_limit *h = get_host(d->engine, d->host_name);
+	const struct plan *p = d->entry->plan;
 
 	limits_look_at_clock(d->engine);
 	use_host(d, h);
-	rate_flow_join(&d->engine->rates, &d->flow, h ? &h->rate : NULL, &d->engine->total);
+	rate_flow_join(&d->engine->rates, &d->flow, h ? &h->rate : NULL, p && p->group ? &p->group->rate : &d->engine->total);
 	set_bite(d);
 }
 
@@ -384,12 +401,12 @@ limits_restore(struct engine *e, const char *what, const void *data, size_t n)
 /* ---- For who looks --------------------------------------------------------------- */
 
 static void
-measure(struct host_limit *h, uint64_t ms)
+measure(const struct rate *r, uint64_t *counted, uint64_t *speed, uint64_t ms)
 {
-	uint64_t now = (h->rate.taken - h->counted) * 1000 / MAX(ms, UINT64_C(1));
+	uint64_t now = (r->taken - *counted) * 1000 / MAX(ms, UINT64_C(1));
 
-	h->speed = h->speed ? (h->speed + now) / 2 : now;
-	h->counted = h->rate.taken;
+	*speed = *speed ? (*speed + now) / 2 : now;
+	*counted = r->taken;
 }
 
 void
@@ -398,17 +415,24 @@ limits_measure(struct engine *e, uint64_t ms)
 	struct host_limit *h;
 
 	LIST_FOREACH(h, &e->host_limits, struct host_limit, link)
-		measure(h, ms);
+		measure(&h->rate, &h->counted, &h->speed, ms);
+	for (size_t i = 0; i < e->groups.n; i++) {
+		struct group *g = e->groups.sorted[i];
+
+		measure(&g->rate, &g->counted, &g->speed, ms);
+	}
 }
 
+/* Those whose bytes go through r. */
 static unsigned
-count_transfers(const struct engine *e)
+count_transfers(const struct engine *e, const struct rate *r)
 {
 	const struct download *d;
 	unsigned n = 0;
 
 	LIST_FOREACH(d, &e->active, struct download, link)
-		n += d->transfer || d->starting;
+		for (const struct rate *x = d->transfer || d->starting ? d->flow.group : NULL; x; x = x->parent)
+			n += x == r;
 	return n;
 }
 
@@ -425,7 +449,7 @@ limits_view_total(struct engine *e, struct limit_view *ret)
 		.configured = configured_total(e, clock_wall_s(), &next),
 		.rate = e->speed,
 		.held_back = e->total.waiting.len,
-		.transfers = count_transfers(e),
+		.transfers = count_transfers(e, &e->total),
 		.client = l ? l->text : NULL,
 		.timetable = !l ? timetable : l->timetable ? l->text : NULL,
 		.next_s = e->timetable_next_s,
@@ -457,6 +481,43 @@ limits_each_host(struct engine *e, void (*cb)(const struct limit_view *v, void *
 		if (h->users || h->client)
 			cb(&v, arg);
 	}
+}
+
+static struct limit_view
+group_view(const struct group *g)
+{
+	unsigned n = count_transfers(g->engine, &g->rate);
+
+	return (struct limit_view){
+		.name = g->name,
+		.is_group = true,
+		.limit = g->rate.limit,
+		.configured = g->conf ? spec_number(g->conf, GROUP_LIMIT_RATE) : 0,
+		.rate = n ? g->speed : 0,
+		.held_back = g->rate.waiting.len,
+		.transfers = n,
+	};
+}
+
+void
+limits_each_group(struct engine *e, void (*cb)(const struct limit_view *v, void *arg), void *arg)
+{
+	for (size_t i = 0; i < e->groups.n; i++)
+		if (e->groups.sorted[i]->rate.limit) {
+			struct limit_view v = group_view(e->groups.sorted[i]);
+
+			cb(&v, arg);
+		}
+}
+
+bool
+limits_view_group(struct engine *e, const char *name, struct limit_view *ret)
+{
+	const struct group *g = group_find(e, name);
+
+	if (g)
+		*ret = group_view(g);
+	return g;
 }
 
 void

@@ -1,6 +1,6 @@
 /*
- * The limits of rate that are in effect: of each host that has one, and the total;
- * each is a bucket of rate.h.  A limit comes from the configuration, or from a client
+ * The limits of rate that are in effect: of each host that has one, of groups, and the
+ * total; each is a bucket of rate.h.  A limit comes from the configuration, or from a client
  * who set another one while hauld runs: that outlives hauld, until the client takes it
  * back or the configuration has another limit than it had then.
  * Callers: engine, hold.c; control to look and to change.
@@ -13,6 +13,7 @@
 
 struct download;
 struct engine;
+struct group;
 
 void limits_init(struct engine *e);
 void limits_done(struct engine *e);
@@ -28,13 +29,16 @@ void limits_look_at_clock(struct engine *e);
 void limits_measure(struct engine *e, uint64_t ms);
 /* The limit of one job changed. */
 void limits_set_job(struct download *d, uint64_t limit);
+/* The settings of a group were taken. */
+void limits_set_group(struct group *g);
 /* A note of an earlier life: "total" or "host:NAME"; see notes.h. */
 void limits_restore(struct engine *e, const char *what, const void *data, size_t n);
 
 /* ---- For who looks, and who changes ---- */
 
 struct limit_view {
-	const char *name;     /* of a host; NULL: the total */
+	const char *name;     /* of a host, or a group; NULL: the total */
+	bool is_group;
 	uint64_t limit;       /* bytes a second that count now; 0: none */
 	uint64_t configured;  /* what would count now without the client's */
 	uint64_t rate;        /* bytes of the last second */
@@ -48,6 +52,10 @@ struct limit_view {
 void limits_view_total(struct engine *e, struct limit_view *ret);
 /* Those that have a limit now, in no order. */
 void limits_each_host(struct engine *e, void (*cb)(const struct limit_view *v, void *arg), void *arg);
+/* The same of groups, in the order of their names. */
+void limits_each_group(struct engine *e, void (*cb)(const struct limit_view *v, void *arg), void *arg);
+/* Of one; false: there is none. */
+bool limits_view_group(struct engine *e, const char *name, struct limit_view *ret);
 /* The limit of one host, which may have none. */
 void limits_view_host(struct engine *e, const char *host, struct limit_view *ret);
 /* From now on, and in later lives when the store has it; host NULL: the total.  text is

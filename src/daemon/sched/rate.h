@@ -20,7 +20,7 @@
 
 #include "base/heap.h"
 
-enum { RATE_PLACES = 16 };
+enum { RATE_PLACES = 20 };
 
 /* All buckets of one engine that somebody waits at. */
 struct rates {
