@@ -84,6 +84,7 @@ engine_pause(struct engine *e, uint64_t id)
 	plan_leave(en);
 	engine_set_state(en, JOB_PAUSED);
 	engine_tell_state(en);
+	order_paused(en);
 	return ENGINE_OK;
 }
 

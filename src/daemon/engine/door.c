@@ -98,6 +98,7 @@ add(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid, bool from_co
 		engine_set_state(en, JOB_PAUSED);
 	else
 		begin(en);
+	order_paused(en);
 	return en;
 }
 
@@ -148,8 +149,10 @@ engine_restore(struct engine *e, const struct job *from, uint64_t run_ms, struct
 	if (from->state == JOB_PAUSED)
 		registry_set_state(&e->jobs, en, JOB_PAUSED);
 	group_join(en, job_is_over(from));
-	if (from->state == JOB_PAUSED)
+	if (from->state == JOB_PAUSED) {
+		order_paused(en);
 		return;
+	}
 	if (!job_is_over(from)) {
 		begin(en);
 		return;

@@ -154,10 +154,20 @@ never(struct edge *x, enum result_code code, const char *text)
 	o->end = NEW(struct result);
 	o->cause = x;
 	result_set(o->end, code, "%s", text);
-	if (en->job.state == JOB_PAUSED && !en->download)
-		list_append(&en->engine->orders->ending, &o->ending);
-	else
-		plan_open(en);
+	order_paused(en);
+	plan_open(en);
+}
+
+void
+order_paused(struct entry *en)
+{
+	struct orders *all = en->engine->orders;
+	struct order *o = en->plan ? en->plan->order : NULL;
+
+	if (!o || !o->end || en->job.state != JOB_PAUSED || en->download || list_linked(&o->ending))
+		return;
+	list_append(&all->ending, &o->ending);
+	loop_defer(all->engine->loop, &all->turn);
 }
 
 static void

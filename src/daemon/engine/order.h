@@ -20,6 +20,8 @@ void orders_done(struct engine *e);
  * names that is not there any more was as it should be: it went after that. */
 void order_attach(struct entry *en, bool trust);
 void order_retry(struct entry *en, bool trust);
+/* It is paused now: if it can never begin, it ends all the same. */
+void order_paused(struct entry *en);
 /* The gate. */
 bool order_gate(const struct plan *p, struct gate *ret);
 /* It has passed its gates, is over, or goes. */

@@ -99,8 +99,6 @@ plan_holds(struct entry *en)
 		return false;
 	}
 	en->plan->closed = true;
-	if (job_is_over(&en->job)) /* it is retried */
-		engine_set_state(en, JOB_QUEUED);
 	engine_set_state(en, JOB_BLOCKED);
 	if (gate.result.code != RESULT_OK) /* not from here: callers still look at the job */
 		plan_open(en);
