@@ -185,6 +185,12 @@ take_option(struct args *a, const struct verb_option *o, const char *text)
 	case OPTION_TIMEOUT:
 		a->has_timeout = true;
 		return take_duration(o, text, &a->timeout_ms);
+	case OPTION_DRY_RUN:
+		a->dry_run = true;
+		break;
+	case OPTION_FORMAT:
+		a->format = text;
+		break;
 	case OPTION_CHECKSUM:
 		a->checksums = xrealloc(a->checksums, (a->n_checksums + 1) * sizeof a->checksums[0]);
 		a->checksums[a->n_checksums++] = text;

@@ -146,6 +146,16 @@ is_private_key(const struct args *a)
 	return cert && a->key && access(a->key, F_OK) == 0;
 }
 
+static const char *
+refuse_key_and_base(const struct args *a)
+{
+	if (is_private_key(a))
+		return "--key is the idempotency key of the request here: the file of the private key is --private-key";
+	if (a->key && (!*a->key || strlen(a->key) > BATCH_KEY_MAX))
+		return "--key must have 1 to 120 bytes";
+	return a->base_url ? input_list_refuse_base(a->base_url) : NULL;
+}
+
 /* What must hold between the options; NULL: it does. */
 static const char *
 refuse_together(const struct args *a)
@@ -155,11 +165,7 @@ refuse_together(const struct args *a)
 				   : "there is nothing to add: give a url, or a list with -i";
 	if (a->base_url && !a->input)
 		return "--base-url is for the names of a checksum list: give -i too";
-	if (is_private_key(a))
-		return "--key is the idempotency key of the request here: the file of the private key is --private-key";
-	if (a->key && (!*a->key || strlen(a->key) > BATCH_KEY_MAX))
-		return "--key must have 1 to 120 bytes";
-	return a->base_url ? input_list_refuse_base(a->base_url) : NULL;
+	return refuse_key_and_base(a);
 }
 
 /* ---- The list -------------------------------------------------------------------------- */
@@ -218,17 +224,25 @@ on_error(unsigned line, const char *text, void *arg)
 	tell(arg, line, text);
 }
 
+/* Lists that add takes, by what they look like. */
 static void
-read_list(struct reading *r)
+read_by_looks(int fd, const char *file UNUSED, const struct input_list_ops *ops, void *list_arg, void *arg)
+{
+	const struct args *a = arg;
+
+	input_list_read(fd, a->base_url, ops, list_arg);
+}
+
+static void
+read_list(struct reading *r, const char *file, batch_list_cb cb, void *arg)
 {
 	static const struct input_list_ops ops = { on_entry, on_value, on_dir, on_error };
-	const struct args *a = &r->batch->ctl->args;
-	bool in = text_equal(a->input, "-");
+	bool in = text_equal(file, "-");
 	/* A pipe may be waited for: lists come from <(commands) too. */
-	AUTO_CLOSE int fd = in ? -1 : open(a->input, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	AUTO_CLOSE int fd = in ? -1 : open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	struct stat st;
 
-	r->file = in ? "standard input" : a->input;
+	r->file = in ? "standard input" : file;
 	if (!in && (fd < 0 || fstat(fd, &st) < 0)) {
 		AUTO_FREE char *why = xasprintf("cannot be read: %s", strerror(errno));
 
@@ -237,8 +251,23 @@ read_list(struct reading *r)
 	}
 	r->place.command_line = false;
 	r->place.world_readable = !in && S_ISREG(st.st_mode) && (st.st_mode & S_IROTH);
-	input_list_read(in ? STDIN_FILENO : fd, a->base_url, &ops, r);
+	cb(in ? STDIN_FILENO : fd, r->file, &ops, r, arg);
 	finish_entry(r);
+}
+
+/* All was read. */
+static int
+conclude(struct batch *b, struct reading *r)
+{
+	entry_done(&r->common);
+	entry_done(&r->entry);
+	if (b->errors > BATCH_ERRORS_SHOWN_MAX)
+		ctl_tell(b->ctl, "... and more errors");
+	if (b->errors)
+		ctl_tell(b->ctl, "nothing was added");
+	else if (!b->n)
+		ctl_tell(b->ctl, "%s has no jobs in it", r->file);
+	return b->errors || !b->n ? CTL_USAGE : CTL_OK;
 }
 
 int
@@ -256,14 +285,22 @@ batch_read(struct batch *b)
 	if (!b->errors)
 		read_urls(&r);
 	if (a->input && !b->errors)
-		read_list(&r);
-	entry_done(&r.common);
-	entry_done(&r.entry);
-	if (b->errors > BATCH_ERRORS_SHOWN_MAX)
-		ctl_tell(b->ctl, "... and more errors");
-	if (b->errors)
-		ctl_tell(b->ctl, "nothing was added");
-	else if (!b->n)
-		ctl_tell(b->ctl, "%s has no jobs in it", r.file);
-	return b->errors || !b->n ? CTL_USAGE : CTL_OK;
+		read_list(&r, a->input, read_by_looks, &b->ctl->args);
+	return conclude(b, &r);
+}
+
+int
+batch_read_file(struct batch *b, const char *file, batch_list_cb cb, void *arg)
+{
+	struct reading r = { .batch = b, .place = { .command_line = true, .stdin_taken = text_equal(file, "-") } };
+	const char *why = refuse_key_and_base(&b->ctl->args);
+
+	if (why) {
+		ctl_tell(b->ctl, "%s", why);
+		return CTL_USAGE;
+	}
+	read_common(&r);
+	if (!b->errors)
+		read_list(&r, file, cb, arg);
+	return conclude(b, &r);
 }

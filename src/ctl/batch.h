@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "ctl/ctl.h"
+#include "model/input_list.h"
 
 enum {
 	BATCH_JOBS_MAX = 500,           /* jobs of a request */
@@ -41,6 +42,10 @@ void batch_init(struct batch *b, struct ctl *c);
 void batch_done(struct batch *b);
 /* Reads it all; CTL_OK, or told and CTL_USAGE. */
 int batch_read(struct batch *b) MUST_CHECK;
+/* The same of one file ("-": standard input), read by cb into ops; the settings of the
+ * command line are those of all its jobs. */
+typedef void (*batch_list_cb)(int fd, const char *file, const struct input_list_ops *ops, void *list_arg, void *arg);
+int batch_read_file(struct batch *b, const char *file, batch_list_cb cb, void *arg) MUST_CHECK;
 /* Adds it all; print: each id on a line of standard output (with --json the
  * answers).  CTL_OK, or told and the exit status of the first error. */
 int batch_send(struct batch *b, bool print) MUST_CHECK;

@@ -99,6 +99,8 @@ bash_verb(struct buf *out, const struct verb *v)
 		buf_append_str(out, " words=$(_haulctl_jobs)");
 	else if (v->words == WORDS_FILES)
 		buf_append_str(out, " words=$(compgen -f -- \"$current\")");
+	else if (v->words == WORDS_FORMATS)
+		buf_append_str(out, " words=\"aria2 curl wget sha256sum $(compgen -f -- \"$current\")\"");
 	else if (v->words == WORDS_VERBS)
 		buf_append_str(out, " words=$verbs");
 	else if (v->words == WORDS_SHELLS)
@@ -200,7 +202,8 @@ static void
 zsh_verb(struct buf *out, const struct verb *v)
 {
 	static const char *const rest[] = { [WORDS_NONE] = "", [WORDS_JOBS] = " '*:job:_haulctl_jobs'",
-		[WORDS_URLS] = " '*:url:_urls'", [WORDS_FILES] = " '*:file:_files'", [WORDS_VERBS] = " '1:verb:_haulctl_verbs'",
+		[WORDS_URLS] = " '*:url:_urls'", [WORDS_FILES] = " '*:file:_files'",
+		[WORDS_FORMATS] = " '1:format:(aria2 curl wget sha256sum)' '2:file:_files'", [WORDS_VERBS] = " '1:verb:_haulctl_verbs'",
 		[WORDS_SHELLS] = " '1:shell:(bash zsh fish)'", [WORDS_EVENTS] = " '1:what:(set clear)'",
 		[WORDS_SWITCH] = " '1:switch:(on off)'", [WORDS_GROUPS] = "" };
 	const struct setting *row;
@@ -290,7 +293,8 @@ static void
 fish_verb(struct buf *out, const struct verb *v)
 {
 	static const char *const rest[] = { [WORDS_JOBS] = "(__haulctl_jobs)", [WORDS_SHELLS] = "bash zsh fish",
-		[WORDS_VERBS] = "(__haulctl_verbs)", [WORDS_URLS] = NULL, [WORDS_FILES] = "(__fish_complete_path)", [WORDS_EVENTS] = "set clear",
+		[WORDS_VERBS] = "(__haulctl_verbs)", [WORDS_URLS] = NULL, [WORDS_FILES] = "(__fish_complete_path)",
+		[WORDS_FORMATS] = "aria2 curl wget sha256sum (__fish_complete_path)", [WORDS_EVENTS] = "set clear",
 		[WORDS_SWITCH] = "on off", [WORDS_GROUPS] = NULL };
 	const struct setting *row;
 	const char *words;

@@ -97,6 +97,8 @@ int verb_status(struct ctl *c);      /* status.c */
 int verb_show(struct ctl *c);        /* show.c */
 int verb_top(struct ctl *c);         /* top.c */
 int verb_cat(struct ctl *c);         /* cat.c */
+int verb_import(struct ctl *c);      /* import.c */
+int verb_export(struct ctl *c);      /* export.c */
 int verb_verify(struct ctl *c);      /* verify.c */
 int verb_wait(struct ctl *c);        /* wait.c */
 int verb_gather(struct ctl *c);      /* gather.c */

@@ -5,10 +5,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "ctl/brief.h"
-#include "ctl/client.h"
 #include "ctl/ctl.h"
 #include "ctl/filters.h"
 #include "ctl/job_table.h"
+#include "ctl/pages.h"
 
 /* Only with --sort: a job kept as its line of JSON, which is far smaller than
  * the value that jansson makes of it. */
@@ -89,60 +89,21 @@ put_sorted(struct listing *l)
 	free(l->kept);
 }
 
-/* after: what the last page gave as next; NULL: the first one. */
-static json_t *
-page_params(const struct ctl *c, json_t *after, uint64_t want)
+struct pass {
+	struct listing *l;
+	bool sorted;
+};
+
+static void
+take(struct ctl *c UNUSED, json_t *job, void *arg)
 {
-	json_t *p = json_pack("{s:I}", "limit", (json_int_t)want);
+	struct pass *p = arg;
 
-	if (text_equal(c->args.sort, "ended"))
-		(void)json_object_set_new(p, "order", json_string("ended"));
-	else if (!after)
-		(void)json_object_set_new(p, "after", json_integer(0));
-	if (after)
-		(void)json_object_set(p, "after", after);
-	filters_put(&c->args, p);
-	filters_put_states(&c->args, p);
-	return p;
-}
-
-/* A page that says so itself must not be asked for for ever. */
-static bool
-goes_on(const json_t *next, const json_t *after)
-{
-	if (json_is_integer(next))
-		return json_integer_value(next) > json_integer_value(after);
-	return json_is_string(next) && !json_equal(next, after);
-}
-
-static int
-read_pages(struct listing *l, bool sorted)
-{
-	uint64_t limit = sorted ? 0 : l->ctl->args.limit;
-	AUTO_JSON json_t *after = NULL;
-
-	for (;;) {
-		uint64_t want = limit ? MIN(limit - l->n, (uint64_t)CLIENT_JOBS_MAX) : CLIENT_JOBS_MAX;
-		AUTO_JSON json_t *page = NULL;
-		json_t *job, *next;
-		size_t i;
-		int r = ctl_call(l->ctl, "list", page_params(l->ctl, after, want), &page);
-
-		if (r != CTL_OK)
-			return r;
-		json_array_foreach(json_object_get(page, "jobs"), i, job) {
-			if (sorted)
-				keep(l, job);
-			else
-				put(l, job);
-			l->n++;
-		}
-		next = json_object_get(page, "next");
-		if (!goes_on(next, after) || (limit && l->n >= limit))
-			return CTL_OK;
-		json_decref(after);
-		after = json_incref(next);
-	}
+	if (p->sorted)
+		keep(p->l, job);
+	else
+		put(p->l, job);
+	p->l->n++;
 }
 
 int
@@ -153,7 +114,7 @@ verb_list(struct ctl *c)
 	int r;
 
 	job_table_init(&l.table, &c->term);
-	r = read_pages(&l, sorted);
+	r = pages_read(c, NULL, text_equal(c->args.sort, "ended"), sorted ? 0 : c->args.limit, take, &(struct pass){ &l, sorted });
 	put_sorted(&l);
 	table_print(&l.table, &c->out);
 	table_done(&l.table);

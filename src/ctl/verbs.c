@@ -79,6 +79,21 @@ static const struct verb_option cat_options[] = {
 	TIMEOUT_OPTION,
 	{ 0 },
 };
+static const struct verb_option import_options[] = {
+	{ OPTION_DRY_RUN, 0, "dry-run", NULL, NULL, "add nothing: print what would be added, as a list for add -i, or with --json" },
+	{ OPTION_BASE_URL, 0, "base-url", "URL", NULL, "where the files of a list of checksums lie" },
+	{ OPTION_KEY, 0, "key", "KEY", NULL, "a word of yours: the same one again adds nothing anew" },
+	{ 0 },
+};
+static const struct verb_option export_options[] = {
+	{ OPTION_FORMAT, 0, "format", "FORMAT", "list|json|conf",
+	    "list: for add -i, the default; json: objects of add; conf: jobs of hauld.conf(5)" },
+	JOB_FILTERS,
+	{ OPTION_SINCE, 0, "since", "TIME", NULL, "only jobs that ended then or later" },
+	{ OPTION_UNTIL, 0, "until", "TIME", NULL, "only jobs that ended before" },
+	{ OPTION_LIMIT, 0, "limit", "N", NULL, "at most so many jobs" },
+	{ 0 },
+};
 static const struct verb_option verify_options[] = {
 	{ OPTION_CHECKSUM, 0, "checksum", "ALGO:HEX", NULL, "what the files must have; all of several" },
 	{ OPTION_INPUT_FILE, 'c', "check", "FILE", NULL, "names and checksums from a list, as sha256sum writes it; - is standard input" },
@@ -147,6 +162,13 @@ static const struct verb verbs[] = {
 	{ "cat", "JOB...", "the files of jobs on standard output",
 	    "Waits until a job is done: before that nothing of it is proven. " JOB_TEXT, cat_options, WORDS_JOBS, 1, 0, false,
 	    verb_cat },
+	{ "import", "FORMAT FILE", "add the jobs of a file of aria2, curl, wget or sha256sum",
+	    "What haul has no word for is told, a line each. FILE - is standard input. Settings of a job are options, and hold "
+	    "for all jobs. ",
+	    import_options, WORDS_FORMATS, 2, 2, true, verb_import },
+	{ "export", "", "jobs as a list that add -i takes back, as JSON or as configuration",
+	    "Those that wait or run, unless --state names others. Secrets are left out, and that is told.", export_options,
+	    WORDS_NONE, 0, 0, false, verb_export },
 	{ "verify", "[PATH...]", "compare files with checksums, by hauld's workers",
 	    "The files lie beneath the roots of hauld; nothing is fetched.", verify_options, WORDS_FILES, 0, 0, false,
 	    verb_verify },

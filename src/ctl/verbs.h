@@ -47,6 +47,8 @@ enum option_id {
 	OPTION_CANCEL,
 	OPTION_MAX_CONCURRENT,
 	OPTION_REMOVE,
+	OPTION_DRY_RUN,
+	OPTION_FORMAT,
 	/* Parameters of list, under their names. */
 	OPTION_SINCE,
 	OPTION_UNTIL,
@@ -70,6 +72,7 @@ enum verb_words { /* what the words behind the verb are, for completions */
 	WORDS_JOBS,
 	WORDS_URLS,
 	WORDS_FILES,
+	WORDS_FORMATS, /* of import, and a file */
 	WORDS_VERBS,
 	WORDS_SHELLS,
 	WORDS_EVENTS, /* set or clear, and a name */

@@ -274,6 +274,9 @@ void durable_done(struct control *c);
 
 /* job_json.c */
 void job_json(struct json *w, const struct engine_view *v);
+/* The same with all settings of its own, from which it could be added again; uid: who
+ * gets it.  Its owner, root and the service's user get urls with their queries. */
+void job_json_settings(struct json *w, const struct engine_view *v, uint32_t uid);
 /* As it is now; null when it is not there. */
 void job_json_id(struct json *w, const struct engine *e, uint64_t id);
 /* The same of a call's. */

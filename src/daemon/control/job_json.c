@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -10,6 +11,8 @@
 #include "daemon/control/internal.h"
 #include "daemon/engine/sources.h"
 #include "model/request_rate.h"
+
+static void put_settings(struct json *w, const struct spec *s, enum setting_scope scope, bool all, enum setting_id but);
 
 /* ---- Jobs ------------------------------------------------------------------- */
 
@@ -103,6 +106,35 @@ control_describe(struct json *w, const struct engine_view *v, bool full)
 		job_json_full(w, v);
 	else
 		job_json(w, v);
+}
+
+void
+job_json_settings(struct json *w, const struct engine_view *v, uint32_t uid)
+{
+	const struct job *j = v->job;
+	bool own = uid == 0 || uid == geteuid() || uid == j->uid, redacted = false;
+	const char *text, *why;
+	struct url u;
+
+	jsonw_begin_object(w);
+	put_members(w, v);
+	jsonw_key(w, "settings");
+	jsonw_begin_object(w);
+	jsonw_key(w, "url");
+	jsonw_begin_array(w);
+	for (unsigned i = 0; (text = spec_list(j->spec, JOB_URL, i)); i++) {
+		/* A password stays here whoever asks. */
+		bool whole = url_parse(text, &u, &why) == 0 && !u.userinfo.len && (own || !u.query.len);
+		AUTO_FREE char *shown = whole ? xstrdup(text) : url_redact(text);
+
+		redacted |= !whole;
+		jsonw_string(w, shown);
+	}
+	jsonw_end_array(w);
+	put_settings(w, j->spec, SCOPE_JOB, false, JOB_URL);
+	jsonw_end_object(w);
+	jsonw_key_bool(w, "redacted", redacted);
+	jsonw_end_object(w);
 }
 
 void
@@ -368,17 +400,17 @@ put_texts(struct json *w, const struct spec *s, const struct setting *row)
 	jsonw_end_array(w);
 }
 
-void
-spec_json(struct json *w, const struct spec *s, enum setting_scope scope, bool all)
+/* All but `but` (0: all). */
+static void
+put_settings(struct json *w, const struct spec *s, enum setting_scope scope, bool all, enum setting_id but)
 {
 	unsigned n;
 	const struct setting *rows = settings_all(&n);
 
-	jsonw_begin_object(w);
 	for (unsigned i = 0; i < n; i++) {
 		const struct setting *row = &rows[i];
 
-		if (row->scope != scope || !(spec_has(s, row->id) || (all && row->def)))
+		if (row->scope != scope || row->id == but || !(spec_has(s, row->id) || (all && row->def)))
 			continue;
 		jsonw_key(w, row->name);
 		if (row->type == TYPE_LIST)
@@ -390,5 +422,12 @@ spec_json(struct json *w, const struct spec *s, enum setting_scope scope, bool a
 		else
 			put_number(w, row, spec_number(s, row->id));
 	}
+}
+
+void
+spec_json(struct json *w, const struct spec *s, enum setting_scope scope, bool all)
+{
+	jsonw_begin_object(w);
+	put_settings(w, s, scope, all, (enum setting_id)0);
 	jsonw_end_object(w);
 }

@@ -47,6 +47,7 @@ struct listing {
 	int64_t past_upto_s;     /* and by end */
 	uint64_t returns;
 	unsigned tries;
+	bool settings;           /* each job with those that are its own */
 };
 
 /* ---- The page ----------------------------------------------------------------------- */
@@ -116,13 +117,25 @@ is_covered(const struct listing *l, const struct item *i)
 }
 
 static void
+put_job(const struct listing *l, struct json *w, const struct engine_view *v)
+{
+	if (!v)
+		jsonw_null(w);
+	else if (l->settings)
+		job_json_settings(w, v, l->call->uid);
+	else
+		job_json(w, v);
+}
+
+static void
 write_item(const struct listing *l, struct item *i)
 {
 	AUTO_BUF struct buf b = { 0 };
+	struct engine_view v;
 	struct json w;
 
 	jsonw_init(&w, &b);
-	job_json_id(&w, l->call->control->engine, i->id);
+	put_job(l, &w, engine_view(l->call->control->engine, i->id, &v) ? &v : NULL);
 	i->json = xstrdup(buf_cstr(&b));
 }
 
@@ -271,7 +284,7 @@ on_past_job(const struct store_job *r, void *arg)
 		return;
 	past_job_view(&p, &v);
 	jsonw_init(&w, &b);
-	job_json(&w, &v);
+	put_job(l, &w, &v);
 	i = add_item(&l->items);
 	*i = (struct item){ .id = r->id, .ended_s = r->ended_s, .past = true, .json = xstrdup(buf_cstr(&b)) };
 	job_done(&p.job);
@@ -472,9 +485,14 @@ method_list(struct call *c)
 	    !get_pattern(c, "group", &w.filter.group) || !get_pattern(c, "name", &w.filter.name) ||
 	    !get_pattern(c, "output", &w.filter.output) || !get_pattern(c, "url", &w.filter.url))
 		return;
+	if (json_object_get(c->params, "settings") && !json_is_boolean(json_object_get(c->params, "settings"))) {
+		call_fail(c, RPC_INVALID_PARAMS, "settings is true or false");
+		return;
+	}
 	l = NEW(struct listing);
 	l->call = c;
 	l->wanted = w;
+	l->settings = json_is_true(json_object_get(c->params, "settings"));
 	list_append(&c->control->listings, &l->link);
 	c->on_orphaned = on_orphaned;
 	c->arg = l;

@@ -485,7 +485,7 @@ static const struct method methods[] = {
 	{ "group", POLICY_OBSERVE, "group set remove after", method_group },
 	{ "hosts", POLICY_OBSERVE, "limit", method_hosts },
 	{ "limit", POLICY_OBSERVE, "group host rate reset total", method_limit },
-	{ "list", POLICY_OBSERVE, "state limit after since until group name output url order", method_list },
+	{ "list", POLICY_OBSERVE, "state limit after since until group name output url order settings", method_list },
 	{ "log", POLICY_OBSERVE, "job since instance last limit level follow", method_log },
 	{ "pause", POLICY_SUBMIT, "jobs job group all", method_pause },
 	{ "reload", POLICY_MANAGE, "", method_reload },
