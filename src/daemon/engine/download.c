@@ -481,6 +481,7 @@ end_attempt(struct download *d, const struct result *r, enum verdict verdict)
 	d->result = *r;
 	d->verdict = verdict;
 	space_leave(d->entry);
+	hook_drop(d); /* url-command, while a worker found the fault */
 	stop_transfer(d); /* a worker may have found the fault in what came so far */
 	scheduler_withdraw(d->engine->scheduler, &d->entry->ticket);
 	clean_up(d);

@@ -1,6 +1,7 @@
 /* Programs that run for a job; see hook.h. */
 #include "daemon/engine/hook.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -333,6 +334,7 @@ run(struct download *d, enum hook_kind kind)
 {
 	struct hook *h = NEW(struct hook);
 
+	assert(!d->hook);
 	h->download = d;
 	h->kind = kind;
 	d->hook = h;
