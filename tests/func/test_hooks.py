@@ -376,6 +376,28 @@ def test_cancel_kills_a_hook_and_is_prompt(serve, server, hooks):
     wait_until(lambda: not pid_alive(pid))
 
 
+def test_a_deadline_ends_a_hook(serve, server, hooks):
+    s = serve({"defaults": {"deadline": "700ms", "hook-timeout": "100s", "retry": 0}})
+    c = s.client()
+    late, failed = c.add({"url": server.url("/ok/1K?seed=7"), "output": "x", "on-download-complete": [hooks.sh("exec sleep 1000")],
+                          "on-download-error": [hooks.recorder()]},
+                         {"url": server.url("/status/404"), "output": "y", "on-download-error": [hooks.sh("exec sleep 1000")]})
+    job = c.wait_job(late)
+    assert job["code"] == "deadline" and "the file is published and stays" in job["reason"]
+    assert [env["HAUL_RESULT"] for env, _args, _said in hooks.runs()] == ["deadline"]
+    job = c.wait_job(failed)
+    assert job["code"] == "http-404" and "on-download-error was killed: not done within its deadline" in job["reason"]
+
+
+def test_a_job_that_never_began_has_its_error_hook(serve, server, hooks):
+    s = serve({"jobs": [{"name": "a", "url": server.url("/status/404"), "output": "x", "retry": 0},
+                        {"name": "b", "url": server.url("/ok/1K"), "output": "y", "after": "a",
+                         "on-download-error": [hooks.recorder()]}]})
+    assert s.client().wait_job("b")["code"] == "dependency-failed"
+    (env, _args, said), = hooks.runs()
+    assert env["HAUL_RESULT"] == "dependency-failed" and said["job"]["state"] == "failed"
+
+
 def test_cancel_before_its_turn_and_during_the_start_hook(serve, server, hooks):
     s = serve({"defaults": {"on-download-start": [hooks.sh("echo $$ >> '%s'; exec sleep 1000" % hooks.path("pid"))]}},
               max_concurrent_hooks=1)

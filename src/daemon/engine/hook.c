@@ -506,10 +506,14 @@ hook_stop(struct download *d, const struct result *r)
 		return false;
 	}
 	spawner_drop(&h->task);
-	if (h->kind == HOOK_COMPLETE && r->code != RESULT_INTERRUPTED)
+	if (h->kind == HOOK_COMPLETE && r->code != RESULT_INTERRUPTED) {
 		add_text(&end, "on-download-complete was killed, the file is published and stays");
-	else if (r->code != RESULT_INTERRUPTED)
+	} else if (result_class(r) != CLASS_CANCELLED) { /* of two causes the first */
+		end = h->result;
+		add_text(&end, "on-download-error was killed: %s", r->text);
+	} else if (r->code != RESULT_INTERRUPTED) {
 		add_text(&end, "on-download-error was killed; the job had failed: %s", h->result.text);
+	}
 	finish(h, &end);
 	return true;
 }
