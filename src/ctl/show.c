@@ -168,7 +168,8 @@ put_receipt(struct ctl *c, const json_t *r)
 
 	if (!json_is_object(r))
 		return;
-	put_text(c, "proof", json_is_true(json_object_get(r, "unchanged")) ? "was there already" : member_text(r, "proof"));
+	put_text(c, "proof", text_equal(member_text(r, "proof"), "not-modified") ? "not modified, says the server"
+	    : json_is_true(json_object_get(r, "unchanged")) ? "was there already" : member_text(r, "proof"));
 	if (!text_equal(codec, "off"))
 		put_text(c, "codec", codec);
 	put_digests(c, "digest", json_object_get(r, "digest"));
@@ -182,14 +183,16 @@ put_receipt(struct ctl *c, const json_t *r)
 static void
 put_runs(struct ctl *c, const json_t *runs)
 {
-	uint64_t failures = member_u64(runs, "failures");
-	char when[64], failed[64] = "";
+	uint64_t failures = member_u64(runs, "failures"), unchanged = member_u64(runs, "unchanged");
+	char when[64], failed[64] = "", same[64] = "";
 
 	if (!json_is_object(runs))
 		return;
 	if (failures)
 		(void)snprintf(failed, sizeof failed, ", the last %llu failed", (unsigned long long)failures);
-	put_line(c, "runs", "%llu%s", (unsigned long long)member_u64(runs, "count"), failed);
+	if (unchanged)
+		(void)snprintf(same, sizeof same, ", %llu not modified", (unsigned long long)unchanged);
+	put_line(c, "runs", "%llu%s%s", (unsigned long long)member_u64(runs, "count"), same, failed);
 	put_text(c, "last run", format_when(when, member_u64(runs, "last_end")));
 	put_text(c, "last done", format_when(when, member_u64(runs, "last_success")));
 	put_text(c, "next run", format_when(when, member_u64(runs, "next")));

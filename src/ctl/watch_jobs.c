@@ -247,7 +247,7 @@ watch_jobs_note(struct watch_job *j, const json_t *full)
 		return;
 	unpacked = *codec && !text_equal(codec, "off");
 	if (unchanged)
-		buf_append_str(&b, "was there already, ");
+		buf_append_str(&b, text_equal(member_text(r, "proof"), "not-modified") ? "not modified, " : "was there already, ");
 	json_object_foreach(json_object_get(r, "digest"), algo, hex)
 		buf_printf(&b, "%s ok, ", algo);
 	if (unpacked)

@@ -1,6 +1,7 @@
 /* What the engine tells the service: the log, the store, systemd and the clients hear
  * of it. */
 #include "base/log.h"
+#include "base/str.h"
 #include "daemon/engine/keep.h"
 #include "daemon/service_internal.h"
 
@@ -54,11 +55,14 @@ on_retry(const struct job *j, uint64_t delay_ms, void *arg)
 }
 
 static void
-on_end(const struct job *j, const struct job_receipt *r UNUSED, void *arg)
+on_end(const struct job *j, const struct job_receipt *r, void *arg)
 {
 	struct service *s = arg;
 
-	if (j->state == JOB_DONE)
+	if (j->state == JOB_DONE && text_equal(r->proof, RECEIPT_NOT_MODIFIED))
+		log_info("job done, not modified job=%s id=%llu bytes=%llu", log_safe(job_label(j)), (unsigned long long)j->id,
+		    (unsigned long long)j->published);
+	else if (j->state == JOB_DONE)
 		log_info("job done job=%s id=%llu bytes=%llu ms=%llu try=%u", log_safe(job_label(j)), (unsigned long long)j->id,
 		    (unsigned long long)j->published, (unsigned long long)(j->started_ms ? j->ended_ms - j->started_ms : 0), j->attempts);
 	else if (s->state < STOPPING)

@@ -229,7 +229,7 @@ make_note(const struct job *j, const struct job_receipt *r)
 	char size[32];
 
 	if (r->unchanged)
-		buf_append_str(&b, "was there already, ");
+		buf_append_str(&b, text_equal(r->proof, RECEIPT_NOT_MODIFIED) ? "not modified, " : "was there already, ");
 	for (unsigned i = 0; r->work && i < r->work->n_in; i++)
 		buf_printf(&b, "%s ok, ", digest_algo_to_string(r->work->in_digest[i].algo));
 	if (r->work && r->work->codec > CODEC_AUTO)

@@ -137,6 +137,8 @@ static const struct setting table[] = {
 	    "the job comes again at these times: \"30 2 * * mon-fri\", \"@daily\", \"TZ=Europe/Berlin 0 6 * * *\"" },
 	{ JOB_JITTER, J, "jitter", TYPE_DURATION, 0, "0", NULL, 0, MAX_TIME_MS,
 	    "its times come up to that much later, always the same for one job" },
+	{ JOB_CONDITIONAL, J, "conditional", TYPE_BOOL, 0, NULL, NULL, 0, 0,
+	    "ask the server whether the file has changed since it was published; absent: if every or cron is set" },
 	{ JOB_PRIORITY, J, "priority", TYPE_INT, 0, "0", NULL, -1000000, 1000000,
 	    "higher ones start first" },
 	{ JOB_HEADER, J, "header", TYPE_LIST, SETTING_SECRET, NULL, NULL, 0, 0,
@@ -219,7 +221,7 @@ static const struct {
 	{ SCOPE_GROUP, "publish" },
 	{ J, "split" }, { J, "extract" },
 	{ J, "signature" },
-	{ J, "request-rate" }, { J, "metalink" }, { J, "conditional" },
+	{ J, "request-rate" }, { J, "metalink" },
 };
 
 const struct setting *

@@ -99,6 +99,7 @@ struct task_msg {
 	struct place keep;       /* where the packed file is kept; name "": nowhere */
 	struct text source;      /* TASK_COPY: absolute path */
 	struct text url_name;    /* last part of the url, for codec auto */
+	struct text seen;        /* what the file remembers (seen.h); "": nothing */
 	uint8_t n_in, n_out;     /* digests the input, and the output, must have */
 	struct digest in[TASK_DIGESTS_MAX], out_digest[TASK_DIGESTS_MAX];
 };

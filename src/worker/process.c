@@ -351,6 +351,7 @@ fill_publish(struct task *t)
 	p->drops_map = t->msg.drops_map;
 	p->in = t->consumed;
 	p->codec = t->decoder ? t->codec : CODEC_OFF;
+	p->seen = &t->seen;
 	p->n_files = 0;
 	p->unlink_fd = -1;
 	/* The packed file first: when the target is there, the kept one is. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -14,6 +15,7 @@
 #include "base/mem.h"
 #include "model/settings.h"
 #include "wire/part_map.h"
+#include "wire/seen.h"
 #include "worker/writeback.h"
 
 char *
@@ -48,6 +50,19 @@ fail_exists(struct publish *p, const struct publish_file *f)
 	result_set(&p->result, RESULT_EXISTS, "%s exists already", path);
 }
 
+/* A filesystem without attributes costs the next request its condition, that is all. */
+static void
+remember(const struct publish *p, const struct publish_file *f)
+{
+	AUTO_BUF struct buf b = { 0 };
+	struct stat st;
+
+	if (!p->seen || !buf_len(p->seen) || buf_len(p->seen) > SEEN_MAX || fstat(f->fd, &st) < 0)
+		return;
+	seen_put(&b, (uint64_t)st.st_size, st.st_mtim.tv_sec, (uint32_t)st.st_mtim.tv_nsec, buf_bytes(p->seen), buf_len(p->seen));
+	(void)fsetxattr(f->fd, SEEN_ATTRIBUTE, buf_bytes(&b), buf_len(&b), 0);
+}
+
 /* Mode, time, and what the descriptor is; before any sync, so that they are in it. */
 static int
 prepare_file(struct publish *p, const struct publish_file *f, struct publish_sync *s)
@@ -61,6 +76,7 @@ prepare_file(struct publish *p, const struct publish_file *f, struct publish_syn
 		return -errno;
 	if (p->mtime != INT64_MIN && futimens(f->fd, times) < 0)
 		return -errno;
+	remember(p, f);
 	*s = (struct publish_sync){
 		.dev = st.st_dev, .inode = st.st_ino, .size = (uint64_t)st.st_size,
 	};

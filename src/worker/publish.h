@@ -48,6 +48,7 @@ struct publish {
 	bool drops_map;          /* it goes after all; else it is told before the renames */
 	uint64_t in;             /* bytes of the download, for the map */
 	enum codec codec;
+	const struct buf *seen;  /* what the files remember (wire/seen.h); borrowed; NULL or empty: nothing */
 	_Atomic bool cancel;     /* counts until the first rename */
 
 	bool renamed;            /* the last file stands under its name */

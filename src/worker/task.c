@@ -103,6 +103,7 @@ task_new(struct task_env *env, uint64_t id, const struct task_msg *m)
 		t->front = m->size;
 		t->last = true;
 	}
+	buf_append(&t->seen, m->seen.at, m->seen.len);
 	if (!copy_names(&t->names, m) || !names_are_safe(t))
 		result_set(&t->result, RESULT_PATH_REFUSED, "a name of the task is no safe name");
 	return t;
@@ -115,6 +116,7 @@ task_free(struct task *t)
 		return;
 	assert(t->lane_jobs == 0);
 	list_remove(&t->link);
+	buf_done(&t->seen);
 	decoder_free(t->decoder);
 	digest_set_done(&t->in_digests);
 	digest_set_done(&t->out_digests);

@@ -114,6 +114,7 @@ struct task {
 	enum task_phase phase;
 	struct task_msg msg;      /* its texts are not valid, see names */
 	struct task_names names;
+	struct buf seen;          /* what the file remembers */
 	bool counted;             /* in env->opened */
 	bool publish_allowed;     /* PUBLISH came */
 	bool cancelled;           /* while a copy is in the lane */

@@ -35,7 +35,8 @@ import urllib.parse
 
 from behaviours import ROUTES, describe, not_found
 from bodies import body_range
-import crashing  # noqa: F401 (their behaviours)
+import conditions  # noqa: F401 (their behaviours)
+import crashing  # noqa: F401
 import hostile  # noqa: F401
 import resuming  # noqa: F401
 import signed  # noqa: F401

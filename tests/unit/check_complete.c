@@ -8,7 +8,7 @@
 #include "run_suite.h"
 
 /* Flags of a row, in the words of struct complete_input. */
-enum { TLS = 1, NOTIFY = 2, DIGEST = 4, CODEC = 8, ALLOW = 16 };
+enum { TLS = 1, NOTIFY = 2, DIGEST = 4, CODEC = 8, ALLOW = 16, ASKED = 32 };
 
 struct row {
 	const char *header; /* "|" stands for CR LF; the empty line is added */
@@ -115,6 +115,11 @@ static const struct row rows[] = {
 	{ "HTTP/1.1 206 x|" LEN "Content-Range: bytes 0-4/5|", 5, END_CLEAN, DIGEST | ALLOW, RESULT_HTTP, PROOF_NONE },
 	{ "HTTP/1.1 301 x|" LEN, 5, END_CLEAN, 0, RESULT_HTTP, PROOF_NONE },
 	{ "HTTP/1.1 304 x|", 0, END_CLEAN, 0, RESULT_HTTP, PROOF_NONE },
+	{ "HTTP/1.1 304 x|", 0, END_CLEAN, DIGEST | ALLOW, RESULT_HTTP, PROOF_NONE },
+	{ "HTTP/1.1 304 x|", 0, END_CLEAN, ASKED, RESULT_OK, PROOF_NONE },
+	{ OK1 LEN, 5, END_CLEAN, ASKED, RESULT_OK, PROOF_LENGTH },
+	{ OK1 LEN, 4, END_CLEAN, ASKED, RESULT_TRUNCATED, PROOF_NONE },
+	{ "HTTP/1.1 412 x|" LEN, 5, END_CLEAN, ASKED, RESULT_HTTP, PROOF_NONE },
 	{ "HTTP/1.1 404 x|" LEN, 5, END_CLEAN, ALLOW, RESULT_HTTP, PROOF_NONE },
 	{ "HTTP/1.1 404 x|" LEN, 2, END_RECV_ERROR, 0, RESULT_HTTP, PROOF_NONE },
 	{ "HTTP/1.1 404 x|" LEN GZ, 5, END_CLEAN, 0, RESULT_HTTP, PROOF_NONE },
@@ -166,6 +171,7 @@ judge(const struct row *row, struct response *r, struct result *ret)
 		.has_digest = row->flags & DIGEST,
 		.has_codec = row->flags & CODEC,
 		.allow_unproven = row->flags & ALLOW,
+		.conditional = row->flags & ASKED,
 	};
 
 	feed(r, row->header);
@@ -293,7 +299,7 @@ START_TEST(a_rest_is_that_of_the_same_file_or_not)
 	(void)complete_judge(&in, &res);
 	ck_assert_msg(res.code == rests[_i].code, "%s received %llu: %s: %s", rests[_i].header,
 	    (unsigned long long)in.received, result_code_to_string(res.code), res.text);
-	in.has_digest = in.allow_unproven = in.has_codec = true; /* nobody's word makes another file the same */
+	in.has_digest = in.allow_unproven = in.has_codec = in.conditional = true; /* nobody's word makes another file the same */
 	(void)complete_judge(&in, &res);
 	ck_assert_int_eq(res.code, rests[_i].code);
 	response_done(&r);

@@ -79,6 +79,7 @@ full_task(void)
 		.keep = { text_of("/srv/haul"), text_of(""), text_of("packed.zst") },
 		.source = text_of("/a/source"),
 		.url_name = text_of("x.zst"),
+		.seen = { "\0tag", 4 },
 		.n_in = TASK_DIGESTS_MAX,
 		.n_out = 1,
 	};
@@ -144,6 +145,7 @@ START_TEST(a_full_task_comes_through)
 	ck_assert(text_is(g.keep.root, "/srv/haul") && text_is(g.keep.dir, "") &&
 	    text_is(g.keep.name, "packed.zst"));
 	ck_assert(text_is(g.source, "/a/source") && text_is(g.url_name, "x.zst"));
+	ck_assert(g.seen.len == 4 && memcmp(g.seen.at, "\0tag", 4) == 0);
 	ck_assert_uint_eq(g.n_in, TASK_DIGESTS_MAX);
 	ck_assert_uint_eq(g.n_out, 1);
 	ck_assert_mem_eq(g.in, t.in, sizeof g.in);

@@ -294,6 +294,7 @@ put_runs(struct json *w, const struct runs *n)
 	jsonw_begin_object(w);
 	jsonw_key_u64(w, "count", n->count);
 	jsonw_key_u64(w, "failures", n->failures);
+	jsonw_key_u64(w, "unchanged", n->unchanged);
 	put_time(w, "last_end", n->ended_s);
 	jsonw_key_string(w, "last_code", n->ended_s ? result_word(&last) : "");
 	put_time(w, "last_success", n->succeeded_s);

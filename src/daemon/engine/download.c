@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/url.h"
+#include "daemon/engine/conditional.h"
 #include "daemon/engine/errand.h"
 #include "daemon/engine/hook.h"
 #include "daemon/engine/limits.h"
@@ -70,6 +71,7 @@ download_free(struct download *d)
 	list_remove(&d->waiting);
 	free(d->url);
 	free(d->host_name);
+	conditional_done(d);
 	free(d->etag);
 	free(d->via);
 	free(d->over);
@@ -183,6 +185,7 @@ on_head(const struct response *r, void *arg)
 	d->last_modified = r->last_modified;
 	resume_note(d, r);
 	sources_note(d, r);
+	conditional_note(d, r);
 	/* An end that nothing announces: of "auto" only a found codec proves it. */
 	if (!d->rest.start)
 		d->codec_must_prove = (r->major >= 2 ? !r->has_length : !r->has_length && !r->chunked);
@@ -288,6 +291,7 @@ download_fetch(struct download *d)
 	req.limit_rate = rate_flow_limit(&d->flow);
 	req.bite = d->bite;
 	resume_fill(d, &req);
+	conditional_fill(d, &req);
 	req.has_digest = work_has_digest(d);
 	req.has_codec = spec_number(d->job->spec, JOB_DECOMPRESS) != CODEC_OFF;
 	req.fresh = d->fresh_connection;
@@ -359,6 +363,10 @@ on_transfer_done(const struct transfer_report *end, void *arg)
 		d->again = d->rest.start && end->result.code == RESULT_RANGE_CHANGED;
 		if (!space_later(d, &end->result) && !resume_later(d, &end->result))
 			attempt_failed(d, &end->result);
+		return;
+	}
+	if (end->unchanged) {
+		conditional_unchanged(d, end->response);
 		return;
 	}
 	/* Whatever was dropped on the way, a hole is never called whole. */

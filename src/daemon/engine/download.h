@@ -23,6 +23,7 @@
 #include "daemon/stage/space.h"
 #include "daemon/xfer/transfer.h"
 #include "model/job.h"
+#include "wire/seen.h"
 
 struct group; /* group.h */
 struct plan; /* plan.h */
@@ -164,6 +165,9 @@ struct download {
 	char *etag;              /* owned: of the file that the part is of; NULL: none, or weak */
 	int64_t modified;        /* the same of Last-Modified; -1 */
 	uint64_t size;           /* of that file; 0: not known, or it cannot be continued */
+	struct seen *asked;      /* owned: what this request is about, if it has not changed; NULL */
+	struct buf seen;         /* what the file will remember; see conditional.h */
+	bool unconditional;      /* it was asked, and the answer was of no use */
 	bool continued;          /* the part has bytes of more than one answer */
 	bool plain;              /* the next one is asked for without If-Range */
 	uint64_t adopted;        /* bytes of the part that came from an earlier download */

@@ -227,6 +227,7 @@ put_runs(struct buf *out, const struct runs *n)
 	put_u64(out, (uint64_t)n->succeeded_s);
 	put_u64(out, n->count);
 	put_u64(out, n->failures);
+	put_u64(out, n->unchanged);
 	put_u16(out, (uint16_t)n->code);
 	put_u16(out, n->http_status);
 	put_u8(out, n->waiting);
@@ -245,6 +246,7 @@ get_runs(struct cursor *c)
 	n->succeeded_s = (int64_t)get_below(c, get_u64(c), (uint64_t)TIME_MAX_MS);
 	n->count = get_u64(c);
 	n->failures = get_u64(c);
+	n->unchanged = get_u64(c);
 	n->code = (enum result_code)get_below(c, get_u16(c), _RESULT_CODE_MAX);
 	n->http_status = get_u16(c);
 	n->waiting = get_bool(c);

@@ -168,7 +168,7 @@ end_job(struct engine *e, struct entry *en, const struct result *r, const struct
 	engine_set_state(en, class == CLASS_OK ? JOB_DONE : class == CLASS_CANCELLED ? JOB_CANCELLED : JOB_FAILED);
 	if (e->options.keep_receipts && r != &interruption)
 		engine_keep_receipt(en, receipt);
-	timing_ended(en, r);
+	timing_ended(en, r, receipt->unchanged);
 	log_end(j);
 	rooms_job_ended(en);
 	e->ops->on_end(j, receipt, e->arg);

@@ -39,8 +39,10 @@ struct job_receipt {
 	const struct result_msg *work; /* digests, codec; NULL when no worker ended it */
 	const char *proof;             /* "length", "chunked", ...; "" when none */
 	uint32_t dns_ms, connect_ms, tls_ms, first_byte_ms;
-	bool unchanged; /* the file was there already, no network used */
+	bool unchanged; /* the file was there already, and none came */
 };
+
+#define RECEIPT_NOT_MODIFIED "not-modified" /* the proof when the server said so */
 
 enum { ATTEMPTS_KEPT = 8 }; /* of a job: the last ones that failed */
 
@@ -58,6 +60,7 @@ struct runs {
 	int64_t next_ms;      /* when the next one is to begin, by the wall clock; 0: none is */
 	int64_t ended_s, succeeded_s; /* Unix time: of the last one, of the last that was done; 0: none */
 	uint64_t count, failures; /* ended ones; those that failed since one was done */
+	uint64_t unchanged;   /* those that found no other file */
 	enum result_code code; /* of the last one */
 	uint16_t http_status;
 	bool waiting;         /* the next one was told as queued, and waits for its time */

@@ -253,11 +253,12 @@ timing_waits(struct entry *en)
 }
 
 static void
-count_run(struct timing *t, const struct result *r)
+count_run(struct timing *t, const struct result *r, bool unchanged)
 {
 	struct runs *n = &t->runs;
 
 	n->count++;
+	n->unchanged += unchanged;
 	n->ended_s = clock_wall_s();
 	n->code = r->code;
 	n->http_status = (uint16_t)r->http_status;
@@ -267,7 +268,7 @@ count_run(struct timing *t, const struct result *r)
 }
 
 void
-timing_ended(struct entry *en, const struct result *r)
+timing_ended(struct entry *en, const struct result *r, bool unchanged)
 {
 	struct timing *t = timing_of(en);
 	int64_t now = clock_wall_ms(), next;
@@ -276,7 +277,7 @@ timing_ended(struct entry *en, const struct result *r)
 	if (!t || !t->recurs || r->code == RESULT_INTERRUPTED)
 		return;
 	if (en->job.started_ms)
-		count_run(t, r);
+		count_run(t, r, unchanged);
 	stop_waiting(t);
 	t->runs.waiting = false;
 	t->runs.next_ms = 0;

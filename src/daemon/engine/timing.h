@@ -36,8 +36,8 @@ void timing_free(struct plan *p);
 bool timing_is_early(const struct plan *p, struct gate *ret);
 /* Its run begins, whatever time it is. */
 void timing_starts(struct entry *en);
-/* It has just ended: its next time. */
-void timing_ended(struct entry *en, const struct result *r);
+/* It has just ended: its next time.  unchanged: it found no other file. */
+void timing_ended(struct entry *en, const struct result *r, bool unchanged);
 /* The next run is waited for as a job that has not begun: paused, or to be cancelled. */
 void timing_waits(struct entry *en);
 /* It has not begun because of its time. */

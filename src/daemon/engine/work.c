@@ -373,6 +373,7 @@ work_start(struct download *d, bool follow)
 	if (d->keep_dir)
 		m.keep = place_of(d->keep_dir, d->keep_name);
 	m.url_name = text_of(url_name);
+	m.seen = (struct text){ (const char *)buf_bytes(&d->seen), buf_len(&d->seen) };
 	m.n_in = digests_of(d->job->spec, JOB_CHECKSUM, m.in);
 	m.n_out = digests_of(d->job->spec, JOB_CHECKSUM_OUTPUT, m.out_digest);
 	d->split = heavy && m.n_in && m.codec != CODEC_OFF;

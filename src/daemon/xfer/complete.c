@@ -154,6 +154,8 @@ judge_header(const struct complete_input *in, struct result *ret)
 		result_set(ret, RESULT_CONNECT, "the connection failed before the answer came");
 	else if (in->rest.start && !complete_is_rest(r, &in->rest, ret))
 		return true;
+	else if (in->conditional && !in->rest.start && r->status == 304)
+		result_set(ret, RESULT_OK, "not modified");
 	else if (!in->rest.start && r->status != 200)
 		set_status(r, ret);
 	else if (r->has_transfer_coding && (r->major != 1 || r->minor == 0))

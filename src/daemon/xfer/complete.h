@@ -7,8 +7,8 @@
  *
  * Only the status 200 carries the file, and 206 the rest of one that was asked
  * for by range: then it must be of the same file, by its validator, from the
- * very byte and of the same size.  304 and 416 answer a question that was not
- * asked, and 203 is a file that a proxy says it has changed (RFC 9110 15.3.4).
+ * very byte and of the same size.  304 says that there is no other file than the one
+ * that was asked about; without such a question it is none, as 416 is, and 203 is a file that a proxy says it has changed (RFC 9110 15.3.4).
  *
  * Sources: RFC 9112 6.3 (HTTP/1.1 framing), RFC 9113 8.1 (HTTP/2), RFC 9110 14
  * (ranges), 13.1.5 (If-Range), 8.8 (validators).
@@ -53,6 +53,7 @@ struct complete_input {
 	uint64_t received; /* bytes of the body, as they came */
 	bool tls;          /* of the connection to the server, not to a proxy */
 	bool close_notify; /* TLS: the server sent its close_notify alert */
+	bool conditional;  /* 304 was asked for */
 	bool has_digest;   /* the job knows a digest of the download */
 	bool has_codec;    /* the body will be decoded by a codec that checks its end */
 	bool allow_unproven;

@@ -105,6 +105,18 @@ append_range(struct curl_slist **list, const struct complete_rest *rest)
 	return r < 0 || rest->plain ? r : append(list, condition);
 }
 
+/* Is there another file than that one? (RFC 9110 13.1.2, 13.1.3) */
+static int
+append_condition(struct curl_slist **list, const struct transfer_request *req)
+{
+	AUTO_FREE char *tag = req->none_match ? xasprintf("If-None-Match: %s", req->none_match) : NULL;
+	AUTO_FREE char *date = req->modified_since >= 0 ? http_date(req->modified_since) : NULL;
+	AUTO_FREE char *since = date ? xasprintf("If-Modified-Since: %s", date) : NULL;
+	int r = tag ? append(list, tag) : 0;
+
+	return r < 0 || !since ? r : append(list, since);
+}
+
 /* Headers and credentials of the job go to its own origin and nowhere else;
  * those of a hosts entry go to the hosts it matches. */
 static int
@@ -119,6 +131,8 @@ apply_headers(CURL *easy, const struct transfer_request *req, struct request_sta
 		r = append_header(&state->headers, h);
 	if (r == 0 && req->rest.start)
 		r = append_range(&state->headers, &req->rest);
+	if (r == 0 && req->conditional && !req->rest.start)
+		r = append_condition(&state->headers, req);
 	if (r < 0 || !state->headers)
 		return r;
 	state->special = true;

@@ -96,6 +96,7 @@ judge(struct transfer *t, enum transfer_end how, struct transfer_report *ret)
 	struct complete_input in = {
 		.response = &t->response,
 		.rest = t->req.rest,
+		.conditional = t->req.conditional,
 		.end = how,
 		.received = t->received,
 		.tls = t->tls,
@@ -112,6 +113,7 @@ judge(struct transfer *t, enum transfer_end how, struct transfer_report *ret)
 		return;
 	}
 	ret->proof = complete_judge(&in, &ret->result);
+	ret->unchanged = in.conditional && ret->result.code == RESULT_OK && t->response.status == 304;
 }
 
 /* What stood there may not be used again: its name may have other addresses. */

@@ -35,6 +35,9 @@ struct transfer_request {
 	uint64_t limit_rate;     /* bytes per second the caller will hold it to; 0: none */
 	uint64_t bite;           /* bytes that it is to take at a time then; 0: any number */
 	struct complete_rest rest; /* of a file that is continued; etag borrowed */
+	bool conditional;        /* 304 is an answer: it is asked whether there is another file */
+	const char *none_match;  /* ETag of that; NULL: none; borrowed */
+	int64_t modified_since;  /* its Last-Modified, seconds since 1970; -1: none */
 	bool has_digest;         /* see complete.h */
 	bool has_codec;
 	bool fresh;              /* over a connection of its own making */
@@ -57,6 +60,7 @@ struct transfer_report {
 	enum proof proof;                /* of a body with RESULT_OK */
 	const struct response *response; /* borrowed for the call */
 	bool redirect;                   /* response->location leads on */
+	bool unchanged;                  /* 304, which was asked for */
 	bool is_public;                  /* a public host answered */
 	bool stale_connection;           /* a reused connection broke before the first byte */
 	bool rejected;                   /* the host refused the connection, or reset it */
