@@ -23,8 +23,9 @@ def read(name):
 
 
 def readme_script():
-    """The indented block that begins with #!/bin/sh, as one copies it."""
-    block = re.search(r"^    #!/bin/sh\n(?:    .*\n|\n(?=    ))+", read("README.md"), re.M).group(0)
+    """The indented block that begins with #!/bin/sh and speaks to the socket, as one copies it."""
+    blocks = re.findall(r"^    #!/bin/sh\n(?:    .*\n|\n(?=    ))+", read("README.md"), re.M)
+    block, = [b for b in blocks if "socat" in b]
     return re.sub(r"^    ", "", block, flags=re.M)
 
 
