@@ -140,7 +140,7 @@ static const struct setting table[] = {
 	{ JOB_CONDITIONAL, J, "conditional", TYPE_BOOL, 0, NULL, NULL, 0, 0,
 	    "ask the server whether the file has changed since it was published; absent: if every or cron is set" },
 	{ JOB_PRIORITY, J, "priority", TYPE_INT, 0, "0", NULL, -1000000, 1000000,
-	    "higher ones start first" },
+	    "higher ones start first; one step is worth ten minutes of waiting" },
 	{ JOB_HEADER, J, "header", TYPE_LIST, SETTING_SECRET, NULL, NULL, 0, 0,
 	    "request header, \"Name: value\" or @FILE with one a line; only sent to the origin of the url" },
 	{ JOB_USER_AGENT, J, "user-agent", TYPE_STRING, 0, NULL, NULL, 0, 0,

@@ -85,6 +85,17 @@ def test_refused_connections_count_as_too_many(serve):
             assert "0 of 4 (8)" in text, text
 
 
+@pytest.mark.parametrize("path", ["/reset-at-once", "/reset/1M/64K", "/status/429", "/status/503?retry-after=3600"])
+def test_resets_and_words_of_too_many_count(serve, server, path):
+    s = serve({"jobs": jobs_of(server.url(path), 8, **{"retry-delay": "1h", "retry-max-delay": "1h"})},
+              max_connections_per_host=8, max_origin_failures=0)
+    with s.client() as c:
+        for i in range(8):
+            c.wait_state("j%d" % i, "blocked", why="retry-at")
+        row = row_of(c, "127.0.0.1")
+        assert (row["limit"], row["limit_configured"]) == (4, 8)
+
+
 def test_other_failures_leave_the_limit_alone(serve, server):
     s = serve({"jobs": jobs_of(server.url("/status/500?x=leave"), 8, **{"retry-delay": "1h", "retry-max-delay": "1h"})},
               max_connections_per_host=8, max_origin_failures=0)
