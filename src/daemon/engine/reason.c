@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "daemon/engine/group.h"
 #include "daemon/engine/hook.h"
 #include "daemon/engine/plan.h"
 #include "daemon/engine/room.h"
@@ -71,16 +72,28 @@ find_lock(const struct entry *en, struct engine_reason *r)
 static void
 find_predecessor(const struct entry *en, struct engine_reason *r)
 {
-	const char *name = r->word + strlen("after:");
+	const char *name = strchr(r->word, ':');
 	const struct engine *e = en->engine;
 	const struct job *j;
 	uint64_t id;
 
-	if (!has_prefix(r->word, "after:"))
+	if (!name++ || !(has_prefix(r->word, "after:") || has_prefix(r->word, "after-failed:")))
 		return;
 	j = parse_u64(name, &id) == 0 ? engine_job(e, id) : engine_job_by_name(e, name);
 	if (j)
 		add_job(r, j->id);
+}
+
+/* The group in its way: the one that is full, or paused. */
+static const char *
+find_group(const struct entry *en, const struct sched_group *full)
+{
+	const struct group *g = en->plan ? en->plan->group : NULL;
+
+	for (; g; g = g->parent)
+		if (full ? g->sched == full : g->paused)
+			return g->name;
+	return NULL;
 }
 
 static void
@@ -172,6 +185,7 @@ engine_reason(const struct engine *e, uint64_t id, struct engine_reason *ret)
 		return true;
 	}
 	full = sched_group_closed(en->ticket.group);
+	ret->group = find_group(en, full);
 	if (full) {
 		ret->group_used = full->slots.used;
 		ret->group_limit = full->slots.limit;

@@ -27,7 +27,8 @@ struct engine_reason {
 	const char *root;      /* of its filesystem, borrowed; NULL: not known yet */
 	uint64_t need, available, kept;  /* bytes it waits for (0: any), that it may have, that stay free */
 	uint64_t unflushed, unflushed_max;
-	uint64_t group_used, group_limit; /* of the group that is full */
+	const char *group;     /* that is full or paused; borrowed for now; NULL: none is */
+	uint64_t group_used, group_limit; /* of one that is full */
 	uint64_t memory, memory_used, memory_limit; /* for decoders; memory: what it may need */
 	uint64_t rate;         /* the limit that binds it, bytes a second; 0: none */
 	enum reason_rate rate_of;
