@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/url.h"
 #include "daemon/control/internal.h"
 
 enum {
@@ -151,6 +152,7 @@ static void
 put_note(struct json *w, uint64_t number, const struct note *n)
 {
 	struct note_words words = note_words_of(n);
+	AUTO_FREE char *url = strcmp(n->what, "start") == 0 ? url_redact(words.text) : NULL;
 
 	jsonw_begin_object(w);
 	jsonw_key_u64(w, "number", number);
@@ -172,7 +174,7 @@ put_note(struct json *w, uint64_t number, const struct note *n)
 		jsonw_key_u64(w, "delay_ms", n->delay_ms);
 	if (n->bytes)
 		jsonw_key_u64(w, "bytes", n->bytes);
-	put_word_of(w, "text", words.text);
+	put_word_of(w, "text", url ? url : words.text);
 	jsonw_end_object(w);
 }
 
