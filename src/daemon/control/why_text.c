@@ -377,6 +377,7 @@ why_put_waiting(const struct why_facts *f, struct buf *out)
 void
 why_put_active(const struct why_facts *f, struct buf *out)
 {
+	const char *hook = f->reason->hook ? f->reason->hook : "hook";
 	const struct engine_view *v = f->view;
 	char size[32], rate[32];
 
@@ -399,10 +400,10 @@ why_put_active(const struct why_facts *f, struct buf *out)
 		break;
 	case PHASE_HOOK:
 		if (f->reason->hook_waits)
-			buf_printf(out, "its %s waits for its turn: %u programs run for jobs, see max-concurrent-hooks", f->reason->hook,
+			buf_printf(out, "its %s waits for its turn: %u programs run for jobs, see max-concurrent-hooks", hook,
 			    f->reason->hooks);
 		else
-			buf_printf(out, "its %s runs; what that says is in `haulctl log` of the job", f->reason->hook);
+			buf_printf(out, "its %s runs; what that says is in `haulctl log` of the job", hook);
 		break;
 	default:
 		buf_printf(out, "all of it has come; workers %s it, and have done %s so far",
