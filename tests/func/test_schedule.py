@@ -7,7 +7,8 @@ import time
 
 import pytest
 from bodies import body
-from service import RpcError
+from clockset import Clock
+from service import RpcError, sanitized
 from waiting import wait_until
 
 
@@ -181,6 +182,52 @@ def test_jitter_keeps_the_period_and_is_the_same_after_a_restart(serve, server):
     with s.client() as c:
         again = [int(time.time() + c.show(n)["retry_in_ms"] / 1000 + 0.5) % 3600 for n in names]
         assert all(abs(a - b) <= 1 for a, b in zip(first, again))
+
+
+# ---- the clock is set
+
+@pytest.mark.skipif(sanitized(), reason="what is preloaded comes before the sanitizer")
+def test_times_of_the_wall_hold_when_the_clock_is_set(serve, server, tmp):
+    clock = Clock(tmp)
+    s = serve(start=False)
+    s.prefix = clock.prefix
+    s.start()
+    with s.client() as c:
+        soon = int(time.time()) + 7200
+        c.add(job(server, "wall", **{"start-at": utc(soon)}), job(server, "later", **{"start-at": utc(soon + 36000)}),
+              job(server, "hourly", every="1h"), job(server, "day", cron="TZ=UTC 0 0 * * *"))
+        c.wait_job("hourly")
+        before = c.show("later")["retry_in_ms"]
+        clock.set(-3600)  # back: the times of the wall are further away, an interval is not
+        s.wait_log("the clock was set by -3600 s")
+        assert abs(c.show("wall")["retry_in_ms"] - 7200000 - 3600000) < 60000
+        wait = c.show("hourly")["next_run"] - (time.time() - 3600)
+        assert 3500 < wait <= 3600 and asked(server, "wall") == []
+        clock.set(7300)   # forward: what is over begins now
+        assert c.wait_job("wall")["state"] == "done"
+        assert abs(before - c.show("later")["retry_in_ms"] - 7300000) < 60000
+        wait_until(lambda: c.show("hourly")["runs"]["count"] == 2) # one, whatever was skipped
+        assert len(asked(server, "hourly")) == 2
+        clock.set(2 * 86400)
+        wait_asked(server, "day", 1)
+        wait_until(lambda: c.show("hourly")["runs"]["count"] == 3)
+        assert len(asked(server, "day")) == 1
+
+
+def test_waiting_costs_nothing(serve, server):
+    s = serve()
+    with s.client() as c:
+        c.add(*[job(server, "idle%d" % i, delay="1h") for i in range(100)])
+
+    def switches():
+        with open("/proc/%d/status" % s.pid) as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("voluntary_ctxt_switches"))
+
+    def rests():
+        before = switches()
+        time.sleep(2)
+        return switches() - before <= 1
+    wait_until(rests, 30) # when all of the beginning is over
 
 
 # ---- missed runs

@@ -69,6 +69,10 @@ put_over(const struct engine_view *v, int64_t now_s, struct buf *out)
 	}
 	if (j->attempts)
 		buf_printf(out, ", in attempt %u", j->attempts);
+	if (v->runs && v->runs->next_ms) {
+		buf_append_str(out, "; its next run is at ");
+		why_put_time(out, v->runs->next_ms / 1000, now_s);
+	}
 	if (j->state != JOB_DONE && *why_advice(j->result))
 		buf_printf(out, ". What may help: %s", why_advice(j->result));
 }

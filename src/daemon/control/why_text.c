@@ -166,6 +166,7 @@ put_start_at(const struct why_facts *f, struct buf *out)
 		put_when(f, out);
 	else
 		buf_append_str(out, " at its time");
+	buf_append_str(out, "; `haulctl run` does not wait for that");
 }
 
 static void
