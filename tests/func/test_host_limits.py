@@ -1,11 +1,13 @@
 """How many connections a host is given while it has too much, and how often a request
 of it begins; the server's log is the witness."""
 
+import hashlib
 import os
 import socket
 import subprocess
 
 import pytest
+from bodies import body
 from haul import assert_done, program
 from waiting import wait_until
 
@@ -136,6 +138,17 @@ def test_the_rate_of_all_hosts_and_of_one(h, server):
     slow, free = server.requests("?all"), server.requests("?one")
     assert slow[-1]["time"] - slow[0]["time"] > 0.45
     assert free[-1]["time"] < slow[-1]["time"]
+
+
+def test_what_is_there_already_asks_no_host(h, server):
+    """Files with the right checksum are looked at, and one a day is asked for."""
+    jobs = [{"name": "j%d" % i, "output": "%d" % i, "url": server.url("/ok/10?there=%d" % i),
+             "checksum": "sha256:" + hashlib.sha256(body(10)).hexdigest()} for i in range(20)]
+    for i in range(19):
+        with open(os.path.join(h.root, "%d" % i), "wb") as f:
+            f.write(body(10))
+    assert_done(h.once(config={"jobs": jobs, "hosts": [{"match": "*", "request-rate": "1/d"}]}))
+    assert [r["path"] for r in server.requests()] == ["/ok/10?there=19"]
 
 
 def test_why_says_request_rate_and_until_when(serve, server):

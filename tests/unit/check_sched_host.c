@@ -191,7 +191,7 @@ static struct {
 	uint64_t interval_ns; /* of host "slow" */
 	uint64_t begun_ns[TICKETS];
 	unsigned order[TICKETS], n;
-	bool ends_at_once;
+	bool makes_no_request;
 } rig;
 
 static void
@@ -199,7 +199,7 @@ on_start(struct ticket *t, void *arg UNUSED)
 {
 	rig.begun_ns[rig.n] = clock_now_ns();
 	rig.order[rig.n++] = (unsigned)(t - rig.t);
-	if (rig.ends_at_once)
+	if (rig.makes_no_request)
 		scheduler_withdraw(rig.s, t);
 }
 
@@ -246,9 +246,17 @@ enqueue(unsigned from, unsigned to, const char *origin)
 		scheduler_enqueue(rig.s, &rig.t[i], origin, 0);
 }
 
+static void
+end_all(void)
+{
+	for (unsigned i = 0; i < rig.n; i++)
+		scheduler_withdraw(rig.s, &rig.t[rig.order[i]]);
+}
+
 static bool
 have_begun(void *arg)
 {
+	end_all();
 	return rig.n >= *(unsigned *)arg;
 }
 
@@ -258,7 +266,6 @@ START_TEST(requests_of_a_host_are_spaced_and_others_do_not_wait)
 	unsigned all = 9;
 
 	rig.interval_ns = 30 * MS;
-	rig.ends_at_once = true;
 	enqueue(0, 4, "http://slow:80");
 	enqueue(4, 6, "http://slow:81");
 	enqueue(6, 9, "http://quick:80");
@@ -282,6 +289,22 @@ START_TEST(requests_of_a_host_are_spaced_and_others_do_not_wait)
 }
 END_TEST
 
+/* Its file is there already, or its destination busy: others do not wait for that. */
+START_TEST(one_that_makes_no_request_does_not_count)
+{
+	rig.interval_ns = 3600 * NSEC_PER_SEC;
+	rig.makes_no_request = true;
+	enqueue(0, 10, "http://slow:80");
+	turns(2);
+	ck_assert_uint_eq(rig.n, 10);
+	rig.makes_no_request = false;
+	enqueue(10, 12, "http://slow:80");
+	turns(2);
+	ck_assert_uint_eq(rig.n, 11);
+	ck_assert_str_eq(scheduler_why(rig.s, &rig.t[11]), "request-rate");
+}
+END_TEST
+
 START_TEST(a_rate_may_change_while_tickets_wait_for_it)
 {
 	rig.interval_ns = 3600 * NSEC_PER_SEC;
@@ -300,8 +323,9 @@ END_TEST
 START_TEST(a_host_with_nothing_to_remember_costs_no_alarm)
 {
 	rig.interval_ns = 20 * MS;
-	rig.ends_at_once = true;
 	enqueue(0, 1, "http://slow:80");
+	turns(2);
+	end_all();
 	loop_run(rig.loop); /* ends: nobody waits for the rate */
 	ck_assert_uint_eq(rig.n, 1);
 }
@@ -392,6 +416,7 @@ main(void)
 	suite_add_tcase(s, t);
 	t = add_case(s, "scheduler", setup, teardown, 0);
 	tcase_add_test(t, requests_of_a_host_are_spaced_and_others_do_not_wait);
+	tcase_add_test(t, one_that_makes_no_request_does_not_count);
 	tcase_add_test(t, a_rate_may_change_while_tickets_wait_for_it);
 	tcase_add_test(t, a_host_with_nothing_to_remember_costs_no_alarm);
 	tcase_add_test(t, a_host_that_turns_tickets_away_is_given_fewer);

@@ -22,6 +22,7 @@ struct scheduler {
 	uint64_t priority_step_ms;
 	uint64_t waiting, begun;
 	uint64_t now_ms; /* when the pass began */
+	const struct ticket *starting; /* its on_start() is on the stack */
 	uint64_t queued; /* tickets in the queues of origins */
 	bool held;
 };

@@ -138,7 +138,9 @@ start(struct scheduler *s, struct ticket *t)
 	o->running++;
 	t->when_ms = s->now_ms;
 	scheduler_begin_probe(s, t);
+	s->starting = t;
 	s->ops->on_start(t, s->arg);
+	s->starting = NULL;
 }
 
 /* The first that could start, when memory is no matter: lanes before it that stand
@@ -333,6 +335,8 @@ give_network(struct scheduler *s, struct ticket *t)
 	if (!t->holds_network)
 		return;
 	t->holds_network = false;
+	if (t == s->starting) /* what it wants is busy, or there already: it asked its host for nothing */
+		spacing_give(&t->origin->host->spacing);
 	semaphore_give(&s->global, 1);
 	sched_group_give(t->group);
 	semaphore_give(&t->origin->host->slots, 1);

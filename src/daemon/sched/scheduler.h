@@ -70,7 +70,8 @@ struct sched_limits {
 };
 
 struct sched_ops {
-	/* All semaphores are taken; called from the scheduler's own pass. */
+	/* All semaphores are taken; called from the scheduler's own pass.  One that gives
+	 * them back in here has made no request of its host. */
 	void (*on_start)(struct ticket *t, void *arg);
 	/* The limit for a host (name lower case); 0: per_host. */
 	uint64_t (*host_limit)(const char *host, void *arg);

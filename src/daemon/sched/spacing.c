@@ -33,6 +33,12 @@ spacing_lets(const struct spacing *s, uint64_t now_ns)
 }
 
 void
+spacing_give(struct spacing *s)
+{
+	s->next_ns -= MIN(s->next_ns, s->interval_ns);
+}
+
+void
 spacing_take(struct spacing *s, uint64_t now_ns)
 {
 	if (s->interval_ns)

@@ -20,5 +20,7 @@ void spacing_set(struct spacing *s, uint64_t interval_ns, uint64_t now_ns);
 bool spacing_lets(const struct spacing *s, uint64_t now_ns);
 /* One begins. */
 void spacing_take(struct spacing *s, uint64_t now_ns);
+/* The last one that began made none after all. */
+void spacing_give(struct spacing *s);
 /* When one may begin, or might have. */
 uint64_t spacing_at_ns(const struct spacing *s);
