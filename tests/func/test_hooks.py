@@ -3,6 +3,7 @@ Each run of a hook leaves its environment and its stdin in a directory of the te
 
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -12,7 +13,7 @@ import subprocess
 
 import pytest
 from bodies import body, digest
-from haul import children_named, kill_quietly, program
+from haul import children_named, kill_quietly, processes_of_session, program
 from servers import header_of
 from waiting import wait_until
 
@@ -510,6 +511,29 @@ def test_a_killed_hauld_runs_the_hook_again(serve, server, hooks, size):
     assert done["state"] == "done"
     assert len(server.requests("/ok/")) == 1 # the file was not fetched again
     assert len(hooks.runs()) == 2
+
+
+def test_every_job_that_is_done_had_its_hook_whatever_was_killed(serve, server, hooks):
+    """hauld, its workers and its hauld-spawn die together, five times, at no particular moment."""
+    seed = int(os.environ.get("HAUL_CRASH_SEED", "0")) or random.randrange(1 << 30)
+    print("HAUL_CRASH_SEED=%d" % seed)
+    chance = random.Random(seed)
+    # the line is written at once, and only when the file is there and whole
+    hook = hooks.sh("test $(stat -c %%s \"$HAUL_OUTPUT\") = \"$HAUL_BYTES\" && echo \"$HAUL_ID\" >> '%s'" % hooks.path("ids"))
+    s = serve({"defaults": {"on-download-complete": [hook], "retry": 20}}, max_concurrent_hooks=2)
+    with s.client() as c:
+        ids = c.add(*({"url": server.url("/ok/%s?seed=%d" % (chance.choice(["1K", "300K", "2M"]), i)), "output": "%d" % i}
+                      for i in range(150)))
+    for _round in range(5):
+        done = len(hooks.lines("ids"))
+        wait_until(lambda: len(hooks.lines("ids")) >= min(done + chance.randrange(1, 25), len(ids))) # noqa: B023
+        for pid in processes_of_session(s.pid):
+            kill_quietly(pid)
+        s.process.wait()
+        s.start()
+    jobs = s.client().call("wait", timeout=120, jobs=ids)["jobs"]
+    assert {j["state"] for j in jobs} == {"done"}
+    assert {int(line) for line in hooks.lines("ids")} == set(ids)
 
 
 @pytest.mark.parametrize("kind", ["complete", "error", "start"])
