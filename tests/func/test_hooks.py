@@ -276,6 +276,16 @@ def test_a_file_that_was_there_already(serve, server, hooks):
     assert env["HAUL_EVENT"] == "complete" and env["HAUL_UNCHANGED"] == "1"
 
 
+def test_a_file_that_has_not_changed(serve, server, hooks):
+    s = serve({"defaults": {"on-download-complete": [hooks.recorder()], "conditional": True}})
+    c = s.client()
+    for _run in range(2):
+        job = c.add({"url": server.url("/signed/2K?seed=15&token=good&key=hooks-same"), "output": "x"})[0]
+        assert c.wait_job(job)["state"] == "done"
+    told = [(env["HAUL_UNCHANGED"], env["HAUL_BYTES"], said["job"]["receipt"]["unchanged"]) for env, _args, said in hooks.runs()]
+    assert told == [("0", "2048", False), ("1", "2048", True)]
+
+
 def test_one_job_without_the_hook_of_the_defaults(serve, server, hooks):
     s = serve({"defaults": {"on-download-complete": [hooks.recorder()]},
                "jobs": [{"name": "with", "url": server.url("/ok/1K"), "output": "x"},

@@ -16,6 +16,9 @@ async def signed(c, r):
         await c.answer("expired\n", status)
         return
     heads = heads_of(r, '"signed"')
+    if r.header("If-None-Match") == heads["ETag"]:
+        await c.answer("", 304, **heads)
+        return
     start = asked_start(r, [heads["ETag"]])
     data = b"".join(body_range(size, r.seed, 0, size))
     await send(c, data, start, size // 2 if first else size, **heads)
