@@ -154,6 +154,30 @@ def test_one_destination_is_a_lock(serve, server, size):
     wait_until(lambda: s.leftovers() == [], 10, s.leftovers)
 
 
+@pytest.mark.slow
+def test_many_for_one_destination(serve, server):
+    """One is woken at a time, by priority and then as they came; who cannot run holds up nobody."""
+    s = serve({"groups": [{"name": "g"}]}, max_connections_per_host=10)
+    c = s.client()
+    first, = c.add({"url": server.url("/stall/1M/64K?many"), "output": "x", "stall-timeout": "1h", "fsync": "off"})
+    c.wait_state(first, "active", "download")
+    wanted = [(i * 7) % 3 for i in range(600)]
+    ids = c.add(*[{"url": server.url("/ok/1?many-%d" % i), "output": "x", "priority": p, "fsync": "off"} for i, p in enumerate(wanted)])
+    for i in ids[::100]:
+        c.wait_state(i, "blocked", why="destination-busy")
+    away, = c.add({"url": server.url("/ok/1?away"), "output": "x", "priority": 9, "group": "g"})
+    c.wait_state(away, "blocked", why="destination-busy")
+    c.call("pause", group="g")
+    before = c.call("status")["loop"]["callbacks"]
+    c.call("cancel", job=first)
+    c.call("wait", jobs=ids, timeout=60)
+    order = [int(r["path"].split("many-")[1]) for r in server.requests("many-")]
+    assert order == sorted(range(600), key=lambda i: (-wanted[i], i))
+    assert c.call("status")["loop"]["callbacks"] - before < 600 * 40
+    c.call("resume", group="g")
+    assert c.wait_job(away)["state"] == "done"
+
+
 def test_where_the_packed_file_is_kept_is_locked_too(serve, server, keep):
     """By whoever wants it: as its output, or to keep its own there."""
     packed = {n: gzip.compress(body(300000, n)) for n in "123"}

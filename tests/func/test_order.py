@@ -169,6 +169,10 @@ def test_why_and_where_it_waits(serve, server):
     assert [(x["state"], x["why"]) for x in shown] == [
         ("blocked", "after:slow"), ("blocked", "after-failed:slow"), ("blocked", "event:go")]
     assert "after:slow" in s.ctl("list").out
+    said = [s.ctl("why", name).out for name in ("after", "spare", "go")]
+    assert "it begins when job " in said[0] and "slow" in said[0], said
+    assert "it stands in for job " in said[1] and "begins if that one fails" in said[1], said
+    assert "it begins when the event go is set" in said[2], said
     c.call("cancel", jobs=["slow", "go"])
     assert code(c.wait_job("after")) == ("failed", "dependency-failed")
     assert c.show("after")["reason"].startswith('"slow" was cancelled')

@@ -314,7 +314,7 @@ fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
 	v->last = v->state == JOB_BLOCKED && en->job.result->code != RESULT_OK ? en->job.result : NULL;
 	if (d->retry_at_ms > now)
 		v->wait_ms = d->retry_at_ms - now;
-	if (list_linked(&d->waiting))
+	if (list_linked(&d->waiting) || d->lock)
 		v->blocked = "destination-busy";
 }
 

@@ -45,7 +45,6 @@ download_new(struct entry *en)
 	d->output = spec_string(en->job.spec, JOB_OUTPUT);
 	d->url = xstrdup(spec_list(en->job.spec, JOB_URL, en->job.source));
 	d->last_modified = -1;
-	list_init(&d->lock_waiters);
 	list_init(&d->waiting);
 	list_init(&d->touched);
 	list_init(&d->disk_held);
@@ -69,6 +68,7 @@ download_free(struct download *d)
 	dest_dir_unref(d->keep_dir);
 	list_remove(&d->link);
 	list_remove(&d->waiting);
+	engine_lock_leave(d);
 	free(d->url);
 	free(d->host_name);
 	conditional_done(d);
@@ -514,6 +514,7 @@ download_stop(struct download *d, const struct result *r)
 		return;
 	stop_transfer(d);
 	list_remove(&d->waiting);
+	engine_lock_leave(d);
 	/* A hook that failed before the first request is no fault of what there is. */
 	d->parking = (r->code == RESULT_INTERRUPTED || r->code == RESULT_HOOK_FAILED) && (d->cleaning ? d->parking : resume_can_wait(d));
 	if (!d->cleaning) {
@@ -533,6 +534,7 @@ download_pause(struct download *d)
 	hook_drop(d);
 	stop_transfer(d);
 	list_remove(&d->waiting);
+	engine_lock_leave(d);
 	space_leave(d->entry);
 	d->verdict = VERDICT_PAUSE;
 	if (d->cleaning)

@@ -49,7 +49,10 @@ struct engine {
 	struct stage stage;
 	struct list active;  /* struct download */
 	struct list touched; /* downloads that got bytes in this call into curl */
-	struct map locks;    /* downloads by destination: one at a time */
+	struct map locks;    /* struct lock, owned, by destination: one job at a time; lock.c */
+	struct list free_locks; /* struct lock: some wait, and nobody has it */
+	struct loop_timer wake_more;
+	uint64_t lock_orders; /* given so far */
 	struct {
 		struct list opening; /* struct plan: to be asked again */
 		struct loop_deferred open;
@@ -131,8 +134,11 @@ struct download {
 	struct list touched; /* engine->touched */
 	struct list disk_held; /* engine->disk_held */
 	uint64_t disk_look;  /* the last one that it was in */
-	struct list waiting; /* at the lock of another's destination */
-	struct list lock_waiters;
+	struct list waiting; /* for the sweep of its directory */
+	struct heap_node lock_node;
+	struct lock *lock;   /* its destination is another's; NULL: it does not wait for that */
+	int32_t lock_priority;
+	uint64_t lock_order; /* when it came to wait; 0: not yet */
 	struct engine *engine;
 	struct entry *entry;
 	struct job *job;
@@ -327,9 +333,13 @@ char *engine_origin(const char *url);
 struct spec *engine_host_spec(const struct engine *e, const char *host);
 /* lock.c.  False: another download has this destination; d waits for it. */
 bool engine_lock(struct engine *e, struct download *d);
-/* Those that wait for it are queued again. */
+/* It waits no more; of those that wait for what it had the next one is queued again. */
 void engine_unlock(struct engine *e, struct download *d);
+void engine_lock_leave(struct download *d);
+/* Who has the destination that it waits for; NULL: it does not wait, or nobody now. */
+const struct download *engine_lock_holder(const struct download *d);
 void engine_locks_init(struct engine *e);
+void engine_locks_done(struct engine *e);
 /* A transfer is active or held from now on: the tick must run. */
 void engine_need_tick(struct engine *e);
 

@@ -461,7 +461,7 @@ engine_free(struct engine *e)
 	stage_done(&e->stage);
 	dirty_free(e->dirty);
 	roots_free(e->roots);
-	map_done(&e->locks);
+	engine_locks_done(e);
 	free(e);
 }
 

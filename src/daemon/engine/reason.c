@@ -58,14 +58,10 @@ find_holders(const struct entry *en, const struct sched_group *full, struct engi
 static void
 find_lock(const struct entry *en, struct engine_reason *r)
 {
-	struct download *d, *w;
+	const struct download *d = en->download ? engine_lock_holder(en->download) : NULL;
 
-	LIST_FOREACH(d, &en->engine->active, struct download, link)
-		LIST_FOREACH(w, &d->lock_waiters, struct download, waiting)
-			if (w == en->download) {
-				add_job(r, d->job->id);
-				return;
-			}
+	if (d)
+		add_job(r, d->job->id);
 }
 
 /* A gate names another job by its name or id. */
