@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "ctl/brief.h"
+#include "ctl/chosen.h"
 #include "ctl/client.h"
 #include "ctl/ctl.h"
 
@@ -73,11 +74,13 @@ put_scope(struct ctl *c, const char *method, const json_t *result)
 
 /* Of the jobs that are named, or of the group, or of everything. */
 static int
-command(struct ctl *c, const char *method)
+command(struct ctl *c, const char *method, const char *states, const char *done)
 {
 	AUTO_JSON json_t *result = NULL, *params = ctl_scope_params(c);
 	int r;
 
+	if (chosen_is_asked(c, false))
+		return chosen_command(c, method, states, done);
 	if (!ctl_names_one_kind(c))
 		return CTL_USAGE;
 	if (!params)
@@ -93,25 +96,36 @@ command(struct ctl *c, const char *method)
 int
 verb_cancel(struct ctl *c)
 {
-	return command(c, "cancel");
+	return command(c, "cancel", "queued,blocked,active,paused", "cancelled");
 }
 
 int
 verb_pause(struct ctl *c)
 {
-	return command(c, "pause");
+	return command(c, "pause", "queued,blocked,active", "paused");
 }
 
 int
 verb_resume(struct ctl *c)
 {
-	return command(c, "resume");
+	return command(c, "resume", "paused", "resumed");
+}
+
+/* Neither jobs nor filters were given; told. */
+static bool
+needs_jobs(const struct ctl *c)
+{
+	if (!c->args.n_words)
+		ctl_tell(c, "%s needs a job, a filter such as --state, or --all: haulctl help %s", c->args.verb->name, c->args.verb->name);
+	return !c->args.n_words;
 }
 
 int
 verb_retry(struct ctl *c)
 {
-	return ask_about_jobs(c, "retry", put_states, NULL);
+	if (chosen_is_asked(c, true))
+		return chosen_command(c, "retry", "failed,cancelled", "queued again");
+	return needs_jobs(c) ? CTL_USAGE : ask_about_jobs(c, "retry", put_states, NULL);
 }
 
 int
@@ -124,8 +138,13 @@ int
 verb_remove(struct ctl *c)
 {
 	uint64_t n = 0;
-	int r = ask_about_jobs(c, "remove", count_removed, &n);
+	int r;
 
+	if (chosen_is_asked(c, true))
+		return chosen_command(c, "remove", "done,failed,cancelled", "removed");
+	if (needs_jobs(c))
+		return CTL_USAGE;
+	r = ask_about_jobs(c, "remove", count_removed, &n);
 	if (!c->args.json && (n || r == CTL_OK))
 		buf_printf(&c->out, "%llu removed\n", (unsigned long long)n);
 	return r;

@@ -31,7 +31,24 @@ static const struct verb_option get_options[] = { ADD_OPTIONS, TIMEOUT_OPTION, {
 #define SCOPE_OPTIONS                                                                              \
 	{ OPTION_GROUP, 0, "group", "GROUP", NULL, "the members of this group, and of groups within it" }, \
 	{ OPTION_ALL, 0, "all", NULL, NULL, "all jobs" }
-static const struct verb_option scope_options[] = { SCOPE_OPTIONS, { 0 } };
+/* The filters that all verbs about many jobs share. */
+#define FILTERS_BUT_GROUP                                                                          \
+	{ OPTION_STATE, 0, "state", "STATE,...", "queued|blocked|active|paused|done|failed|cancelled", \
+	    "only jobs in one of these states" },                                              \
+	{ OPTION_NAME, 0, "name", "PATTERN", NULL,                                                 \
+	    "only jobs with such a name; * matches any run of characters" },                   \
+	{ OPTION_LIST_OUTPUT, 0, "output", "PATTERN", NULL, "only jobs with such a destination (the whole path)" }, \
+	{ OPTION_URL, 0, "url", "PATTERN", NULL, "only jobs with such a url, as it is shown" }
+#define JOB_FILTERS FILTERS_BUT_GROUP, { OPTION_GROUP, 0, "group", "GROUP", NULL, "only jobs of this group" }
+
+static const struct verb_option ended_options[] = {
+	JOB_FILTERS,
+	{ OPTION_SINCE, 0, "since", "TIME", NULL, "only jobs that ended then or later: \"2d\" ago, \"2026-11-22\"" },
+	{ OPTION_UNTIL, 0, "until", "TIME", NULL, "only jobs that ended before" },
+	{ OPTION_ALL, 0, "all", NULL, NULL, "all jobs that this can be done to" },
+	{ 0 },
+};
+static const struct verb_option command_options[] = { SCOPE_OPTIONS, FILTERS_BUT_GROUP, { 0 } };
 static const struct verb_option wait_options[] = {
 	TIMEOUT_OPTION,
 	{ OPTION_FOR, 0, "for", "STATE,...", "over|active|done|failed|cancelled|paused|blocked",
@@ -53,16 +70,6 @@ static const struct verb_option group_options[] = {
 	{ OPTION_REMOVE, 0, "remove", NULL, NULL, "forget a group that was made here" },
 	{ 0 },
 };
-
-/* The filters that all verbs about many jobs share. */
-#define JOB_FILTERS                                                                                \
-	{ OPTION_STATE, 0, "state", "STATE,...", "queued|blocked|active|paused|done|failed|cancelled", \
-	    "only jobs in one of these states" },                                              \
-	{ OPTION_GROUP, 0, "group", "GROUP", NULL, "only jobs of this group" },                    \
-	{ OPTION_NAME, 0, "name", "PATTERN", NULL,                                                 \
-	    "only jobs with such a name; * matches any run of characters" },                   \
-	{ OPTION_LIST_OUTPUT, 0, "output", "PATTERN", NULL, "only jobs with such a destination (the whole path)" }, \
-	{ OPTION_URL, 0, "url", "PATTERN", NULL, "only jobs with such a url, as it is shown" }
 
 static const struct verb_option list_options[] = {
 	JOB_FILTERS,
@@ -190,22 +197,22 @@ static const struct verb verbs[] = {
 	    "Without JOB: all, until none is queued, blocked or active. " JOB_TEXT
 	    "^C detaches: the jobs go on.",
 	    NULL, WORDS_JOBS, 0, 0, false, verb_attach },
-	{ "cancel", "[JOB...]", "end jobs; their files stay as they were", JOB_TEXT, scope_options, WORDS_JOBS, 0, 0, false,
+	{ "cancel", "[JOB...]", "end jobs; their files stay as they were", JOB_TEXT, command_options, WORDS_JOBS, 0, 0, false,
 	    verb_cancel },
 	{ "pause", "[JOB...]", "stop jobs, a group or everything until resume",
 	    "They go on from where they were. With --group and --all jobs that are added later wait, too. " JOB_TEXT,
-	    scope_options, WORDS_JOBS, 0, 0, false, verb_pause },
+	    command_options, WORDS_JOBS, 0, 0, false, verb_pause },
 	{ "resume", "[JOB...]", "let what was paused go on",
-	    "What was paused as jobs, as a group or with --all is resumed in the same way. " JOB_TEXT, scope_options, WORDS_JOBS,
+	    "What was paused as jobs, as a group or with --all is resumed in the same way. " JOB_TEXT, command_options, WORDS_JOBS,
 	    0, 0, false, verb_resume },
 	{ "group", "[GROUP [KEY=VALUE...]]", "groups, and what is set for them",
 	    "Without GROUP: all. With KEY=VALUE, max-concurrent, on-failure or deadline are set from now on, and a group that is "
 	    "not there is made (parent says in which other one); KEY= takes back what was set.", group_options, WORDS_GROUPS, 0,
 	    0, false, verb_group },
-	{ "remove", "JOB...", "forget jobs that are over", "Published files stay. " JOB_TEXT, NULL, WORDS_JOBS, 1, 0,
+	{ "remove", "[JOB...]", "forget jobs that are over", "Published files stay. " JOB_TEXT, ended_options, WORDS_JOBS, 0, 0,
 	    false, verb_remove },
-	{ "retry", "JOB...", "queue failed and cancelled jobs again", "They keep their ids. " JOB_TEXT, NULL,
-	    WORDS_JOBS, 1, 0, false, verb_retry },
+	{ "retry", "[JOB...]", "queue failed and cancelled jobs again", "They keep their ids. " JOB_TEXT, ended_options,
+	    WORDS_JOBS, 0, 0, false, verb_retry },
 	{ "events", "[JOB...]", "what happened, by number, and what happens",
 	    "hauld keeps the last ones, see event-memory in hauld.conf(5). " JOB_TEXT, events_options, WORDS_JOBS, 0, 0,
 	    false, verb_events },

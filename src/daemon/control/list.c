@@ -18,7 +18,7 @@
 #include "model/moment.h"
 
 enum {
-	LIST_MS = 5,   /* of looking at jobs in memory, for one page by id */
+	LIST_MS = 5,   /* of looking at jobs in memory and writing them, for one page by id */
 	LOOK_EACH = 64, /* jobs between looks at the clock */
 	TRIES_MAX = 3,
 };
@@ -159,8 +159,12 @@ take_by_id(struct listing *l)
 		if (l->items.n == w->jobs || looked++ == LIST_SCAN_MAX || (looked % LOOK_EACH == 0 && clock_now_ms() >= until))
 			break;
 		last = j->id;
-		if (takes(&w->filter, j, engine_state(e, j), engine_receipt(e, last)))
-			add_item(&l->items)->id = last;
+		if (takes(&w->filter, j, engine_state(e, j), engine_receipt(e, last))) {
+			struct item *i = add_item(&l->items);
+
+			i->id = last;
+			write_item(l, i); /* this is what takes the time */
+		}
 	}
 	l->more = j != NULL;
 	w->upto_id = j ? last : STORE_ID_MAX;
@@ -204,7 +208,8 @@ take_memory(struct listing *l)
 	else
 		take_by_id(l);
 	for (size_t i = 0; i < l->items.n; i++)
-		write_item(l, &l->items.at[i]);
+		if (!l->items.at[i].json)
+			write_item(l, &l->items.at[i]);
 }
 
 /* ---- The answer ------------------------------------------------------------------------ */

@@ -1,0 +1,103 @@
+"""Filters: of commands to many jobs, and of what lists."""
+
+import json
+import subprocess
+
+import pytest
+from bodies import digest
+from fakehauld import FakeHauld, Refused
+from haul import program
+
+
+@pytest.fixture
+def many(serve, server):
+    """A hauld with jobs: 6 that wait, of these 2 paused, one done, two failed."""
+    s = serve({"groups": [{"name": "night"}]}, max_concurrent_downloads=1)
+    with s.client() as c:
+        done, bad, worse = [job["id"] for job in c.call("add", jobs=[
+            {"url": [server.url("/ok/10?key=filters-a")], "output": "done", "name": "d"},
+            {"url": [server.url("/ok/10?key=filters-b")], "output": "bad", "retry": 0, "checksum": ["md5:" + "0" * 32]},
+            {"url": [server.url("/ok/10?key=filters-c")], "output": "worse", "retry": 0, "checksum": [digest(b"no")]}])["jobs"]]
+        for job in (done, bad, worse):
+            c.call("wait", job=job)
+        c.call("add", jobs=[{"url": [server.url("/stall/100k/1k?key=filters-d")], "output": "runs"},
+                            *({"url": [server.url("/ok/10?key=filters-%d" % i)], "output": "dir/w%d" % i, **({"group": "night"} if i == 2 else {})}
+                              for i in range(3)),
+                            *({"url": [server.url("/ok/10?key=filters-p%d" % i)], "output": "p%d" % i, "paused": True}
+                              for i in range(2))])
+        yield s
+
+
+def states(s):
+    jobs = s.ctl("list", "--json").lines
+    return {job["output"].split("/")[-1]: job["state"] for job in jobs}
+
+
+def test_cancel_by_filters(many):
+    assert many.ctl("cancel", "--state", "queued,blocked").out == "3 cancelled\n"
+    assert states(many) == {"done": "done", "bad": "failed", "worse": "failed", "runs": "active", "w0": "cancelled", "w1": "cancelled",
+                            "w2": "cancelled", "p0": "paused", "p1": "paused"}
+    assert many.ctl("cancel", "--output", "*/p1").out == "1 cancelled\n"
+    assert many.ctl("cancel", "--url", "*/stall/*").out == "1 cancelled\n"
+    assert many.ctl("cancel", "--name", "d").out == "0 cancelled\n" # it is over
+    assert states(many)["p0"] == "paused" and states(many)["runs"] == "cancelled"
+
+
+def test_pause_and_resume_by_filters(many):
+    assert many.ctl("pause", "--output", "*/dir/*").out == "3 paused\n"
+    assert many.ctl("pause", "--output", "*/dir/*").out == "0 paused\n"
+    assert states(many)["w1"] == "paused"
+    assert many.ctl("resume", "--output", "*/w1").out == "1 resumed\n"
+    assert many.ctl("resume", "--output", "*/dir/*", "--group", "night").out == "1 resumed\n"
+    assert states(many) == {**states(many), "w0": "paused", "w1": "queued", "w2": "queued", "p0": "paused"}
+
+
+def test_retry_and_remove_by_filters(many):
+    assert many.ctl("retry", "--output", "*/bad").out == "1 queued again\n"
+    assert many.ctl("retry", "--since", "1h", "--state", "failed").out == "1 queued again\n" # the other one
+    assert many.ctl("remove", "--until", "1h").out == "0 removed\n"
+    assert many.ctl("remove", "--all").out == "1 removed\n"
+    assert "done" not in states(many) and states(many)["bad"] in ("queued", "blocked")
+
+
+def test_json_tells_what_hauld_answered(many):
+    [answer] = many.ctl("cancel", "--json", "--output", "*/dir/*").lines
+    assert [job["state"] for job in answer["jobs"]] == ["cancelled"] * 3
+
+
+@pytest.mark.parametrize("args, told", [
+    (["cancel", "--state", "done"], "cancel is about jobs that are queued,blocked,active,paused"), (["remove"], "remove needs a job, a filter"),
+    (["retry"], "retry needs a job, a filter"), (["cancel", "1", "--state", "queued"], "jobs or filters, not both"), (["cancel"], "needs one of these"),
+    (["pause", "--state", "pausd"], "must be one of"), (["retry", "--state", "done"], "retry is about jobs that are failed,cancelled"),
+])
+def test_2_for_usage(tmp, serve, args, told):
+    done = serve().ctl(*args)
+    assert done.rc == 2 and told in done.err and done.out == "", done
+
+
+def test_what_changed_meanwhile_is_counted(tmp):
+    """All or none is hauld's rule for a request; by filters it is each that can."""
+    with FakeHauld(tmp + "/sock") as fake:
+        for _ in range(1500):
+            fake.add_job(state="queued")
+        over = {5, 700, 1400}
+
+        def cancel(params, client):
+            if over & set(params["jobs"]):
+                raise Refused(-32002, "conflict", "job is done")
+            return {"jobs": [fake.jobs[i] for i in params["jobs"]]}
+        fake.on["cancel"] = cancel
+        done = subprocess.run([program("haulctl"), "--socket", fake.path, "cancel", "--state", "queued"], capture_output=True, text=True, check=True)
+        assert done.stdout == "1497 cancelled\n" and "3 changed meanwhile and stay as they are" in done.stderr
+        assert max(len(p["jobs"]) for p in fake.of("cancel")) == 1000
+
+
+def test_every_verb_that_looks_has_json(many):
+    """One object or one a line, on standard output, and nothing else there."""
+    for args in (["list"], ["status"], ["show", "d"], ["why", "d"], ["wait", "d"], ["hosts"], ["workers"], ["config"], ["check"], ["version"],
+                 ["events", "--limit", "3"], ["log", "--limit", "3"], ["stats"], ["group"], ["limit"], ["top", "-n", "1"], ["export"], ["help"],
+                 ["pause", "d"], ["cancel", "--output", "x"], ["verify", many.path("done"), "--checksum", "md5:" + "0" * 32]):
+        done = many.ctl(args[0], "--json", *args[1:])
+        for line in done.out.splitlines():
+            assert isinstance(json.loads(line), (dict, list)), (args, line)
+        assert done.out or args[0] in ("pause", "cancel", "check"), (args, done)
