@@ -237,6 +237,9 @@ take_option(struct args *a, const struct verb_option *o, const char *text)
 	case OPTION_TOTAL:
 		a->total = true;
 		break;
+	case OPTION_SET_URL:
+		add_value(a, setting_find(JOB_URL), text);
+		break;
 	case OPTION_RESET:
 		a->reset = true;
 		break;

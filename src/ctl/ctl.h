@@ -116,6 +116,7 @@ int verb_debug(struct ctl *c);
 int verb_why(struct ctl *c);         /* why.c */
 int verb_event(struct ctl *c);       /* event.c */
 int verb_hosts(struct ctl *c);       /* hosts.c */
+int verb_set(struct ctl *c);         /* set.c */
 int verb_limit(struct ctl *c);       /* limit.c */
 int verb_workers(struct ctl *c);     /* service.c */
 int verb_check(struct ctl *c);

@@ -118,22 +118,55 @@ is_bare(const char *word)
 	return *word && !word[strspn(word, "0123456789")] && word[strspn(word, "0")];
 }
 
+/* That of a job is one of its settings. */
+static int
+set_job(struct ctl *c)
+{
+	AUTO_JSON json_t *result = NULL;
+	const char *rate = c->args.words[1];
+	json_t *params = ctl_job_params(c->args.words, 1);
+	int r;
+
+	(void)json_object_set_new(params, "set", json_pack("{s:s}", "limit-rate", text_equal(rate, "off") ? "0" : rate));
+	r = ctl_call(c, "set", params, &result);
+	if (r == CTL_OK && c->args.json)
+		ctl_put_json(c, result);
+	return r;
+}
+
+static const char *
+refuse(const struct args *a, const char *group)
+{
+	unsigned of = !!a->host + !!group + a->total;
+
+	if (of > 1)
+		return "give one of --host, --group and --total";
+	if (a->n_words == 2)
+		return of || a->reset ? "a JOB has no --host, --group, --total and --reset" : NULL;
+	if (a->reset && a->n_words)
+		return "give a RATE or --reset";
+	if (a->n_words && is_bare(a->words[0]))
+		return "a RATE has a unit, such as 512K or 5M, or is off: a bare number could be meant as a job";
+	return NULL;
+}
+
 int
 verb_limit(struct ctl *c)
 {
 	const struct args *a = &c->args;
 	const char *group = a->filters[OPTION_GROUP - OPTION_SINCE];
+	const char *why = refuse(a, group);
 	AUTO_JSON json_t *result = NULL;
-	json_t *params = json_object();
+	json_t *params;
 	int r;
 
-	if ((a->reset && a->n_words) || (!!a->host + !!group + a->total > 1) || (a->n_words && is_bare(a->words[0]))) {
-		json_decref(params);
-		ctl_tell(c, a->reset && a->n_words ? "limit: give a RATE or --reset" :
-		    !!a->host + !!group + a->total > 1 ? "limit: give one of --host, --group and --total" :
-		    "limit: a RATE has a unit, such as 512K or 5M, or is off: a bare number could be meant as a job");
+	if (why) {
+		ctl_tell(c, "limit: %s", why);
 		return CTL_USAGE;
 	}
+	if (a->n_words == 2)
+		return set_job(c);
+	params = json_object();
 	if (a->host)
 		(void)json_object_set_new(params, "host", json_string(a->host));
 	else if (group)

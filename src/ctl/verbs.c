@@ -141,6 +141,10 @@ static const struct verb_option log_options[] = {
 	{ 0 },
 };
 
+static const struct verb_option set_options[] = {
+	{ OPTION_SET_URL, 0, "url", "URL", NULL, "the url; given several times: these, the next one after a failure" },
+	{ 0 },
+};
 static const struct verb_option limit_options[] = {
 	{ OPTION_TOTAL, 0, "total", NULL, NULL, "the limit of all transfers together" },
 	{ OPTION_HOST, 0, "host", "HOST", NULL, "the limit of all transfers from this host" },
@@ -229,11 +233,15 @@ static const struct verb verbs[] = {
 	{ "hosts", "", "the servers that jobs are at, and those that are down",
 	    "A server that failed several times in a row is open: its jobs wait, and one at a time probes it.", NULL,
 	    WORDS_NONE, 0, 0, false, verb_hosts },
-	{ "limit", "[RATE]", "show limits of rate, or change one while hauld runs",
+	{ "set", "JOB...", "change settings of jobs that are not over",
+	    "url, priority, limit-rate, checksum, deadline, and what is about requests and retries: it counts at once, or from the "
+	    "next request on. The other settings stay as they were when the job was added. " JOB_TEXT,
+	    set_options, WORDS_JOBS, 1, 0, true, verb_set },
+	{ "limit", "[[JOB] RATE]", "show limits of rate, or change one while hauld runs",
 	    "Without RATE and options: all that are in effect. RATE is a size, \"512K\", \"5M\", or \"off\"; of the total a "
-	    "timetable, too: \"08:00,512k 23:00,off\". Without --host and --group it is the total's. It counts at once and outlives "
+	    "timetable, too: \"08:00,512k 23:00,off\". With JOB it is that job's, without --host and --group the total's. It counts at once and outlives "
 	    "hauld, until --reset or until the configuration has another limit there.",
-	    limit_options, WORDS_JOBS, 0, 1, false, verb_limit },
+	    limit_options, WORDS_JOBS, 0, 2, false, verb_limit },
 	{ "workers", "", "the worker processes", NULL, NULL, WORDS_NONE, 0, 0, false, verb_workers },
 	{ "stats", "", "what hauld counted since its start, and how things are", NULL, stats_options, WORDS_NONE, 0, 0, false,
 	    verb_stats },

@@ -240,6 +240,30 @@ static struct list waits = LIST_INIT(waits);
 static struct loop_deferred durable;
 static unsigned n_waits;
 
+const char *
+engine_refuse_change(const struct engine *e, uint64_t id, const struct spec *spec)
+{
+	const struct job *j = engine_job(e, id);
+
+	assert(j && spec);
+	return job_is_over(j) ? "it is over" : NULL;
+}
+
+void
+engine_change(struct engine *e, uint64_t id, struct spec *spec)
+{
+	struct job *j = (struct job *)(uintptr_t)engine_job(e, id);
+
+	spec_unref(j->spec);
+	j->spec = spec_ref(spec);
+}
+
+void
+keep_changed(struct store *s UNUSED, const struct engine *e, const struct job *j)
+{
+	assert(engine_job(e, j->id) == j);
+}
+
 void
 keep_new(struct store *s UNUSED, uint64_t id, const struct spec *spec, uint32_t uid UNUSED, bool from_config,
     int64_t added_s UNUSED)

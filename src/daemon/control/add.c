@@ -50,8 +50,8 @@ add_init(struct control *c)
 /* ---- From JSON to the intake ---------------------------------------------------- */
 
 /* What no key takes goes there too, and comes back as a sentence. */
-static void
-put_value(struct intake_batch *b, const char *name, const json_t *v)
+void
+intake_put_json(struct intake_batch *b, const char *name, const json_t *v)
 {
 	size_t i;
 	const json_t *one;
@@ -73,7 +73,7 @@ put_value(struct intake_batch *b, const char *name, const json_t *v)
 			if (json_is_array(one))
 				intake_put_kind(b, name, CONF_KIND_OTHER);
 			else
-				put_value(b, name, one);
+				intake_put_json(b, name, one);
 		break;
 	case JSON_REAL:
 		intake_put_kind(b, name, CONF_KIND_FRACTION);
@@ -140,7 +140,7 @@ put_job(struct call *c, struct intake_batch *b, const json_t *job, size_t index,
 		return false;
 	}
 	json_object_foreach((json_t *)(uintptr_t)job, name, v)
-		put_value(b, name, v);
+		intake_put_json(b, name, v);
 	if (scope)
 		intake_put_text(b, "group", scope);
 	intake_end_job(b);
@@ -149,8 +149,8 @@ put_job(struct call *c, struct intake_batch *b, const json_t *job, size_t index,
 
 /* ---- The answer of the intake ------------------------------------------------------ */
 
-static void
-fail_errors(struct call *c, const struct intake_result *results, size_t n, size_t n_bad, const char *first)
+void
+call_fail_checked(struct call *c, const struct intake_result *results, size_t n, size_t n_bad, const char *first)
 {
 	AUTO_BUF struct buf errors = { 0 };
 	AUTO_FREE char *message = NULL;
@@ -244,7 +244,7 @@ groups_are_there(const struct adding *a, const struct intake_result *results, si
 		n_bad++;
 	}
 	if (n_bad)
-		fail_errors(a->call, refused, n, n_bad, first);
+		call_fail_checked(a->call, refused, n, n_bad, first);
 	for (size_t i = 0; i < n; i++)
 		free(refused[i].errors);
 	return !n_bad;
@@ -384,7 +384,7 @@ on_checked(const struct intake_result *results, size_t n, void *arg)
 		first = first ? first : results[i].errors;
 	}
 	if (n_bad) {
-		fail_errors(a->call, results, n, n_bad, first);
+		call_fail_checked(a->call, results, n, n_bad, first);
 	} else if (a->control->stopping) {
 		call_fail(a->call, RPC_DRAINING, "hauld takes no more jobs: it is %s", a->control->stopping);
 	} else if (store_is_failed(a->control->store, &why)) {

@@ -400,6 +400,7 @@ control_new(struct loop *l, struct children *children, const struct control_opti
 	scopes_init(c);
 	keys_init(c);
 	add_init(c);
+	set_init(c);
 	list_init(&c->durables);
 	statuses_init(c);
 	list_init(&c->pasts);
@@ -438,6 +439,7 @@ control_free(struct control *c)
 	while (!list_empty(&c->clients))
 		client_free(LIST_FIRST(&c->clients, struct client, link));
 	add_done(c);
+	set_done(c);
 	durable_done(c);
 	statuses_done(c);
 	pasts_done(c);

@@ -67,6 +67,7 @@ struct control {
 	struct list key_order;    /* oldest first */
 	size_t n_keys, keys_bytes;
 	/* add.c */
+	struct list settings;     /* struct set: with the intake; set.c */
 	struct list addings;      /* struct adding: with the intake or the store */
 	struct map pending_names; /* of jobs that are with the store */
 	struct list durables;     /* struct durable: answers that wait for the store */
@@ -180,7 +181,14 @@ void key_keep(struct control *c, struct key *k);
 void key_drop(struct control *c, struct key *k);
 /* {"jobs":[...]} of ids and names. */
 void key_answer(const struct key *k, struct json *w);
-/* add.c */
+/* add.c: what no key takes goes there too, and comes back as a sentence. */
+void intake_put_json(struct intake_batch *b, const char *name, const json_t *v);
+/* The answer for what the intake refused. */
+void call_fail_checked(struct call *c, const struct intake_result *results, size_t n, size_t n_bad, const char *first);
+/* set.c */
+void method_set(struct call *c);
+void set_init(struct control *c);
+void set_done(struct control *c);
 void add_init(struct control *c);
 /* Forgets what is with the intake; clients have gone. */
 void add_done(struct control *c);

@@ -83,6 +83,25 @@ deadline_begin(struct entry *en)
 	begin(en, en->job.added_s);
 }
 
+void
+deadline_change(struct entry *en, uint64_t was)
+{
+	uint64_t wanted = spec_number(en->job.spec, JOB_DEADLINE);
+	struct deadlines *all = en->engine->plans.deadlines;
+	struct plan *p = en->plan;
+
+	if (!p || !heap_contains(&p->deadline)) {
+		begin(en, en->job.added_s);
+		return;
+	}
+	p->deadline_ms = p->deadline_ms - was + wanted;
+	if (wanted)
+		heap_update(&all->heap, &p->deadline);
+	else
+		heap_remove(&all->heap, &p->deadline);
+	set_timer(all);
+}
+
 static char *
 note_key(const struct entry *en)
 {

@@ -12,6 +12,8 @@
 void deadline_begin(struct entry *en);
 void deadline_restore(struct entry *en);
 void deadline_retry(struct entry *en);
+/* Its deadline was `was` until now: it counts from the same moment. */
+void deadline_change(struct entry *en, uint64_t was);
 /* It goes, or is over; of what is over for good (not interrupted) the note goes, too. */
 void deadline_leave(struct plan *p);
 void deadline_over(struct plan *p);

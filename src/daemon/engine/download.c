@@ -75,6 +75,7 @@ download_free(struct download *d)
 	free(d->etag);
 	free(d->via);
 	free(d->over);
+	change_forget_old(d);
 	free(d->minted);
 	spec_unref(d->host);
 	free(d);
@@ -445,6 +446,7 @@ conclude(struct download *d)
 	space_give_back(d);
 	d->cleaning = d->again = d->continued = d->plain = d->parking = d->saving = false;
 	d->adopted = 0;
+	d->foreign = false;
 	d->whole = d->split = d->hash_ok = d->main_ready = false;
 	d->total = d->processed = d->unpacked = d->hash_told = 0;
 	if (final) {

@@ -202,6 +202,9 @@ struct download {
 	bool fresh_connection; /* the next request makes one of its own */
 	bool unreached;        /* the network was down when the last attempt failed */
 	bool moving;           /* it leaves an origin that is down */
+	bool foreign;          /* its part is of a url that the job has no more */
+	struct spec **old_specs; /* owned refs: what the job had when this began */
+	unsigned n_old_specs;
 	unsigned n_wrong;      /* downloads whose bytes were wrong */
 	uint64_t wrong_sources; /* they were from these: a bit each, the last for all above */
 	uint64_t tried_sources; /* likewise */
@@ -342,6 +345,10 @@ void engine_locks_init(struct engine *e);
 void engine_locks_done(struct engine *e);
 /* A transfer is active or held from now on: the tick must run. */
 void engine_need_tick(struct engine *e);
+
+/* change.c: the same file but for the query. */
+bool change_is_same_resource(const char *a, const char *b);
+void change_forget_old(struct download *d);
 
 /* hold.c */
 void hold_init(struct engine *e);

@@ -193,6 +193,11 @@ enum engine_answer engine_retry(struct engine *e, uint64_t id);
 bool engine_can_run(const struct engine *e, uint64_t id);
 /* It begins now. */
 void engine_run(struct engine *e, uint64_t id);
+/* NULL, or why this job cannot have that spec, which differs from its own in settings
+ * that may be set: "it is over". */
+const char *engine_refuse_change(const struct engine *e, uint64_t id, const struct spec *spec);
+/* It has it from now on; on_state and on_end may come before this returns. */
+void engine_change(struct engine *e, uint64_t id, struct spec *spec);
 /* An ended job is forgotten. */
 enum engine_answer engine_remove(struct engine *e, uint64_t id);
 /* Ends all jobs as interrupted; running ones let go of their files first. */

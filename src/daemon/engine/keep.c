@@ -34,13 +34,13 @@ lasting(enum job_state s)
 	return s == JOB_ACTIVE || s == JOB_BLOCKED ? JOB_QUEUED : s;
 }
 
-void
-keep_update(struct store *s, const struct engine *e, const struct job *j)
+static void
+tell(struct store *s, const struct engine *e, const struct job *j, bool whole)
 {
 	static const struct receipt none;
 	const struct receipt *receipt = engine_record(e, j->id);
 	const struct runs *runs = engine_runs(e, j->id);
-	AUTO_BUF struct buf packed = { 0 };
+	AUTO_BUF struct buf packed = { 0 }, flat = { 0 };
 	struct store_job r = {
 		.id = j->id,
 		.uid = j->uid,
@@ -59,7 +59,25 @@ keep_update(struct store *s, const struct engine *e, const struct job *j)
 	if (runs || (receipt && (job_is_over(j) || receipt->n_attempts || receipt->sources)))
 		receipt_pack(receipt ? receipt : &none, runs, &packed);
 	r.receipt = text_of_buf(&packed);
-	store_update(s, &r);
+	if (!whole) {
+		store_update(s, &r);
+		return;
+	}
+	spec_flatten(j->spec, &flat);
+	r.spec = text_of_buf(&flat);
+	store_put(s, &r);
+}
+
+void
+keep_update(struct store *s, const struct engine *e, const struct job *j)
+{
+	tell(s, e, j, false);
+}
+
+void
+keep_changed(struct store *s, const struct engine *e, const struct job *j)
+{
+	tell(s, e, j, true);
 }
 
 /* A job that is over has one, though only for when it ended; another for its attempts. */

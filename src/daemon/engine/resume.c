@@ -58,13 +58,20 @@ resume_is_portable(const struct download *d)
 	return work_has_digest(d);
 }
 
+/* Its job has another url now, and nothing would prove that it is of the same file. */
+static bool
+is_stranger(const struct download *d)
+{
+	return d->foreign && !resume_is_portable(d);
+}
+
 bool
 resume_later(struct download *d, const struct result *r)
 {
 	bool busy_server = r->code == RESULT_HTTP && result_class(r) == CLASS_RETRY_LATER, stuck;
 	uint64_t front, delay;
 
-	if (!d->part || !d->size || (!is_broken_transfer(r->code) && !busy_server))
+	if (!d->part || !d->size || (!is_broken_transfer(r->code) && !busy_server) || is_stranger(d))
 		return false;
 	stage_flush(&d->engine->stage);
 	if (part_has_failed(d->part))
@@ -135,7 +142,7 @@ resume_map(struct download *d)
 		.modified = d->modified,
 	};
 
-	if (d->size && part_front(d->part) > MAP_FROM && !part_map_name(d->part)[0])
+	if (d->size && part_front(d->part) > MAP_FROM && !part_map_name(d->part)[0] && !is_stranger(d))
 		part_begin_map(d->part, &h);
 }
 
@@ -154,7 +161,7 @@ resume_map_end(struct download *d)
 bool
 resume_can_wait(struct download *d)
 {
-	if (!d->part || !d->size || d->discarding)
+	if (!d->part || !d->size || d->discarding || is_stranger(d))
 		return false;
 	stage_flush(&d->engine->stage);
 	return part_map_is_true(d->part);
@@ -181,14 +188,20 @@ resume_keep(struct download *d)
 	kept_put(d->engine, k);
 }
 
-/* The source that the part is of: -1 when the job has it no more. */
+/* The source that the part is of, or that it can be gone on with; -1: there is none. */
 static int
 source_of(const struct download *d, const char *url)
 {
-	for (unsigned i = 0; i < spec_list_len(d->job->spec, JOB_URL); i++)
+	unsigned n = spec_list_len(d->job->spec, JOB_URL);
+
+	for (unsigned i = 0; i < n; i++)
 		if (text_equal(spec_list(d->job->spec, JOB_URL, i), url))
 			return (int)i;
-	return -1;
+	/* It was set to another one since. */
+	for (unsigned i = 0; i < n; i++)
+		if (change_is_same_resource(spec_list(d->job->spec, JOB_URL, i), url))
+			return (int)i;
+	return resume_is_portable(d) ? d->job->source : -1;
 }
 
 /* What was verified and published then is what the job asks for. */
@@ -262,7 +275,7 @@ resume_adopt(struct download *d)
 	elsewhere = source != d->job->source;
 	d->job->source = (uint16_t)source;
 	free(d->url);
-	d->url = TAKE_PTR(k->url);
+	d->url = xstrdup(spec_list(d->job->spec, JOB_URL, d->job->source));
 	free(d->etag);
 	d->etag = TAKE_PTR(k->etag);
 	d->modified = k->modified;

@@ -1,0 +1,144 @@
+/* A job that is there gets other settings: its spec is exchanged, and what has been
+ * made of the old one is made anew where that is right; see engine.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/url.h"
+#include "daemon/engine/deadline.h"
+#include "daemon/engine/limits.h"
+#include "daemon/engine/work.h"
+
+static bool
+differs(const struct spec *a, const struct spec *b, enum setting_id id)
+{
+	return !spec_same_value(a, b, id);
+}
+
+static bool
+other_digests(const struct spec *a, const struct spec *b)
+{
+	return differs(a, b, JOB_CHECKSUM) || differs(a, b, JOB_CHECKSUM_OUTPUT);
+}
+
+const char *
+engine_refuse_change(const struct engine *e, uint64_t id, const struct spec *spec)
+{
+	const struct entry *en = registry_find(&e->jobs, id);
+	const struct download *d = en->download;
+
+	if (job_is_over(&en->job))
+		return "it is over";
+	if (en->job.from_config)
+		return "it is of the configuration: change the file, and reload";
+	if (d && (d->whole || d->verdict == VERDICT_FINAL) && (other_digests(en->job.spec, spec) || differs(en->job.spec, spec, JOB_URL)))
+		return "its download is whole already and is being verified or published";
+	return NULL;
+}
+
+/* The same file under another query, as of an address that is signed anew. */
+bool
+change_is_same_resource(const char *a, const char *b)
+{
+	struct url x, y;
+	const char *why;
+
+	return url_parse(a, &x, &why) == 0 && url_parse(b, &y, &why) == 0 && url_same_origin(&x, &y) &&
+	    x.path.len == y.path.len && memcmp(x.path.at, y.path.at, x.path.len) == 0;
+}
+
+static bool
+has_resource(const struct spec *s, const char *url)
+{
+	for (unsigned i = 0; i < spec_list_len(s, JOB_URL); i++)
+		if (change_is_same_resource(spec_list(s, JOB_URL, i), url))
+			return true;
+	return false;
+}
+
+/* Its strings are still looked at until it goes. */
+static void
+keep_old(struct download *d, struct spec *old)
+{
+	d->old_specs = xrealloc(d->old_specs, (d->n_old_specs + 1) * sizeof d->old_specs[0]);
+	d->old_specs[d->n_old_specs++] = old;
+}
+
+void
+change_forget_old(struct download *d)
+{
+	for (unsigned i = 0; i < d->n_old_specs; i++)
+		spec_unref(d->old_specs[i]);
+	free(d->old_specs);
+}
+
+/* What runs goes on, and the next request has the new url; what waits for one begins
+ * with it at once. */
+static void
+change_url(struct entry *en, const struct spec *old)
+{
+	struct download *d = en->download;
+	bool elsewhere = !has_resource(en->job.spec, spec_list(old, JOB_URL, en->job.source));
+
+	en->ticket.elsewhere = spec_list_len(en->job.spec, JOB_URL) > 1;
+	en->job.source = 0;
+	if (!d) {
+		if (en->job.state == JOB_QUEUED)
+			engine_requeue(en, retry_first_source(en), 0);
+		return;
+	}
+	d->foreign |= d->part && elsewhere;
+	free(TAKE_PTR(d->minted)); /* of the old one */
+	d->tried_sources = d->wrong_sources = 0;
+	d->n_wrong = 0;
+	if (d->cleaning || d->transfer || d->verdict != VERDICT_NONE || (en->job.state == JOB_ACTIVE && !d->starting))
+		return;
+	hold_leave(d);
+	if (d->foreign && !resume_is_portable(d)) {
+		scheduler_withdraw(en->engine->scheduler, &en->ticket);
+		d->moving = true;
+		download_start_over(d);
+		return;
+	}
+	(void)retry_next_source(d, true);
+	if (!list_linked(&d->waiting)) /* else when its destination is free */
+		engine_requeue(en, d->url, 0);
+}
+
+/* What was computed so far was not these digests: it stops, and goes on behind what has
+ * come, whose bytes are read again. */
+static void
+change_digests(struct entry *en)
+{
+	struct download *d = en->download;
+
+	if (!d || d->cleaning || d->verdict != VERDICT_NONE || !work_is_started(d))
+		return;
+	(void)engine_pause(en->engine, en->job.id);
+	(void)engine_resume(en->engine, en->job.id);
+}
+
+void
+engine_change(struct engine *e, uint64_t id, struct spec *spec)
+{
+	struct entry *en = registry_find(&e->jobs, id);
+	AUTO_SPEC struct spec *old = en->job.spec;
+	struct download *d = en->download;
+
+	en->job.spec = spec_ref(spec);
+	if (d) {
+		keep_old(d, spec_ref(old));
+		d->output = spec_string(spec, JOB_OUTPUT);
+	}
+	if (differs(old, spec, JOB_PRIORITY))
+		scheduler_set_priority(e->scheduler, &en->ticket, (int32_t)spec_number(spec, JOB_PRIORITY));
+	if (differs(old, spec, JOB_DEADLINE))
+		deadline_change(en, spec_number(old, JOB_DEADLINE));
+	if (d && differs(old, spec, JOB_LIMIT_RATE))
+		limits_set_job(d, spec_number(spec, JOB_LIMIT_RATE)); /* may end it */
+	if (differs(old, spec, JOB_URL) && !job_is_over(&en->job))
+		change_url(en, old);
+	if (other_digests(old, spec) && !job_is_over(&en->job))
+		change_digests(en);
+}
