@@ -98,6 +98,23 @@ def test_resets_and_words_of_too_many_count(serve, server, path):
         assert (row["limit"], row["limit_configured"]) == (4, 8)
 
 
+def test_why_says_that_the_host_had_too_much(serve, server):
+    jobs = jobs_of(server.url("/stall/1M/64K?had"), 5, **{"stall-timeout": "1h"})
+    jobs += [{"name": "bad%d" % i, "output": "bad%d" % i, "url": server.url("/status/503?%d" % i), "retry-delay": "1h",
+              "retry-max-delay": "1h"} for i in range(3)]
+    s = serve({"jobs": jobs}, max_connections_per_host=8, max_origin_failures=0)
+    with s.client() as c:
+        for i in range(3):
+            c.wait_state("bad%d" % i, "blocked", why="retry-at")
+        c.add({"name": "late", "url": server.url("/ok/10?late"), "output": "late"})
+        c.wait_state("late", "queued", why="host-limit")
+        text = s.ctl("why", "late").out
+        assert "5 of 4 connections to 127.0.0.1 are in use" in text and "8 are configured, but that was too much for it" in text, text
+        for i in range(2): # three remain, and it has its turn
+            c.call("cancel", job="j%d" % i)
+        assert c.wait_job("late")["state"] == "done"
+
+
 def test_other_failures_leave_the_limit_alone(serve, server):
     s = serve({"jobs": jobs_of(server.url("/status/500?x=leave"), 8, **{"retry-delay": "1h", "retry-max-delay": "1h"})},
               max_connections_per_host=8, max_origin_failures=0)
@@ -161,6 +178,7 @@ def test_why_says_request_rate_and_until_when(serve, server):
         assert row_of(c, "127.0.0.1")["request_interval_ms"] == 1800 * 1000
         assert c.call("config")["hosts"] == [{"match": "127.*", "request-rate": "2/h"}]
         assert len(server.requests("?why")) == 1
+        assert c.call("status")["binding"] == "request-rate-per-host"
         s.reload({**config, "hosts": []})
         for i in (1, 2):
             assert c.wait_job("j%d" % i)["state"] == "done"

@@ -55,6 +55,7 @@ binding_limit(const struct why_count *whys, unsigned n, const struct engine_numb
 	static const char *const settings[][2] = {
 		{ "global-limit", "max-concurrent-downloads" },
 		{ "host-limit", "max-connections-per-host" },
+		{ "request-rate", "request-rate-per-host" },
 		{ "worker-backlog", "max-concurrent-verifications" },
 		{ "decoder-memory", "max-overall-decoder-memory" },
 	};

@@ -126,7 +126,11 @@ put_host_limit(const struct why_facts *f, struct buf *out)
 	buf_printf(out, "%llu of %llu connections to %s are in use", (unsigned long long)f->reason->origin.used,
 	    (unsigned long long)f->reason->origin.limit, host_of(f));
 	put_jobs(f, ", by", out);
-	buf_append_str(out, "; max-connections of that host, or max-connections-per-host, says how many there may be");
+	if (f->reason->origin.limit < f->reason->origin.most)
+		buf_printf(out, "; %llu are configured, but that was too much for it (429, 503, refused or reset): it is given more again "
+				"while its answers are good", (unsigned long long)f->reason->origin.most);
+	else
+		buf_append_str(out, "; max-connections of that host, or max-connections-per-host, says how many there may be");
 }
 
 static void
@@ -464,7 +468,7 @@ why_advice(const struct result *r)
 		if (r->http_status == 404 || r->http_status == 410)
 			return "see the url: the server does not have it";
 		if (r->http_status == 429)
-			return "ask this server less often: max-connections of its hosts entry";
+			return "ask this server less often: request-rate or max-connections of its hosts entry";
 		return r->http_status >= 500 ? "the server has a fault of its own: try again later" : "see the url and what the server wants";
 	}
 	return r->code < _RESULT_CODE_MAX && advice[r->code] ? advice[r->code] : "";
