@@ -77,6 +77,19 @@ ctl_safe(const struct ctl *c, const char *text)
 	return term_safe_again(&c->term, text ? text : "");
 }
 
+char *
+ctl_cut(const struct ctl *c, const char *text, size_t columns)
+{
+	char *safe = ctl_safe(c, text);
+	AUTO_BUF struct buf cut = { 0 };
+
+	if (!c->term.is_tty || width_of_text(safe) <= columns)
+		return safe;
+	(void)width_put(&cut, safe, columns ? columns : 1, WIDTH_CUT_MIDDLE, c->term.utf8);
+	free(safe);
+	return xstrdup(buf_cstr(&cut));
+}
+
 void
 ctl_put_ink(struct ctl *c, enum term_ink ink, const char *fmt, ...)
 {

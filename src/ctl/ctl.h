@@ -48,6 +48,8 @@ void ctl_flush_large(struct ctl *c);
 void ctl_put_json(struct ctl *c, const json_t *value);
 /* Foreign text for a table or a line of standard output, newly allocated. */
 char *ctl_safe(const struct ctl *c, const char *text);
+/* The same, cut in the middle to so many columns where standard output is a terminal. */
+char *ctl_cut(const struct ctl *c, const char *text, size_t columns);
 /* Ink, printf, plain ink: a piece of text on standard output. */
 void ctl_put_ink(struct ctl *c, enum term_ink ink, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

@@ -84,9 +84,9 @@ put_what(const json_t *e, struct buf *out)
 }
 
 static void
-put_event(const json_t *e, struct buf *out)
+put_event(const struct ctl *c, const json_t *e, struct buf *out)
 {
-	const char *name = member_text(e, "name");
+	AUTO_FREE char *name = ctl_cut(c, member_text(e, "name"), c->term.columns / 3);
 	uint64_t job = member_u64(e, "job");
 
 	if (job)
@@ -126,7 +126,7 @@ put(const struct reader *r, json_t *e)
 	} else {
 		ctl_put_ink(c, TERM_INK_FAINT, "%6llu  %s", (unsigned long long)member_u64(e, "number"), when);
 		buf_append_str(&text, "  ");
-		put_event(e, &text);
+		put_event(c, e, &text);
 	}
 	ctl_put_ink(c, ink_of(e), "%s", buf_cstr(&text));
 	buf_append_str(&c->out, "\n");

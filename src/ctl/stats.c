@@ -175,19 +175,52 @@ value_text(const char *name, const json_t *sample)
 	return xstrdup(buf_cstr(&out));
 }
 
+static bool
+is_histogram(const json_t *family)
+{
+	return text_equal(member_text(family, "type"), "histogram");
+}
+
+static const char *
+shown_name(const json_t *family)
+{
+	const char *name = member_text(family, "name");
+
+	return has_prefix(name, "hauld_") ? name + strlen("hauld_") : name;
+}
+
 static void
 put_family(struct table *t, const json_t *family)
 {
-	const char *name = member_text(family, "name"), *shown = has_prefix(name, "hauld_") ? name + 6 : name;
 	const json_t *sample;
 	size_t i;
 
+	if (is_histogram(family))
+		return;
 	json_array_foreach(json_object_get(family, "samples"), i, sample) {
-		AUTO_FREE char *labels = label_text(json_object_get(sample, "labels")), *value = value_text(name, sample);
+		AUTO_FREE char *labels = label_text(json_object_get(sample, "labels"));
+		AUTO_FREE char *value = value_text(member_text(family, "name"), sample);
 
-		table_put(t, i ? "" : shown, TERM_INK_PLAIN);
+		table_put(t, i ? "" : shown_name(family), TERM_INK_PLAIN);
 		table_put(t, labels, TERM_INK_PLAIN);
-		table_put_rest(t, value);
+		table_put(t, value, TERM_INK_PLAIN);
+	}
+}
+
+/* Below the table, for they say more than a column has room for. */
+static void
+put_distribution(struct ctl *c, const json_t *family)
+{
+	const json_t *sample;
+	size_t i;
+
+	if (!is_histogram(family))
+		return;
+	json_array_foreach(json_object_get(family, "samples"), i, sample) {
+		AUTO_FREE char *value = value_text(member_text(family, "name"), sample);
+		AUTO_FREE char *text = xasprintf("%s: %s", shown_name(family), value), *safe = ctl_safe(c, text);
+
+		ctl_put_wrapped(c, safe, c->term.is_tty ? c->term.columns : SIZE_MAX, 0, 2);
 	}
 }
 
@@ -195,7 +228,7 @@ int
 verb_stats(struct ctl *c)
 {
 	static const struct table_column columns[] = {
-		{ "FIGURE", false, 16, WIDTH_CUT_END },
+		{ "FIGURE", false, 0, WIDTH_CUT_END },
 		{ "OF", false, 10, WIDTH_CUT_MIDDLE },
 		{ "VALUE", false, 0, WIDTH_CUT_END },
 	};
@@ -220,6 +253,9 @@ verb_stats(struct ctl *c)
 	}
 	table_print(&t, &c->out);
 	table_done(&t);
+	json_array_foreach(json_object_get(result, "families"), i, family)
+		if (!c->args.prometheus)
+			put_distribution(c, family);
 	return CTL_OK;
 }
 

@@ -29,12 +29,17 @@ static void
 put_job(struct ctl *c, const json_t *job)
 {
 	const char *word = member_text(job, "word"), *phase = member_text(job, "phase");
+	AUTO_FREE char *label = NULL;
 	struct brief b;
+	size_t rest;
 
 	if (json_is_null(job))
 		return;
 	brief_read(job, &b);
-	ctl_put_ink(c, TERM_INK_STRONG, "job %llu %s", (unsigned long long)b.id, brief_label(&b));
+	/* "job 1234567 " and " is active, download: " beside it */
+	rest = strlen(b.state) + strlen(phase) + strlen(word) + 24;
+	label = ctl_cut(c, brief_label(&b), c->term.columns > rest + 12 ? c->term.columns - rest : 12);
+	ctl_put_ink(c, TERM_INK_STRONG, "job %llu %s", (unsigned long long)b.id, label);
 	buf_append_str(&c->out, brief_is_over(&b) && !brief_is(&b, "done") ? " " : " is ");
 	ctl_put_ink(c, brief_ink(&b), "%s%s%s", b.state, *phase ? ", " : "", phase);
 	if (*word && !brief_is(&b, "done"))

@@ -165,6 +165,7 @@ control_drain(struct call *c, void *arg)
 	if (s->state == DRAINING)
 		return;
 	log_info("draining: nothing new is started");
+	control_note_event(s->control, "daemon", NULL, "draining");
 	s->state = DRAINING;
 	notify_status("draining");
 	control_set_stopping(s->control, "draining");
@@ -188,6 +189,7 @@ control_debug(bool on, void *arg)
 
 	s->debug = on;
 	log_notice("debug is %s", on ? "on" : "off");
+	control_note_event(s->control, "daemon", NULL, on ? "debug is on" : "debug is off");
 	service_set_log_level(s);
 }
 

@@ -111,6 +111,16 @@ def test_the_tls_peer(serve, tls_server, authority):
         assert "certificate of CN=" in s.ctl("show", job).out.replace("\n            ", " ")
 
 
+def test_http_2(serve, web2, authority, keep):
+    s = serve()
+    name = keep(body(300 << 10))
+    with s.client() as c:
+        [job] = c.add({"url": web2.url("/" + name), "output": "h2", "cacert": authority.cert, "http-version": "2"})
+        assert c.wait_job(job)["state"] == "done", c.show(job)
+        [one] = sources(c, job)
+        assert one["http"] == "2" and one["tls"]["cipher"] and one["etag"]
+
+
 def test_an_active_job_and_one_that_was_paused(serve, server):
     s = serve()
     with s.client() as c:

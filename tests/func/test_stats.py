@@ -139,7 +139,7 @@ def test_figures_for_people(serve, server):
         c.wait_job(c.add(good(server, "p"))[0])
     done = s.ctl("stats")
     assert done.rc == 0 and re.search(r"jobs_ended_total +done, done +1\n", done.out), done.out
-    assert re.search(r"loop_lag_seconds .* times, mean .*, 99 % at most ", done.out), done.out
+    assert re.search(r"loop_lag_seconds: .* times, mean .*, 99 % at most ", done.out), done.out
     assert "hauld_" not in done.out and s.ctl("stats", "--json").lines[0]["families"]
 
 

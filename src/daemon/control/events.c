@@ -9,8 +9,6 @@
 #include "base/str.h"
 #include "daemon/control/internal.h"
 
-enum { COMMANDS_SCAN_MAX = 20000 }; /* records looked at for the last command to a job */
-
 /* ---- Events ------------------------------------------------------------------- */
 
 static void
@@ -92,13 +90,14 @@ event_command(struct call *c, uint64_t id)
 }
 
 bool
-event_last_command(const struct control *c, uint64_t id, const char *name, int64_t *ret_at_s, uint32_t *ret_uid)
+event_last_command(const struct control *c, uint64_t id, const char *name, unsigned *looks, int64_t *ret_at_s,
+    uint32_t *ret_uid)
 {
 	const struct ring *r = &c->events.ring;
-	uint64_t at = r->next, least = r->next - MIN(r->next - r->first, (uint64_t)COMMANDS_SCAN_MAX);
+	uint64_t at = r->next;
 	size_t size;
 
-	while (at > least) {
+	for (; at > r->first && *looks; (*looks)--) {
 		const struct note *n = ring_get(r, --at, &size);
 
 		if (n->job != id || strcmp(n->what, "command") != 0 || strcmp(note_words_of(n).word, name) != 0)

@@ -154,8 +154,10 @@ void event_retry(struct control *c, const struct job *j, uint64_t delay_ms);
 void event_end(struct control *c, const struct job *j);
 /* A client asks this of a job. */
 void event_command(struct call *c, uint64_t id);
-/* The last command of that name; false: it is not in the journal. */
-bool event_last_command(const struct control *c, uint64_t id, const char *name, int64_t *ret_at_s, uint32_t *ret_uid);
+/* The last command of that name; false: it is not in the journal, as far as that was
+ * looked at: so many records, which are taken off *looks. */
+bool event_last_command(const struct control *c, uint64_t id, const char *name, unsigned *looks, int64_t *ret_at_s,
+    uint32_t *ret_uid);
 void events_init(struct control *c);
 void events_done(struct control *c);
 /* watch.c: a new subscription that follows; its number.  Takes what filter has. */

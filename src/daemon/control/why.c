@@ -15,6 +15,7 @@ enum {
 	WHY_WAITING_MAX = 10000, /* of them, that wait */
 	WHY_WORDS_MAX = 32,
 	WHY_SLOW_MAX = 20,
+	WHY_LOOKS_MAX = 50000,   /* events looked at for those who paused jobs */
 };
 
 /* ---- One job -------------------------------------------------------------------- */
@@ -39,12 +40,12 @@ put_other(uint64_t id, bool with_state, struct buf *out, void *arg)
 }
 
 static void
-put_paused(const struct control *c, const struct job *j, int64_t now_s, struct buf *out)
+put_paused(const struct control *c, const struct job *j, int64_t now_s, unsigned *looks, struct buf *out)
 {
 	int64_t at_s = 0;
 	uint32_t uid = 0;
 
-	if (event_last_command(c, j->id, "pause", &at_s, &uid)) {
+	if (event_last_command(c, j->id, "pause", looks, &at_s, &uid)) {
 		buf_printf(out, "uid %u paused it at ", uid);
 		why_put_time(out, at_s, now_s);
 	} else {
@@ -79,7 +80,7 @@ put_over(const struct engine_view *v, int64_t now_s, struct buf *out)
 
 /* Word and sentence of a job; on: ids of those in its way. */
 static void
-put_why(struct json *w, const struct control *c, const struct engine_view *v)
+put_why(struct json *w, const struct control *c, const struct engine_view *v, unsigned *looks)
 {
 	AUTO_BUF struct buf text = { 0 };
 	struct engine_reason r = { 0 };
@@ -92,7 +93,7 @@ put_why(struct json *w, const struct control *c, const struct engine_view *v)
 	if (over)
 		put_over(v, f.now_s, &text);
 	else if (v->state == JOB_PAUSED)
-		put_paused(c, v->job, f.now_s, &text);
+		put_paused(c, v->job, f.now_s, looks, &text);
 	else if (v->state == JOB_ACTIVE)
 		why_put_active(&f, &text);
 	else
@@ -113,7 +114,7 @@ put_why(struct json *w, const struct control *c, const struct engine_view *v)
 }
 
 static void
-put_job(struct json *w, const struct control *c, const struct engine_view *v)
+put_job(struct json *w, const struct control *c, const struct engine_view *v, unsigned *looks)
 {
 	jsonw_begin_object(w);
 	jsonw_key_u64(w, "id", v->job->id);
@@ -121,7 +122,7 @@ put_job(struct json *w, const struct control *c, const struct engine_view *v)
 	jsonw_key_string(w, "output", spec_string(v->job->spec, JOB_OUTPUT));
 	jsonw_key_string(w, "state", job_state_to_string(v->state));
 	jsonw_key_string(w, "phase", job_phase_to_string(v->job->phase));
-	put_why(w, c, v);
+	put_why(w, c, v, looks);
 	jsonw_end_object(w);
 }
 
@@ -162,17 +163,17 @@ put_slow(const struct engine_view *v, void *arg)
 	if (v->state != JOB_ACTIVE || *n >= WHY_SLOW_MAX || !engine_reason(c->engine, v->job->id, &r) || !*r.word)
 		return;
 	(*n)++;
-	put_job(args[0], c, v);
+	put_job(args[0], c, v, args[3]);
 }
 
 static void
 put_summary(struct json *w, const struct control *c)
 {
 	struct word_count words[WHY_WORDS_MAX];
-	unsigned n = 0, looked = 0, n_slow = 0;
+	unsigned n = 0, looked = 0, n_slow = 0, looks = WHY_LOOKS_MAX;
 	uint64_t waiting = 0;
 	bool sampled = false;
-	void *args[] = { w, &n_slow, (void *)(uintptr_t)c };
+	void *args[] = { w, &n_slow, (void *)(uintptr_t)c, &looks };
 	struct engine_view v;
 
 	for (const struct job *j = engine_next(c->engine, 0); j && !sampled; j = engine_next(c->engine, j->id)) {
@@ -193,7 +194,7 @@ put_summary(struct json *w, const struct control *c)
 		jsonw_key_u64(w, "count", words[i].n);
 		jsonw_key(w, "example");
 		if (engine_view(c->engine, words[i].example, &v))
-			put_job(w, c, &v);
+			put_job(w, c, &v, &looks);
 		else
 			jsonw_null(w);
 		jsonw_end_object(w);
@@ -210,6 +211,7 @@ method_why(struct call *c)
 {
 	bool some = json_object_get(c->params, "jobs") || json_object_get(c->params, "job");
 	AUTO_FREE uint64_t *ids = NULL;
+	unsigned looks = WHY_LOOKS_MAX;
 	struct engine_view v;
 	struct json w;
 	size_t n = 0;
@@ -227,7 +229,7 @@ method_why(struct call *c)
 		jsonw_begin_array(&w);
 		for (size_t i = 0; i < n; i++)
 			if (call_view(c, ids[i], &v))
-				put_job(&w, c->control, &v);
+				put_job(&w, c->control, &v, &looks);
 			else
 				jsonw_null(&w);
 		jsonw_end_array(&w);
