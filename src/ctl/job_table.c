@@ -44,6 +44,12 @@ job_table_put(struct table *t, const struct brief *b)
 	table_put(t, id, TERM_INK_PLAIN);
 	table_put(t, name, TERM_INK_PLAIN);
 	table_put(t, brief_is(b, "active") && *b->phase ? b->phase : b->state, brief_ink(b));
+	if (*next && *why) {
+		AUTO_FREE char *both = xasprintf("%s, %s", next, why);
+
+		table_put_rest(t, both);
+		return;
+	}
 	if (*why) { /* such a job has no figures that count now */
 		table_put_rest(t, why);
 		return;

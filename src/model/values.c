@@ -127,7 +127,8 @@ value_refuse_header(const char *text)
 	static const char token[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 				    "!#$%&'*+-.^_`|~";
 	/* These say what is asked for and how the body is framed: haul's part. */
-	static const char *const own[] = { "Range", "If-Range", "Accept-Encoding", "Content-Length",
+	static const char *const own[] = { "Range", "If-Range", "If-None-Match",
+		"If-Modified-Since", "Accept-Encoding", "Content-Length",
 		"Transfer-Encoding", "Connection", "Upgrade", "TE", "Expect" };
 	size_t n = strspn(text, token);
 

@@ -339,6 +339,48 @@ def test_jobs_that_come_again_are_not_history(serve, server):
         assert c.show("stays")["next_run"] and c.show("stays")["state"] == "done"
 
 
+# ---- with order, deadlines and groups
+
+def test_a_deadline_counts_from_the_begin_of_each_run(serve, server):
+    s = serve()
+    with s.client() as c:
+        c.add(job(server, "waits", delay="3s", deadline="2s"),
+              {**job(server, "stalls", every="4s", deadline="1s"), "url": server.url("/stall/1M/64K?schedule=stalls")})
+        assert c.wait_job("waits")["state"] == "done"
+        wait_asked(server, "stalls", 2)
+        wait_until(lambda: c.show("stalls")["runs"]["failures"] == 2)
+        assert c.show("stalls")["runs"]["last_code"] == "deadline"
+        c.call("cancel", jobs=["stalls"])
+
+
+def test_each_run_waits_for_what_it_comes_after(serve, server):
+    s = serve()
+    with s.client() as c:
+        c.add({**job(server, "before", every="2s"), "url": server.url("/delay/0.7/1000?schedule=before")},
+              job(server, "behind", every="2s", after=["before"]), job(server, "once", after=["before"]))
+        assert c.wait_job("once")["state"] == "done"
+        wait_asked(server, "behind", 3)
+        assert c.show("behind")["runs"]["failures"] == 0
+        assert len(asked(server, "once")) == 1
+    ends = [e["time"] for n, e in server.ends().items() if n in {r["n"] for r in server.requests("schedule=before")}]
+    for begin in asked(server, "behind"): # the run of `before` that began with it had ended
+        assert not any(b < begin < e for b, e in zip(asked(server, "before"), ends))
+
+
+def test_a_run_that_its_group_ends_is_followed_by_the_next(serve, server):
+    s = serve({"groups": [{"name": "g", "on-failure": "cancel"}]})
+    with s.client() as c:
+        c.add({**job(server, "member", every="3s", group="g"), "url": server.url("/stall/1M/64K?schedule=member")})
+        wait_asked(server, "member", 1)
+        failing = c.add({"url": server.url("/status/404"), "output": "f", "group": "g", "retry": 0})[0]
+        assert c.wait_job(failing)["state"] == "failed"
+        ended = c.wait_job("member")
+        assert ended["code"] == "sibling-failed" and ended["next_run"]
+        wait_asked(server, "member", 2)
+        answer = c.call("cancel", jobs=["member"])["jobs"][0]
+        assert answer["state"] == "cancelled" and answer["next_run"] is None
+
+
 # ---- the configuration
 
 def test_a_reload_leaves_the_schedule_of_an_unchanged_job(serve, server):
