@@ -256,6 +256,7 @@ done(struct top *t)
 	fd_close(&t->tty_fd);
 	buf_done(&t->frame);
 	free(t->message);
+	free(t->why);
 	free(t->panel);
 }
 

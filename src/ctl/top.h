@@ -64,7 +64,8 @@ struct top {
 	uint64_t selected_id;   /* 0: none */
 	uint64_t asked_id;      /* TOP_ASK */
 	char text[TOP_TEXT_MAX + 1], typed[TOP_TEXT_MAX + 1]; /* of the filter, and while it is typed */
-	uint64_t command_id, show_id; /* requests */
+	uint64_t command_id, why_id, show_id; /* requests */
+	char *why;              /* owned: what hauld said to the last why_id; NULL */
 	const char *command;    /* what was asked for, "pause" */
 
 	/* top_show.c */

@@ -37,7 +37,7 @@ pause_or_resume(struct top *t, const struct top_job *j)
 static void
 raise_by(struct top *t, const struct top_job *j, int by)
 {
-	command(t, "set", j->brief.id, json_pack("{s:I, s:I}", "job", (json_int_t)j->brief.id, "priority",
+	command(t, "set", j->brief.id, json_pack("{s:I, s:{s:I}}", "job", (json_int_t)j->brief.id, "set", "priority",
 	    (json_int_t)j->brief.priority + by));
 }
 
@@ -62,6 +62,14 @@ move(struct top *t, long by)
 
 	t->board.selected = (size_t)MAX(0L, MIN(at, last));
 	t->selected_id = selected(t) ? selected(t)->brief.id : 0;
+}
+
+/* Two questions; the panel opens with the answer to the second. */
+static void
+ask_about(struct top *t, uint64_t id)
+{
+	t->why_id = client_send(t->ctl->client, "why", json_pack("{s:I}", "job", (json_int_t)id));
+	t->show_id = client_send(t->ctl->client, "show", json_pack("{s:I}", "job", (json_int_t)id));
 }
 
 static void
@@ -141,8 +149,7 @@ on_table_key(struct top *t, enum key key)
 		break;
 	case KEY_ENTER:
 		if (selected(t))
-			t->show_id = client_send(t->ctl->client, "show",
-			    json_pack("{s:I}", "job", (json_int_t)selected(t)->brief.id));
+			ask_about(t, selected(t)->brief.id);
 		break;
 	case KEY_TEXT:
 		if (!t->keys.text[1])
@@ -285,6 +292,12 @@ top_on_answer(struct top *t, uint64_t id, const json_t *message)
 {
 	const json_t *error = json_object_get(message, "error"), *result = json_object_get(message, "result");
 
+	if (id && id == t->why_id) { /* a hauld without `why` has its show */
+		t->why_id = 0;
+		free(t->why);
+		t->why = xstrdup(member_text(json_array_get(json_object_get(result, "jobs"), 0), "text"));
+		return true;
+	}
 	if (!id || (id != t->command_id && id != t->show_id))
 		return false;
 	if (error)

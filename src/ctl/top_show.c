@@ -354,6 +354,12 @@ top_show_job(struct top *t, const json_t *job)
 
 	c.term.colour = false;
 	c.term.columns = c.term.columns > 1 ? c.term.columns - 1 : 1;
+	if (t->why && *t->why) {
+		AUTO_FREE char *safe = ctl_safe(&c, t->why);
+
+		ctl_put_wrapped(&c, safe, c.term.columns, 0, 0);
+		buf_append_str(&c.out, "\n");
+	}
 	show_put_job(&c, job);
 	open_panel(t, xstrdup(buf_cstr(&c.out)));
 	buf_done(&c.out);

@@ -76,7 +76,9 @@ def test_jobs_are_shown_paused_resumed_and_cancelled(serve, server):
         t.type("n")
         t.wait(lambda: "job %d goes on" % first in t.lines[-1])
         assert c.call("show", job=first)["state"] == "active"
-        t.type("p")
+        t.type("j\r")
+        t.wait_text("max-concurrent-downloads says how many")
+        t.type("xkp")
         t.wait(lambda: "job %d is paused" % first in t.lines[-1])
         c.event("end", id=second)
         t.wait(lambda: any("second.bin" in l and "done" in l for l in t.lines))
@@ -85,7 +87,10 @@ def test_jobs_are_shown_paused_resumed_and_cancelled(serve, server):
         t.wait(lambda: any("first.bin" in l and "download" in l for l in t.lines))
         t.type("\r")
         t.wait(lambda: any(l.startswith("url") and "top-a" not in l and "/stall/" in l for l in t.lines))
-        t.type("xc")
+        t.type("x+")
+        t.wait(lambda: "job %d has priority 1" % first in t.lines[-1])
+        assert c.call("show", job=first)["priority"] == 1
+        t.type("-c")
         t.wait(lambda: "y/n" in t.lines[-1])
         t.type("y")
         t.wait(lambda: "job %d is cancelled" % first in t.lines[-1])
@@ -152,7 +157,7 @@ def test_priorities_are_raised_and_lowered(fake):
     fake.add_job(name="one", state="queued", priority=4)
 
     def set_priority(params, _client):
-        fake.jobs[params["job"]]["priority"] = params["priority"]
+        fake.jobs[params["job"]]["priority"] = params["set"]["priority"]
         return {"jobs": [fake.jobs[params["job"]]]}
     fake.on["set"] = set_priority
     with top(fake.path, columns=120) as t:
@@ -162,7 +167,7 @@ def test_priorities_are_raised_and_lowered(fake):
         t.wait(lambda: any("one" in l and " 5 " in l for l in t.lines))
         t.type("-")
         t.wait_text("job 1 has priority 4")
-        assert [p["priority"] for p in fake.of("set")] == [5, 4]
+        assert [p["set"]["priority"] for p in fake.of("set")] == [5, 4]
         t.type("q")
         assert t.finish() == 0
 
