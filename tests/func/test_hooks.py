@@ -711,6 +711,21 @@ def test_what_it_says_is_checked(serve, server, hooks, script, sentence):
     assert len(server.requests("/status/403")) == 1
 
 
+def test_a_url_that_is_set_meanwhile_counts(serve, server, hooks):
+    go = hooks.path("go")
+    slow = hooks.recorder("while ! test -e '%s'; do sleep 0.05; done; echo '%s'" % (go, server.url("/ok/1K?seed=1")), "slow")
+    s = serve()
+    c = s.client()
+    one, two = c.add({"url": server.url("/status/403?set=1"), "output": "x", "url-command": [slow]},
+                     {"url": server.url("/ok/1K?seed=1&set=2"), "output": "y", "on-download-start": [slow]})
+    wait_until(lambda: len(hooks.runs()) == 2)
+    for job in (one, two):
+        c.call("set", job=job, set={"url": server.url("/ok/1K?seed=16")})
+    open(go, "w").close()
+    for job, name in ((one, "x"), (two, "y")):
+        assert c.wait_job(job)["state"] == "done" and s.read(name) == body(1024, 16)
+
+
 def test_credentials_stay_at_the_origin_of_the_job(serve, server, other_server, hooks):
     s = serve({"jobs": [{"name": "j", "url": server.url("/status/401"), "output": "x", "retry": 1,
                          "header": ["X-Key: TOPSECRET"], "user": "me:TOPSECRET",

@@ -41,6 +41,7 @@ struct hook {
 	struct download *download;
 	enum hook_kind kind;
 	struct spawn_task task;
+	const struct spec *spec;    /* of the job when it was begun; only compared */
 	struct result result;       /* with which the job ends; of HOOK_URL: what the server said */
 	struct job_receipt receipt; /* of an end */
 	struct result_msg *work;    /* owned: of the receipt; NULL: none */
@@ -213,6 +214,17 @@ finish(struct hook *h, const struct result *r)
 }
 
 static void
+begin_with(struct download *d, const char *url)
+{
+	char *copy = xstrdup(url);
+
+	free(d->url);
+	d->url = copy;
+	d->hops = 0;
+	engine_go_on(d->entry, d->url);
+}
+
+static void
 start_ended(struct hook *h, const struct spawn_outcome *o)
 {
 	struct download *d = h->download;
@@ -220,7 +232,7 @@ start_ended(struct hook *h, const struct spawn_outcome *o)
 
 	free_hook(h);
 	if (o->good) {
-		engine_go_on(d->entry, d->url);
+		begin_with(d, hook_url(d, d->job->source)); /* it may have been set meanwhile */
 		return;
 	}
 	result_set(&r, RESULT_HOOK_FAILED, "on-download-start: %s; nothing was asked for", o->text);
@@ -288,8 +300,14 @@ url_ended(struct hook *h, const struct spawn_outcome *o)
 	const char *why = o->text;
 	char *url = o->good ? take_url(o, &why) : NULL;
 	struct result r = h->result;
+	bool set = h->spec != d->job->spec;
 
 	free_hook(h);
+	if (set) { /* by a user, meanwhile: perhaps it was the url */
+		begin_with(d, hook_url(d, d->job->source));
+		free(url);
+		return;
+	}
 	if (!url) {
 		add_text(&r, "url-command: %s", why);
 		work_failed(d, &r);
@@ -298,11 +316,8 @@ url_ended(struct hook *h, const struct spawn_outcome *o)
 	free(d->minted);
 	d->minted = url;
 	d->minted_source = d->job->source;
-	free(d->url);
-	d->url = xstrdup(url);
-	d->hops = 0;
 	log_debug("url-command gave another url job=%s id=%llu", log_safe(job_label(d->job)), (unsigned long long)d->job->id);
-	engine_go_on(d->entry, d->url);
+	begin_with(d, url);
 }
 
 static void
@@ -337,6 +352,7 @@ run(struct download *d, enum hook_kind kind)
 	assert(!d->hook);
 	h->download = d;
 	h->kind = kind;
+	h->spec = d->job->spec;
 	d->hook = h;
 	d->hooks_ran |= BIT(kind);
 	scheduler_withdraw(d->engine->scheduler, &d->entry->ticket);
@@ -453,7 +469,7 @@ hook_mint(struct download *d, const struct result *r)
 
 	if (!is_expired(r) || !is_set(d->job->spec, HOOK_URL) || d->n_minted >= spec_number(d->job->spec, JOB_RETRY))
 		return false;
-	if (d->part && (!d->size || part_has_failed(d->part)))
+	if (d->part && (!d->size || part_has_failed(d->part) || (d->foreign && !resume_is_portable(d))))
 		return false; /* it cannot be gone on with */
 	d->n_minted++;
 	retry_spare(d);
