@@ -254,6 +254,28 @@ def test_missed_runs_are_made_up_for_once(serve, server):
     assert len(asked(server, "long")) == 1
 
 
+def test_crashes_lose_no_schedule_and_start_no_run_twice(serve, server):
+    s = serve()
+    count = 0
+    with s.client() as c:
+        number = c.add({**job(server, "crashes", every="1s"), "url": server.url("/delay/0.3/1000?schedule=crashes")})[0]
+    for i in range(6):
+        time.sleep(0.25 * i) # before, in and between runs
+        crash(s)
+        server.mark()
+        s.start()
+        with s.client() as c:
+            wait_asked(server, "crashes", 2)
+            runs = c.show("crashes")["runs"]
+            assert c.show("crashes")["id"] == number and runs["count"] >= count and runs["failures"] == 0
+            count = runs["count"]
+            assert len(c.list_all()) == 1
+        ends = {n: e["time"] for n, e in server.ends().items()}
+        runs = [(e["n"], e["time"]) for e in server.requests("schedule=crashes")]
+        assert all(ends[n] <= later for (n, _), (_, later) in zip(runs, runs[1:]))
+    assert count >= 5
+
+
 def test_a_run_that_a_crash_cut_off_goes_on(serve, server):
     s = serve()
     url = server.url("/stall/1M/64K?schedule=cut")

@@ -11,9 +11,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "daemon/loop/alarm.h"
 #include "loop_until.h"
 #include "run_suite.h"
 
@@ -260,6 +262,43 @@ START_TEST(setting_a_timer_again_moves_it)
 	ck_assert_uint_lt(clock_now_ms() - begun, 50 * 1000);
 	loop_timer_done(&a);
 	loop_timer_done(&b);
+}
+END_TEST
+
+static void
+on_alarm(int64_t jump, void *arg)
+{
+	ck_assert_int_eq(jump, 0);
+	on_letter(arg);
+}
+
+static bool
+has_said(void *arg)
+{
+	return strcmp(said, arg) == 0;
+}
+
+START_TEST(an_alarm_rings_at_a_time_of_the_wall_clock)
+{
+	struct loop_alarm a, b, never;
+	int64_t begin = clock_wall_ms();
+
+	loop_alarm_init(&never, loop, "never", on_alarm, (void *)(uintptr_t)"n");
+	loop_alarm_init(&a, loop, "a", on_alarm, (void *)(uintptr_t)"a");
+	loop_alarm_init(&b, loop, "b", on_alarm, (void *)(uintptr_t)"b");
+	ck_assert_int_lt(a.fd, 0); /* costs nothing yet */
+	loop_alarm_set(&a, begin + 3600 * 1000);
+	loop_alarm_set(&a, begin + 40);
+	loop_alarm_set(&b, begin - 1000); /* over: at once */
+	ck_assert(loop_until(loop, has_said, (void *)(uintptr_t)"ba", 5000));
+	ck_assert_int_ge(clock_wall_ms(), begin + 40);
+	loop_alarm_set(&a, clock_wall_ms() + 20);
+	loop_alarm_cancel(&a);
+	loop_alarm_set(&b, clock_wall_ms() + 60);
+	ck_assert(loop_until(loop, has_said, (void *)(uintptr_t)"bab", 5000));
+	loop_alarm_done(&a);
+	loop_alarm_done(&b);
+	loop_alarm_done(&never);
 }
 END_TEST
 
@@ -652,6 +691,7 @@ add_tests(Suite *s)
 	tcase_add_test(deferred, stop_ends_the_run_after_the_turn);
 	tcase_add_test(timers, timers_ring_once_in_the_order_of_their_times);
 	tcase_add_test(timers, setting_a_timer_again_moves_it);
+	tcase_add_test(timers, an_alarm_rings_at_a_time_of_the_wall_clock);
 	tcase_add_test(timers, a_cancelled_timer_does_not_ring);
 	tcase_add_test(timers, a_timer_may_be_set_again_and_freed_inside_its_callback);
 	tcase_add_test(io, a_descriptor_is_heard_for_what_was_asked_and_no_more);

@@ -12,7 +12,7 @@
 #include "model/schedule.h"
 
 enum {
-	RUNS_PER_TURN = 1000,
+	RUNS_PER_TURN = 250, /* each is told to the store and to those who watch */
 	SET_BACK_MS = 3 * 3600 * 1000, /* as in schedule.c */
 };
 
