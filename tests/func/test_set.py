@@ -137,8 +137,9 @@ def test_what_came_from_elsewhere_is_not_gone_on_with(serve, server, keep):
         one, = c.add(job(server.url("/ok/900K?set-strange", "127.0.0.3"), "one", **{"limit-rate": "300K", "fsync": "full"}))
         c.wait_state(one, "active", "download")
         wait_until(lambda: c.show(one)["received"] > 300 << 10)
-        change(c, one, **{"url": server.url("/file/" + name), "limit-rate": None})
+        change(c, one, url=server.url("/file/" + name))
         c.call("pause", job=one)
+        change(c, one, **{"limit-rate": None})
         c.call("resume", job=one)
         assert c.wait_job(one, timeout=20)["state"] == "done"
     assert s.read("one") == body(900000, 7)
