@@ -339,7 +339,7 @@ start_engine(struct service *s)
 	};
 	struct result why = { 0 };
 
-	/* The system's is not for a user's own service, which has no sandbox anyway. */
+	/* The system's is not for a user's own service. */
 	if (s->options->user && !spec_has(s->conf->daemon, DAEMON_SPAWN_SOCKET))
 		o.spawn_socket = NULL;
 	if (!probe_roots(s))

@@ -455,6 +455,21 @@ def test_log_and_why_tell_of_it(serve, server, hooks):
     assert c.wait_job(waits)["state"] == "done"
 
 
+def test_a_drain_waits_for_hooks(serve, server, hooks):
+    go = hooks.path("go")
+    s = serve()
+    c = s.client()
+    job = c.add({"url": server.url("/ok/1K"), "output": "x", "on-download-start": [hooks.recorder()],
+                 "on-download-complete": [hooks.recorder("while ! test -e '%s'; do sleep 0.05; done" % go)]})[0]
+    wait_until(lambda: hooks.runs("complete"))
+    waiting, drained = c.send("wait", jobs=[job]), c.send("drain")
+    assert c.show(job)["phase"] == "hook"
+    open(go, "w").close()
+    assert c.answer(waiting)["jobs"][0]["state"] == "done"
+    c.answer(drained)
+    assert s.wait_exit() == 0
+
+
 # ---- Many of them, and what dies
 
 def test_a_thousand_at_once_are_bounded(serve, server, hooks):
