@@ -1,4 +1,5 @@
 /* `haulctl hosts`: the servers that jobs are at, and those that are down. */
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "base/str.h"
 #include "ctl/brief.h"
 #include "ctl/ctl.h"
+#include "ctl/filters.h"
 #include "ctl/table.h"
 
 static const struct table_column columns[] = {
@@ -18,12 +20,14 @@ static const struct table_column columns[] = {
 	{ "LAST FAILURE", false, 12, WIDTH_CUT_END },
 };
 
-/* Origins of one host beside each other. */
+/* By --sort, the most first; then, and without it, origins of one host beside each other. */
 static int
-compare(const void *va, const void *vb)
+compare(const void *va, const void *vb, void *arg)
 {
 	const json_t *a = *(const json_t *const *)va, *b = *(const json_t *const *)vb;
-	int r = strcmp(member_text(a, "host"), member_text(b, "host"));
+	const char *sort = arg;
+	uint64_t na = sort ? member_u64(a, sort) : 0, nb = sort ? member_u64(b, sort) : 0;
+	int r = na != nb ? (na < nb ? 1 : -1) : strcmp(member_text(a, "host"), member_text(b, "host"));
 
 	return r ? r : strcmp(member_text(a, "origin"), member_text(b, "origin"));
 }
@@ -72,19 +76,39 @@ put_host(struct table *t, const json_t *h)
 	table_put(t, member_text(h, "cause"), TERM_INK_PLAIN);
 }
 
+/* Those that --url takes, in order; the caller's. */
+static json_t *
+choose(const struct ctl *c, const json_t *hosts)
+{
+	size_t n = json_array_size(hosts), taken = 0;
+	AUTO_FREE json_t **sorted = xcalloc(n + 1, sizeof *sorted);
+	const char *pattern = filters_get(&c->args, OPTION_URL);
+	json_t *chosen = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		json_t *h = json_array_get(hosts, i);
+
+		if (!pattern || glob_match(pattern, member_text(h, "origin")))
+			sorted[taken++] = h;
+	}
+	if (taken)
+		qsort_r(sorted, taken, sizeof *sorted, compare,
+		    text_equal(c->args.sort, "host") ? NULL : (void *)(uintptr_t)c->args.sort);
+	for (size_t i = 0; i < taken; i++)
+		(void)json_array_append(chosen, sorted[i]);
+	return chosen;
+}
+
 static void
 put_table(struct ctl *c, const json_t *hosts)
 {
-	size_t n = json_array_size(hosts);
-	AUTO_FREE const json_t **sorted = xcalloc(n + 1, sizeof *sorted);
+	const json_t *h;
 	struct table t;
+	size_t i;
 
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = json_array_get(hosts, i);
-	qsort(sorted, n, sizeof *sorted, compare);
 	table_init(&t, &c->term, columns, ARRAY_SIZE(columns));
-	for (size_t i = 0; i < n; i++)
-		put_host(&t, sorted[i]);
+	json_array_foreach(hosts, i, h)
+		put_host(&t, h);
 	table_print(&t, &c->out);
 	table_done(&t);
 }
@@ -109,23 +133,30 @@ int
 verb_hosts(struct ctl *c)
 {
 	AUTO_JSON json_t *result = NULL;
-	const json_t *hosts;
-	uint64_t total;
+	uint64_t total, n;
+	json_t *hosts;
 	int r = ctl_call(c, "hosts", json_pack("{s:i}", "limit", 1000), &result);
 
 	if (r != CTL_OK)
 		return r;
+	n = json_array_size(json_object_get(result, "hosts"));
+	hosts = json_object_get(result, "hosts");
+	if (c->args.json && !c->args.sort && !filters_get(&c->args, OPTION_URL)) { /* as hauld said it */
+		ctl_put_json(c, result);
+		return CTL_OK;
+	}
+	hosts = choose(c, hosts);
+	(void)json_object_set_new(result, "hosts", hosts);
 	if (c->args.json) {
 		ctl_put_json(c, result);
 		return CTL_OK;
 	}
-	hosts = json_object_get(result, "hosts");
 	total = member_u64(result, "total");
 	put_network(c, result);
 	put_table(c, hosts);
 	if (!json_array_size(hosts))
-		ctl_tell(c, "no job is at a host, and none has failed");
-	else if (total > json_array_size(hosts))
-		buf_printf(&c->out, "and %llu more\n", (unsigned long long)(total - json_array_size(hosts)));
+		ctl_tell(c, n ? "there are no such hosts" : "no job is at a host, and none has failed");
+	else if (total > n)
+		buf_printf(&c->out, "and %llu more\n", (unsigned long long)(total - n));
 	return CTL_OK;
 }

@@ -81,6 +81,11 @@ static const struct verb_option list_options[] = {
 	{ OPTION_LIMIT, 0, "limit", "N", NULL, "at most so many jobs" },
 	{ 0 },
 };
+static const struct verb_option hosts_options[] = {
+	{ OPTION_URL, 0, "url", "PATTERN", NULL, "only origins like this, \"https://*.example.org*\"" },
+	{ OPTION_SORT, 0, "sort", "KEY", "host|connections|queued|failures", "the order; figures: the most first" },
+	{ 0 },
+};
 static const struct verb_option cat_options[] = {
 	{ OPTION_UNVERIFIED, 0, "unverified", NULL, NULL, "print bytes as they arrive; the exit status says whether they were right" },
 	TIMEOUT_OPTION,
@@ -231,7 +236,7 @@ static const struct verb verbs[] = {
 	    "Jobs with start-at, delay, every or cron; those that come again keep their times. " JOB_TEXT, NULL,
 	    WORDS_JOBS, 1, 0, false, verb_run },
 	{ "hosts", "", "the servers that jobs are at, and those that are down",
-	    "A server that failed several times in a row is open: its jobs wait, and one at a time probes it.", NULL,
+	    "A server that failed several times in a row is open: its jobs wait, and one at a time probes it.", hosts_options,
 	    WORDS_NONE, 0, 0, false, verb_hosts },
 	{ "set", "JOB...", "change settings of jobs that are not over",
 	    "url, priority, limit-rate, checksum, deadline, and what is about requests and retries: it counts at once, or from the "

@@ -101,3 +101,21 @@ def test_every_verb_that_looks_has_json(many):
         for line in done.out.splitlines():
             assert isinstance(json.loads(line), (dict, list)), (args, line)
         assert done.out or args[0] in ("pause", "cancel", "check"), (args, done)
+
+
+def test_hosts_are_sorted_and_filtered(tmp):
+    rows = [{"origin": o, "host": o.split("/")[2], "connections": c, "limit": 5, "queued": q, "running": c, "breaker": "closed",
+             "failures": f, "cause": "", "probe_in_ms": 0} for o, c, q, f in
+            (("https://b.example", 1, 9, 0), ("https://a.example", 3, 2, 7), ("http://c.test", 2, 5, 1))]
+    with FakeHauld(tmp + "/sock") as fake:
+        fake.on["hosts"] = lambda params, client: {"hosts": rows, "total": 3, "network_down": False, "network_probe_in_ms": 0}
+
+        def hosts(*args):
+            done = subprocess.run([program("haulctl"), "--socket", fake.path, "hosts", *args], capture_output=True, text=True, check=True)
+            return "".join(line.split("://")[1][0] for line in done.stdout.splitlines() if "://" in line), done
+        for args, order in (([], "abc"), (["--sort", "host"], "abc"), (["--sort", "connections"], "acb"), (["--sort", "queued"], "bca"),
+                            (["--sort", "failures"], "acb"), (["--url", "https://*"], "ab"), (["--url", "*.EXAMPLE", "--sort", "queued"], "ba")):
+            assert hosts(*args)[0] == order, args
+        one = json.loads(hosts("--json", "--url", "*c.test")[1].stdout)
+        assert [h["origin"] for h in one["hosts"]] == ["http://c.test"] and one["total"] == 3
+        assert "no such hosts" in hosts("--url", "x")[1].stderr
