@@ -460,7 +460,7 @@ def test_a_drain_waits_for_hooks(serve, server, hooks):
     s = serve()
     c = s.client()
     job = c.add({"url": server.url("/ok/1K"), "output": "x", "on-download-start": [hooks.recorder()],
-                 "on-download-complete": [hooks.recorder("while ! test -e '%s'; do sleep 0.05; done" % go)]})[0]
+                 "on-download-complete": [hooks.recorder("while ! test -e '%s'; do sleep 0.05; done" % go, "slow")]})[0]
     wait_until(lambda: hooks.runs("complete"))
     waiting, drained = c.send("wait", jobs=[job]), c.send("drain")
     assert c.show(job)["phase"] == "hook"
