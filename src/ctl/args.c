@@ -163,6 +163,8 @@ flag_of(struct args *a, enum option_id id)
 		return &a->remove;
 	case OPTION_FOLLOW:
 		return &a->follow;
+	case OPTION_BLOCK:
+		return &a->block;
 	default:
 		return NULL;
 	}

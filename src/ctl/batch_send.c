@@ -23,9 +23,29 @@ struct sending {
 	struct chunk *chunks; /* owned array */
 	size_t n, size;
 	size_t sent, answered, told; /* chunks; told: whose ids were taken */
+	size_t most;          /* jobs of a request */
 	bool print;
 	int status;           /* of the first error */
 };
+
+/* With --block no request may be larger than the queue that it waits for. */
+static int
+ask_for_most(struct sending *s)
+{
+	AUTO_JSON json_t *status = NULL;
+	const json_t *limit;
+	size_t i;
+	int r;
+
+	s->most = BATCH_JOBS_MAX;
+	if (!s->batch->ctl->args.block)
+		return CTL_OK;
+	r = ctl_call(s->batch->ctl, "status", NULL, &status);
+	json_array_foreach(json_object_get(status, "limits"), i, limit)
+		if (text_equal(member_text(limit, "name"), "max-queued"))
+			s->most = MIN(s->most, MAX((size_t)member_u64(limit, "limit"), (size_t)1));
+	return r;
+}
 
 static void
 cut_into_chunks(struct sending *s)
@@ -36,7 +56,7 @@ cut_into_chunks(struct sending *s)
 		struct chunk c = { .first = i };
 		size_t bytes = 0;
 
-		while (i < b->n && c.n < BATCH_JOBS_MAX && (!c.n || bytes + b->jobs[i].len < BATCH_BYTES_MAX)) {
+		while (i < b->n && c.n < s->most && (!c.n || bytes + b->jobs[i].len < BATCH_BYTES_MAX)) {
 			bytes += b->jobs[i++].len + 1;
 			c.n++;
 		}
@@ -80,6 +100,8 @@ send_chunk(struct sending *s, size_t index)
 		put_key(s, index, &params);
 	if (b->scope)
 		buf_printf(&params, ",\"scope\":%s", b->scope);
+	if (b->ctl->args.block)
+		buf_append_str(&params, ",\"block\":true");
 	buf_append_str(&params, "}");
 	c->id = client_send_text(b->ctl->client, "add", (const char *)buf_bytes(&params), buf_len(&params));
 }
@@ -206,6 +228,8 @@ batch_send(struct batch *b, bool print)
 	struct sending s = { .batch = b, .print = print };
 	int r = ctl_connect(b->ctl);
 
+	if (r == CTL_OK)
+		r = ask_for_most(&s);
 	if (r != CTL_OK)
 		return r;
 	assert(b->n > 0);

@@ -48,6 +48,7 @@ enum option_id {
 	OPTION_CANCEL,
 	OPTION_MAX_CONCURRENT,
 	OPTION_REMOVE,
+	OPTION_BLOCK,
 	OPTION_DRY_RUN,
 	OPTION_FORMAT,
 	/* Parameters of list, under their names. */

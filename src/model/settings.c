@@ -47,6 +47,8 @@ static const struct setting table[] = {
 	    "ended jobs of clients that are remembered; those of the configuration always are" },
 	{ DAEMON_DOWNLOAD_RESULT_AGE, D, "download-result-age", TYPE_DURATION, 0, "0", NULL, 0, MAX_TIME_MS,
 	    "how long an ended job of a client is remembered; 0: however long, as long as it is among the last max-download-result" },
+	{ DAEMON_MAX_QUEUED, D, "max-queued", TYPE_UINT, 0, "0", NULL, 0, 10000000,
+	    "jobs of clients that are not over; add is refused above it, or waits; 0: no bound" },
 	{ DAEMON_CONTROL_POLICY, D, "control-policy", TYPE_ENUM, 0, "submit", "observe|submit|operate|manage", 0, 0,
 	    "what a client may do who is neither root nor the service: look; also add jobs and command its own; command all jobs; also reload, drain and shutdown" },
 	{ DAEMON_MAX_ORIGIN_FAILURES, D, "max-origin-failures", TYPE_UINT, 0, "5", NULL, 0, 1000000,
@@ -214,7 +216,7 @@ static const struct {
 	enum setting_scope scope;
 	const char *name;
 } later[] = {
-	{ D, "max-queued" }, { D, "allow-network-filesystem" },
+	{ D, "allow-network-filesystem" },
 	{ D, "history-age" }, { D, "history-count" },
 	{ SCOPE_HOST, "user" },
 	{ SCOPE_HOST, "cert" }, { SCOPE_HOST, "key" },

@@ -193,6 +193,12 @@ engine_remove(struct engine *e, uint64_t id)
 	return ENGINE_OK;
 }
 
+uint64_t
+engine_open(const struct engine *e UNUSED)
+{
+	return 3;
+}
+
 /* ---- Events: one ------------------------------------------------------------------ */
 
 static bool paper_event;

@@ -274,7 +274,7 @@ START_TEST(later_keys_are_known_as_such)
 	ck_assert(setting_is_later(SCOPE_JOB, "split"));
 	ck_assert(setting_is_later(SCOPE_JOB, "extract"));
 	ck_assert(setting_is_later(SCOPE_HOST, "cert"));
-	ck_assert(setting_is_later(SCOPE_DAEMON, "max-queued"));
+	ck_assert(setting_is_later(SCOPE_DAEMON, "history-age"));
 	ck_assert(!setting_is_later(SCOPE_DAEMON, "split"));
 	ck_assert(!setting_is_later(SCOPE_JOB, "nonsense"));
 }

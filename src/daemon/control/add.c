@@ -23,6 +23,7 @@ struct adding {
 	struct intake_batch *batch; /* the intake's while it is there */
 	struct control *control;
 	struct store_wait wait;
+	struct backlog_place place;
 	struct key *key;         /* borrowed, of control->keys; NULL: none */
 	char *scope;             /* owned: the group that is made for these jobs; NULL: none */
 	struct spec *scope_settings; /* owned */
@@ -44,6 +45,7 @@ void
 add_init(struct control *c)
 {
 	map_init(&c->pending_names, name_is);
+	backlog_init(c);
 	list_init(&c->addings);
 }
 
@@ -273,6 +275,7 @@ give_names(struct adding *a)
 static void
 adding_free(struct adding *a)
 {
+	backlog_leave(&a->place);
 	give_names(a);
 	if (a->key)
 		key_drop(a->control, a->key);
@@ -369,6 +372,7 @@ add_done(struct control *c)
 		call_free(a->call);
 		adding_free(a);
 	}
+	backlog_done(c);
 }
 
 static void
@@ -429,6 +433,55 @@ get_scope(struct adding *a)
 	return a->scope;
 }
 
+/* ---- Room in the queue -------------------------------------------------------------- */
+
+static void
+on_room(void *arg)
+{
+	struct adding *a = arg;
+	struct client *client = a->call->client;
+
+	a->call->on_orphaned = NULL;
+	client->waits = false;
+	if (!a->control->stopping) {
+		intake_submit(a->control->intake, a->batch);
+		return;
+	}
+	call_fail(a->call, RPC_DRAINING, "hauld takes no more jobs: it is %s", a->control->stopping);
+	adding_over(a, client);
+}
+
+/* Its client has gone while it waited for room: nothing is added. */
+static void
+on_orphaned(struct call *c, void *arg)
+{
+	call_free(c);
+	adding_free(arg);
+}
+
+static void
+enter(struct adding *a, size_t n)
+{
+	struct call *c = a->call;
+
+	switch (backlog_enter(&a->place, c, n, on_room, a)) {
+	case BACKLOG_ROOM:
+		client_pause(c->client);
+		intake_submit(c->control->intake, a->batch);
+		break;
+	case BACKLOG_WAITS:
+		client_pause(c->client);
+		c->on_orphaned = on_orphaned;
+		c->arg = a;
+		c->client->waits = true;
+		control_client_ended(c->control); /* looked at until there is room */
+		break;
+	case BACKLOG_REFUSED:
+		adding_free(a);
+		break;
+	}
+}
+
 /* ---- The call ---------------------------------------------------------------------- */
 
 void
@@ -463,6 +516,5 @@ method_add(struct call *c)
 			adding_free(a);
 			return;
 		}
-	client_pause(c->client);
-	intake_submit(c->control->intake, b);
+	enter(a, one ? 1 : n);
 }

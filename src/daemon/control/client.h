@@ -39,6 +39,7 @@ struct client {
 	struct list calls;       /* struct call */
 	unsigned n_calls;
 	bool paused;             /* nothing is handled until client_resume() */
+	bool waits;          /* its request waits for room in the queue; backlog.c */
 	bool ended;              /* it sends nothing more */
 	bool broken;             /* to be let go */
 	pid_t pid;

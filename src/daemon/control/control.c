@@ -252,7 +252,7 @@ has_gone(const struct client *c)
 	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR));
 }
 
-/* Those that sent their last and wait for answers: an event for their going
+/* Those that sent their last, or are not read from because they wait for room in the queue: an event for their going
  * would come all the time. */
 static void
 on_reap(void *arg)
@@ -262,7 +262,7 @@ on_reap(void *arg)
 	struct client *c;
 
 	LIST_FOREACH(c, &control->clients, struct client, link) {
-		if (!c->ended)
+		if (!c->ended && !c->waits)
 			continue;
 		if (has_gone(c))
 			client_free(c);
@@ -464,6 +464,7 @@ control_set_conf(struct control *c, const struct conf *conf)
 	c->conf = conf;
 	c->conf_loaded_s = clock_wall_s();
 	intake_set_context(c->intake, conf);
+	backlog_look(c);
 }
 
 void
@@ -479,6 +480,7 @@ void
 control_set_stopping(struct control *c, const char *word)
 {
 	c->stopping = word;
+	backlog_look(c);
 }
 
 unsigned

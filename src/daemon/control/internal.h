@@ -69,6 +69,9 @@ struct control {
 	/* add.c */
 	struct list settings;     /* struct set: with the intake; set.c */
 	struct list addings;      /* struct adding: with the intake or the store */
+	struct list queue_waiting; /* struct backlog_place: backlog.c */
+	struct loop_deferred queue_looking;
+	uint64_t queue_reserved;  /* jobs that were let in and are not the engine's yet */
 	struct map pending_names; /* of jobs that are with the store */
 	struct list durables;     /* struct durable: answers that wait for the store */
 	/* status.c */
@@ -194,6 +197,27 @@ void set_done(struct control *c);
 void add_init(struct control *c);
 /* Forgets what is with the intake; clients have gone. */
 void add_done(struct control *c);
+/* backlog.c: the place of a request's jobs in the queue. */
+struct backlog_place {
+	struct list link;  /* control->queue_waiting */
+	struct control *control; /* NULL: it has none */
+	size_t n;
+	bool reserved;
+	void (*go)(void *arg); /* there is room now, or nobody is let in any more */
+	void *arg;
+};
+enum backlog_answer {
+	BACKLOG_ROOM,    /* the place is kept until backlog_leave() */
+	BACKLOG_WAITS,   /* go() comes, from the loop */
+	BACKLOG_REFUSED, /* and answered */
+};
+enum backlog_answer backlog_enter(struct backlog_place *p, struct call *call, size_t n, void (*go)(void *arg), void *arg);
+/* Its jobs are the engine's, or will not be; safe on a zeroed one. */
+void backlog_leave(struct backlog_place *p);
+/* A job has ended, or the limit is another one. */
+void backlog_look(struct control *c);
+void backlog_init(struct control *c);
+void backlog_done(struct control *c);
 /* add_order.c: all that the new jobs come after is there, and none waits for itself; false
  * after the answer. */
 bool add_check_order(struct call *c, struct spec *const *specs, size_t n);

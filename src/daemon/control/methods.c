@@ -473,7 +473,7 @@ method_shutdown(struct call *c)
 /* ---- The table ----------------------------------------------------------------------------- */
 
 static const struct method methods[] = {
-	{ "add", POLICY_SUBMIT, "jobs job key scope", method_add },
+	{ "add", POLICY_SUBMIT, "jobs job key scope block", method_add },
 	{ "cancel", POLICY_SUBMIT, "jobs job group all", method_cancel },
 	{ "cat", POLICY_OBSERVE, "job", method_cat },
 	{ "check", POLICY_MANAGE, "", method_check },

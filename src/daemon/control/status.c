@@ -84,13 +84,15 @@ put_limit(struct json *w, const char *name, uint64_t used, uint64_t limit)
 }
 
 static void
-put_limits(struct json *w, const struct engine_numbers *n)
+put_limits(struct json *w, const struct engine_numbers *n, uint64_t queued_max)
 {
 	jsonw_key(w, "limits");
 	jsonw_begin_array(w);
 	put_limit(w, "max-concurrent-downloads", n->transfers, n->transfers_max);
 	put_limit(w, "max-concurrent-verifications", n->verifying, n->verifying_max);
 	put_limit(w, "max-overall-download-limit", n->rate, n->rate_limit);
+	if (queued_max)
+		put_limit(w, "max-queued", n->open, queued_max);
 	jsonw_end_array(w);
 }
 
@@ -197,7 +199,7 @@ write_status(const struct control *control, struct buf *out)
 	jsonw_key_u64(&w, "rate", numbers.rate);
 	jsonw_key_u64(&w, "received", numbers.received);
 	put_waiting(&w, control->engine, &numbers);
-	put_limits(&w, &numbers);
+	put_limits(&w, &numbers, spec_number(control->conf->daemon, DAEMON_MAX_QUEUED));
 	jsonw_key(&w, "workers");
 	jsonw_begin_object(&w);
 	jsonw_key_u64(&w, "running", numbers.workers);

@@ -275,6 +275,7 @@ void
 control_on_end(struct control *c, const struct job *j)
 {
 	stats_on_end(c, j);
+	backlog_look(c);
 	event_end(c, j);
 	c->ended[j->state]++;
 	tell_all(c, "end", j, 0);

@@ -22,6 +22,7 @@ anew(struct entry *en)
 	engine_unforget(en);
 	receipt_free(TAKE_PTR(en->receipt));
 	job_restart(&en->job);
+	en->engine->n_open += !en->job.from_config;
 	order_retry(en, began);
 	group_join_again(en);
 	engine_set_state(en, JOB_QUEUED);
@@ -174,6 +175,12 @@ uint64_t
 engine_count(const struct engine *e)
 {
 	return e->jobs.n;
+}
+
+uint64_t
+engine_open(const struct engine *e)
+{
+	return e->n_open;
 }
 
 static const struct job *
@@ -348,6 +355,7 @@ engine_get_numbers(const struct engine *e, struct engine_numbers *ret)
 	uint64_t blocked = scheduler_blocked(e->scheduler);
 
 	*ret = (struct engine_numbers){
+		.open = e->n_open,
 		.transfers = use.global.used,
 		.transfers_max = use.global.limit,
 		.verifying = use.verifying.used,

@@ -87,6 +87,7 @@ add(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid, bool from_co
 	en->job.uid = uid;
 	en->job.from_config = from_config;
 	en->job.added_s = clock_wall_s();
+	e->n_open += !from_config;
 	if (e->ops->on_add)
 		e->ops->on_add(&en->job, e->arg);
 	group_join(en, false);
@@ -141,6 +142,7 @@ engine_restore(struct engine *e, const struct job *from, uint64_t run_ms, struct
 	if (receipt && !job_is_over(from))
 		timing_restore(en, TAKE_PTR(receipt->runs));
 	if (!job_is_over(from)) {
+		e->n_open += !from->from_config;
 		order_attach(en, true);
 		if (!timing_is_waiting(en))
 			deadline_restore(en);

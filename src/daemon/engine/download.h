@@ -91,6 +91,7 @@ struct engine {
 	struct list ended_config; /* struct entry: those of the configuration that are over */
 	struct list gone;    /* struct entry: to be forgotten at the end of the turn */
 	size_t n_ended;
+	uint64_t n_open;     /* jobs of clients that are not over */
 	struct list errands; /* struct errand: with workers, or waiting for the store */
 	struct list verifies; /* struct verify: files that somebody asked about */
 	unsigned n_sweeps;   /* that were begun */

@@ -158,6 +158,7 @@ end_job(struct engine *e, struct entry *en, const struct result *r, const struct
 	struct job *j = &en->job;
 	enum result_class class = result_class(r);
 
+	e->n_open -= !j->from_config;
 	scheduler_withdraw(e->scheduler, &en->ticket);
 	space_leave(en);
 	plan_leave(en);

@@ -208,6 +208,8 @@ void engine_drain(struct engine *e);
  * when the last one has left. */
 void engine_stop(struct engine *e, loop_cb on_stopped, void *arg);
 
+/* Jobs of clients that are not over. */
+uint64_t engine_open(const struct engine *e);
 /* Jobs that are there: in the order they came, engine_next(e, 0) is the first. */
 uint64_t engine_count(const struct engine *e);
 const struct job *engine_next(const struct engine *e, uint64_t id);
@@ -227,6 +229,7 @@ void engine_each_over(const struct engine *e, void (*cb)(const struct job *j, co
 /* For status. */
 struct engine_numbers {
 	uint64_t jobs[_JOB_STATE_MAX];
+	uint64_t open;                     /* jobs of clients that are not over */
 	uint64_t transfers, transfers_max; /* network slots */
 	uint64_t verifying, verifying_max;
 	uint64_t rate_limit;               /* bytes per second, 0: none */
