@@ -664,7 +664,7 @@ START_TEST(thousands_of_random_steps_keep_every_promise)
 	for (unsigned g = 0; g < GROUPS; g++)
 		(void)group(g, g && random_below(3) ? (unsigned)random_below(g) : NONE, random_below(5));
 	rig.checks = true;
-	for (unsigned n = 0; n < 4000; n++) {
+	for (unsigned n = 0; n < 8000; n++) {
 		random_step(troubles);
 		if (random_below(3))
 			continue;
