@@ -171,6 +171,7 @@ run_jobs(struct once *o)
 		.spawn_path = o->options->spawn_path,
 		.default_proxy = "env",
 		.slice_timeout_ms = o->options->slice_timeout_ms,
+		.keep_sources = o->options->json,
 	};
 	struct show_options so = { .json = o->options->json, .progress = !o->options->no_progress };
 	struct result why = { 0 };

@@ -333,6 +333,7 @@ start_engine(struct service *s)
 		.spawn_socket = spec_string(s->conf->daemon, DAEMON_SPAWN_SOCKET),
 		.slice_timeout_ms = s->options->slice_timeout_ms,
 		.keep_receipts = true,
+		.keep_sources = true,
 		.wait_for_room = true,
 		.patient = true,
 		.instance = s->instance,

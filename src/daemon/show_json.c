@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/url.h"
+#include "daemon/engine/sources.h"
 #include "daemon/loop/outlet.h"
 
 struct show_json {
@@ -148,6 +149,7 @@ show_json_end(struct show_json *s, const struct job *j, const struct job_receipt
 	jsonw_begin_object(&w);
 	put_outcome(&w, j);
 	put_receipt(&w, r);
+	sources_to_json(&w, r->sources, j->received);
 	jsonw_end_object(&w);
 	remember(s, j, (const char *)buf_bytes(&b) + 1, buf_len(&b) - 2);
 	buf_printf(outlet_buf(&s->out), "{\"event\":\"end\",%s}\n", s->ended[j->id - 1]);

@@ -161,3 +161,11 @@ def test_what_was_never_fetched_has_none(serve, server):
         c.wait_job(failed)
         assert sources(c, job) == [] == sources(c, failed)
     assert os.path.exists(s.path("there"))
+
+
+def test_once_tells_it_with_json(h, server):
+    result = h.once_jobs([{"name": "j", "output": "j", "retry": 8, "url": server.url("/cut/3M/2?key=rc-once"),
+                           "checksum": digest(body(SIZE))}])
+    job = result.job("j")
+    check_row(job["sources"], SIZE)
+    assert [s["status"] for s in job["sources"]] == [200, 206, 206] and job["sources_lost"] == 0

@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "daemon/control/internal.h"
 #include "daemon/engine/reason.h"
+#include "daemon/engine/sources.h"
 #include "daemon/engine/events.h"
 #include "daemon/engine/keep.h"
 #include "daemon/engine/limits.h"
@@ -347,6 +348,12 @@ engine_open_part(const struct engine *e UNUSED, uint64_t id)
 	int fd = id % 2 ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
 
 	return fd < 0 ? -ENOENT : fd;
+}
+
+void
+sources_to_json(struct json *w, const struct sources *s UNUSED, uint64_t received)
+{
+	jsonw_key_u64(w, "sources_lost", received);
 }
 
 bool

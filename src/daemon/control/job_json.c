@@ -183,83 +183,6 @@ put_receipt(struct json *w, const struct receipt *r)
 	jsonw_end_object(w);
 }
 
-/* The urls that redirected, the first first. */
-static void
-put_via(struct json *w, const char *via)
-{
-	jsonw_key(w, "via");
-	jsonw_begin_array(w);
-	for (size_t n; *via; via += n + (via[n] == ' ')) {
-		n = strcspn(via, " ");
-		jsonw_string_n(w, via, n);
-	}
-	jsonw_end_array(w);
-}
-
-static void
-put_tls(struct json *w, const struct source *s)
-{
-	jsonw_key(w, "tls");
-	if (!*s->protocol) {
-		jsonw_null(w);
-		return;
-	}
-	jsonw_begin_object(w);
-	jsonw_key_string(w, "protocol", s->protocol);
-	jsonw_key_string(w, "cipher", s->cipher);
-	jsonw_key_string(w, "subject", s->subject);
-	jsonw_key_string(w, "issuer", s->issuer);
-	jsonw_end_object(w);
-}
-
-static void
-put_source(struct json *w, const struct source *s, uint64_t to)
-{
-	char version[16];
-
-	(void)snprintf(version, sizeof version, s->major >= 2 ? "%u" : "%u.%u", s->major, s->minor);
-	jsonw_begin_object(w);
-	jsonw_key_u64(w, "from", s->from);
-	jsonw_key_u64(w, "to", MAX(to, s->from));
-	jsonw_key_string(w, "url", s->url);
-	put_via(w, s->via);
-	jsonw_key_u64(w, "status", s->status);
-	jsonw_key_string(w, "http", version);
-	jsonw_key_string(w, "address", s->address);
-	jsonw_key_string(w, "etag", *s->etag ? s->etag : NULL);
-	jsonw_key(w, "last_modified");
-	if (s->modified >= 0)
-		jsonw_i64(w, s->modified);
-	else
-		jsonw_null(w);
-	jsonw_key(w, "time");
-	jsonw_i64(w, s->at_s);
-	put_tls(w, s);
-	jsonw_key(w, "times_ms");
-	jsonw_begin_object(w);
-	jsonw_key_u64(w, "dns", s->dns_ms);
-	jsonw_key_u64(w, "connect", s->connect_ms);
-	jsonw_key_u64(w, "tls", s->tls_ms);
-	jsonw_key_u64(w, "first_byte", s->first_byte_ms);
-	jsonw_key_u64(w, "total", s->total_ms);
-	jsonw_end_object(w);
-	jsonw_end_object(w);
-}
-
-/* Where its bytes came from: each up to where the next one begins. */
-static void
-put_sources(struct json *w, const struct engine_view *v)
-{
-	const struct sources *all = v->receipt ? v->receipt->sources : NULL;
-
-	jsonw_key(w, "sources");
-	jsonw_begin_array(w);
-	for (unsigned i = 0; all && i < all->n; i++)
-		put_source(w, &all->items[i], i + 1 < all->n ? all->items[i + 1].from : v->received);
-	jsonw_end_array(w);
-	jsonw_key_u64(w, "sources_lost", all ? all->lost : 0);
-}
-
 static void
 put_attempts(struct json *w, const struct receipt *r)
 {
@@ -319,7 +242,7 @@ job_json_full(struct json *w, const struct engine_view *v)
 		jsonw_null(w);
 	}
 	put_receipt(w, j->state == JOB_DONE ? v->receipt : NULL);
-	put_sources(w, v);
+	sources_to_json(w, v->receipt ? v->receipt->sources : NULL, v->received);
 	put_attempts(w, v->receipt);
 	put_runs(w, v->runs);
 	jsonw_key(w, "settings");

@@ -20,6 +20,7 @@
 #include "daemon/engine/kept.h"
 #include "daemon/engine/limits.h"
 #include "daemon/engine/room.h"
+#include "daemon/engine/sources.h"
 #include "daemon/engine/space.h"
 #include "daemon/spawn/spawner.h"
 #include "daemon/engine/timing.h"
@@ -157,6 +158,7 @@ end_job(struct engine *e, struct entry *en, const struct result *r, const struct
 {
 	struct job *j = &en->job;
 	enum result_class class = result_class(r);
+	struct job_receipt told = *receipt;
 
 	e->n_open -= !j->from_config;
 	scheduler_withdraw(e->scheduler, &en->ticket);
@@ -172,7 +174,10 @@ end_job(struct engine *e, struct entry *en, const struct result *r, const struct
 	timing_ended(en, r, receipt->unchanged);
 	log_end(j);
 	rooms_job_ended(en);
-	e->ops->on_end(j, receipt, e->arg);
+	told.sources = en->receipt ? en->receipt->sources : NULL;
+	e->ops->on_end(j, &told, e->arg);
+	if (en->receipt && !e->options.keep_receipts)
+		sources_free(TAKE_PTR(en->receipt->sources)); /* nobody asks again */
 	/* Else it goes on in another life, or when a user tries it again. */
 	if (r->code != RESULT_INTERRUPTED && r->code != RESULT_HOOK_FAILED)
 		kept_discard(e, j->id);

@@ -28,6 +28,7 @@ struct engine_options {
 	const char *default_proxy;  /* see transfer.h */
 	uint64_t slice_timeout_ms;  /* see pool.h */
 	bool keep_receipts;         /* engine_receipt() will be asked for */
+	bool keep_sources;          /* where bytes came from is noted; sources.h */
 	bool wait_for_room;         /* a job for a full disk waits until somebody makes room,
 				     * else until no other job can */
 	bool patient;               /* an origin or a network that is down is waited for */
@@ -40,6 +41,7 @@ struct job_receipt {
 	const char *proof;             /* "length", "chunked", ...; "" when none */
 	uint32_t dns_ms, connect_ms, tls_ms, first_byte_ms;
 	bool unchanged; /* the file was there already, and none came */
+	const struct sources *sources; /* borrowed; NULL: none, or not noted */
 };
 
 #define RECEIPT_NOT_MODIFIED "not-modified" /* the proof when the server said so */

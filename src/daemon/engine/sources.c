@@ -1,6 +1,7 @@
 /* Where the bytes came from; see sources.h. */
 #include "daemon/engine/sources.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,7 +88,7 @@ sources_note(struct download *d, const struct response *r)
 	struct transfer_peer peer;
 	struct source *s;
 
-	if (!d->engine->options.keep_receipts)
+	if (!d->engine->options.keep_sources)
 		return;
 	s = add(sources_of(d), d->rest.start);
 	url = url_redact(d->url);
@@ -217,4 +218,80 @@ sources_unpack(struct cursor *c)
 	while (s->n < n && !c->failed)
 		unpack(c, &s->items[s->n++]);
 	return s;
+}
+
+/* ---- As JSON -------------------------------------------------------------------------- */
+
+/* The urls that redirected, the first first. */
+static void
+put_via(struct json *w, const char *via)
+{
+	jsonw_key(w, "via");
+	jsonw_begin_array(w);
+	for (size_t n; *via; via += n + (via[n] == ' ')) {
+		n = strcspn(via, " ");
+		jsonw_string_n(w, via, n);
+	}
+	jsonw_end_array(w);
+}
+
+static void
+put_tls(struct json *w, const struct source *s)
+{
+	jsonw_key(w, "tls");
+	if (!*s->protocol) {
+		jsonw_null(w);
+		return;
+	}
+	jsonw_begin_object(w);
+	jsonw_key_string(w, "protocol", s->protocol);
+	jsonw_key_string(w, "cipher", s->cipher);
+	jsonw_key_string(w, "subject", s->subject);
+	jsonw_key_string(w, "issuer", s->issuer);
+	jsonw_end_object(w);
+}
+
+static void
+put_source(struct json *w, const struct source *s, uint64_t to)
+{
+	char version[16];
+
+	(void)snprintf(version, sizeof version, s->major >= 2 ? "%u" : "%u.%u", s->major, s->minor);
+	jsonw_begin_object(w);
+	jsonw_key_u64(w, "from", s->from);
+	jsonw_key_u64(w, "to", MAX(to, s->from));
+	jsonw_key_string(w, "url", s->url);
+	put_via(w, s->via);
+	jsonw_key_u64(w, "status", s->status);
+	jsonw_key_string(w, "http", version);
+	jsonw_key_string(w, "address", s->address);
+	jsonw_key_string(w, "etag", *s->etag ? s->etag : NULL);
+	jsonw_key(w, "last_modified");
+	if (s->modified >= 0)
+		jsonw_i64(w, s->modified);
+	else
+		jsonw_null(w);
+	jsonw_key(w, "time");
+	jsonw_i64(w, s->at_s);
+	put_tls(w, s);
+	jsonw_key(w, "times_ms");
+	jsonw_begin_object(w);
+	jsonw_key_u64(w, "dns", s->dns_ms);
+	jsonw_key_u64(w, "connect", s->connect_ms);
+	jsonw_key_u64(w, "tls", s->tls_ms);
+	jsonw_key_u64(w, "first_byte", s->first_byte_ms);
+	jsonw_key_u64(w, "total", s->total_ms);
+	jsonw_end_object(w);
+	jsonw_end_object(w);
+}
+
+void
+sources_to_json(struct json *w, const struct sources *s, uint64_t received)
+{
+	jsonw_key(w, "sources");
+	jsonw_begin_array(w);
+	for (unsigned i = 0; s && i < s->n; i++)
+		put_source(w, &s->items[i], i + 1 < s->n ? s->items[i + 1].from : received);
+	jsonw_end_array(w);
+	jsonw_key_u64(w, "sources_lost", s ? s->lost : 0);
 }

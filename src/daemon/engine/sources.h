@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/cursor.h"
+#include "base/json.h"
 
 struct download;
 struct response;
@@ -46,3 +47,6 @@ void sources_free(struct sources *s);
 void sources_pack(const struct sources *s, struct buf *out, size_t room);
 /* NULL: none, or the cursor failed. */
 struct sources *sources_unpack(struct cursor *c);
+/* The members "sources" and "sources_lost" of an object: the last one brought what came
+ * up to `received`.  haul-rpc(7) promises them. */
+void sources_to_json(struct json *w, const struct sources *s, uint64_t received);
