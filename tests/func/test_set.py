@@ -117,16 +117,25 @@ def test_url_of_a_job_that_waits_for_its_retry(serve, server):
     assert s.read("one") == body(3000)
 
 
-def test_a_transfer_that_runs_goes_on_and_the_rest_comes_from_the_new_url(serve, server):
-    """Signed urls: another query, the same file.  What came is kept."""
+@pytest.mark.parametrize("how, ranged", [("query", True), ("elsewhere", False), ("checksum", True)])
+def test_a_transfer_that_runs_goes_on_and_the_rest_comes_from_the_new_url(serve, server, how, ranged):
+    """The first answer is cut after 384 KiB.  A url that was signed anew is of the same file; of
+    one elsewhere only a checksum will tell."""
+    keys = {"limit-rate": "200K", "retry": 3, "retry-delay": "10ms"}
+    if how == "checksum":
+        keys["checksum"] = digest(body(3 << 20))
     s = serve()
     with s.client() as c:
-        one, = c.add(job(server.url("/stall/1M/600K?set-signature=1"), "one", retry=3, **{"stall-timeout": "2s"}))
+        one, = c.add(job(server.url("/cut/3M/1?key=set-%s&sign=1" % how), "one", **keys))
         c.wait_state(one, "active", "download")
-        wait_until(lambda: c.show(one)["received"] == 600 << 10)
-        change(c, one, url=server.url("/stall/1M/1M?set-signature=2"))
-        assert c.show(one)["received"] == 600 << 10 and len(asked(server, "set-signature")) == 1
-        c.call("cancel", job=one)
+        wait_until(lambda: c.show(one)["received"] > 100 << 10)
+        change(c, one, url=server.url("/cut/3M/1?key=set-%s&sign=2" % how, "127.0.0.1" if how == "query" else "127.0.0.2"))
+        assert c.show(one)["received"] > 100 << 10 and len(asked(server, "set-" + how)) == 1
+        change(c, one, **{"limit-rate": 0})
+        assert c.wait_job(one, timeout=30)["state"] == "done"
+    paths = [(r["path"][-1], dict(r["headers"]).get("Range")) for r in server.requests() if "set-" + how in r["path"]]
+    assert paths == [("1", None), ("2", "bytes=393216-" if ranged else None)], paths
+    assert s.read("one") == body(3 << 20)
 
 
 def test_what_came_from_elsewhere_is_not_gone_on_with(serve, server, keep):
