@@ -214,6 +214,34 @@ def test_times_of_the_wall_hold_when_the_clock_is_set(serve, server, tmp):
         assert len(asked(server, "day")) == 1
 
 
+@pytest.mark.skipif(sanitized(), reason="what is preloaded comes before the sanitizer")
+@pytest.mark.parametrize("now, cron, following", [
+    ("2027-01-31 23:59:57", "TZ=UTC 0 0 1 * *", "2027-03-01 00:00:00"),
+    ("2027-06-15 03:59:57", "TZ=Europe/Berlin */15 6-7 * jun tue", "2027-06-15 04:15:00"),
+    # half past two does not exist in Berlin on this day: behind the gap, and then as ever
+    ("2027-03-28 00:59:57", "TZ=Europe/Berlin 30 2 * * *", "2027-03-29 00:30:00"),
+    # and comes twice on this one
+    ("2027-10-31 00:29:57", "TZ=Europe/Berlin 30 2 * * *", "2027-11-01 01:30:00"),
+])
+def test_cron_runs_on_the_minute(serve, server, tmp, now, cron, following):
+    def seconds(text):
+        return datetime.datetime.fromisoformat(text + "+00:00").timestamp()
+    clock, name = Clock(tmp), "minute" + now[5:7]
+    s = serve(start=False)
+    s.prefix = clock.prefix
+    begin = time.monotonic()
+    clock.set(seconds(now) - time.time() + 1) # which start and add may take
+    s.start()
+    with s.client() as c:
+        clock.set(seconds(now) - time.time())
+        begin = time.monotonic()
+        c.add(job(server, name, cron=cron))
+        assert c.show(name)["why"] == "start-at"
+        shown = c.wait_job(name)
+        assert shown["next_run"] == seconds(following)
+    assert 2.9 < asked(server, name)[0] - begin < 5
+
+
 def test_waiting_costs_nothing(serve, server):
     s = serve()
     with s.client() as c:

@@ -8,6 +8,8 @@
 #include "fuzz.h"
 #include "model/address.h"
 #include "model/algo.h"
+#include "model/calendar.h"
+#include "model/moment.h"
 
 const char fuzz_name[] = "url";
 
@@ -88,6 +90,39 @@ try_range(const char *s)
 	address_policy_free(p);
 }
 
+enum { NOW = 1795341600 };
+
+/* The next times lie behind the ones before, and a rule's spans hold their instants. */
+static void
+try_times(const char *s)
+{
+	AUTO_FREE char *why = NULL, *why_not = NULL;
+	AUTO_ZONE struct zone *z = NULL;
+	struct calendar c;
+	int64_t t = NOW, at;
+
+	if (zone_parse_rule(s, &z) < 0 && zone_parse_rule("CET-1CEST,M3.5.0,M10.5.0/3", &z) < 0)
+		assert(0);
+	for (unsigned i = 0; i < 4; i++) {
+		struct zone_span span = zone_span_at(z, t);
+
+		assert(span.start <= t && t < span.end);
+		t = span.end == INT64_MAX ? t + 1 : span.end;
+	}
+	if (calendar_parse(s, &c, &why) < 0) {
+		assert(why && *why);
+	} else {
+		t = NOW;
+		for (unsigned i = 0; i < 4; i++) {
+			at = calendar_next(&c, z, t);
+			assert(at > t && at != CALENDAR_NEVER);
+			t = at;
+		}
+	}
+	if (moment_parse(s, MOMENT_FUTURE, NOW, &at, &why_not) < 0)
+		assert(why_not && *why_not);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -111,5 +146,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	}
 	try_numbers(s);
 	try_range(s);
+	try_times(s);
 	return 0;
 }
