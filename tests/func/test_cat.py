@@ -114,6 +114,18 @@ def test_unverified_to_its_end(serve, server):
     assert rc == 1 and body(500 * 1024, "cat-i").startswith(out) and "checksum-mismatch" in err
 
 
+def test_a_download_from_zero_is_another_one(serve, server):
+    """The server breaks off and honours no ranges: each attempt has a part of its own."""
+    s = serve()
+    c = s.client()
+    job = add(c, server.url("/reset/600k/500k?key=cat-q&seed=cat-q"), "a", retry=5, **{"retry-delay": "200ms"})
+    process = start(s, "--unverified", job)
+    assert read_bytes(process, 1000) == body(600 * 1024, "cat-q")[:1000]
+    rc, out, err = end(process)
+    assert rc == 1 and ("began anew" in err or "has failed" in err), err
+    assert body(600 * 1024, "cat-q")[1000:].startswith(out)
+
+
 @pytest.mark.skipif(not shutil.which("gzip"), reason="gzip is not installed")
 def test_what_is_unpacked_is_printed_at_its_end(serve, server, keep):
     s = serve()

@@ -18,7 +18,7 @@
 #include "model/moment.h"
 
 enum {
-	LIST_MS = 5,   /* of looking at jobs in memory and writing them, for one page by id */
+	LIST_MS = 3,   /* of looking at jobs in memory and writing them, for one page by id */
 	LOOK_EACH = 64, /* jobs between looks at the clock */
 	TRIES_MAX = 3,
 };
