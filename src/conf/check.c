@@ -278,6 +278,8 @@ check_string(
 	case JOB_URL_COMMAND:
 		why = refuse_argument(d, row, text);
 		break;
+	case GROUP_DIRECTORY: /* when the roots are known */
+		break;
 	case GROUP_PARENT: /* when all groups are known */
 		why = value_refuse_name(text);
 		break;

@@ -235,6 +235,7 @@ read_all(struct conf *c)
 	take_options(c, &c->daemon, SCOPE_DAEMON);
 	take_options(c, &c->common, SCOPE_JOB);
 	take_roots(c);
+	groups_check_directories(&c->check.groups, c->check.emit, c->jobs.roots, c->jobs.n_roots);
 	addresses_check(&c->check, &c->daemon);
 	send(c, CONF_DAEMON, &c->daemon);
 	send(c, CONF_DEFAULTS, &c->defaults);

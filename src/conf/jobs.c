@@ -168,6 +168,28 @@ wanted_output(const struct jobs *j, const struct draft *d)
 	return xasprintf("%s%s%s", d->dir, has_suffix(d->dir, "/") ? "" : "/", name);
 }
 
+static const char *
+group_of(const struct jobs *j, const struct draft *d)
+{
+	const struct draft_item *group = draft_find(d, JOB_GROUP);
+
+	group = group ? group : draft_find(j->defaults, JOB_GROUP);
+	return group ? group->text : NULL;
+}
+
+/* What is published as a whole is the verified files, each time all of them. */
+static void
+check_atomic(const struct jobs *j, const struct draft *d)
+{
+	static const enum setting_id keys[] = { JOB_KEEP_DOWNLOAD, JOB_NO_CLOBBER, JOB_EVERY, JOB_CRON, JOB_CONDITIONAL };
+
+	if (j->check->intake || !groups_is_atomic(&j->check->groups, group_of(j, d)))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (draft_find(d, keys[i]) || draft_find(j->defaults, keys[i]))
+			tell(j, d, keys[i], "has no meaning in a group that is published as a whole");
+}
+
 /* Puts the absolute path of a destination into the draft, once only. */
 static void
 put_target(struct jobs *j, struct draft *d, enum setting_id id, const char *text)
@@ -183,6 +205,8 @@ put_target(struct jobs *j, struct draft *d, enum setting_id id, const char *text
 		    j->check->emit, at, d->label, "%s \"%s\" %s", row->name, quote(text), why);
 		return;
 	}
+	if (!j->check->intake && !groups_check_output(&j->check->groups, j->check->emit, d, group_of(j, d), at, row->name, path))
+		return;
 	output = id == JOB_OUTPUT ? NULL : draft_find(d, JOB_OUTPUT);
 	if (output && text_equal(output->text, path)) {
 		emit_error(j->check->emit, at, d->label, "%s %s is the destination of output too",
@@ -231,6 +255,7 @@ jobs_submit(struct jobs *j, struct draft *d)
 	check_after(j, d);
 	check_schedule(j, d);
 	check_names(j, d);
+	check_atomic(j, d);
 	if (!j->check->intake)
 		afters_note(&j->afters, emit, d);
 	check_targets(j, d);

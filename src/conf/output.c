@@ -23,6 +23,8 @@ refuse_components(const char *path)
 			return "has a part longer than 255 bytes";
 		if (n == 5 && memcmp(at, ".haul", 5) == 0)
 			return "has a part .haul, where haul keeps its own files";
+		if (n > 6 && memcmp(at, ".haul-", 6) == 0)
+			return "has a part that begins with .haul-, which is haul's own";
 		at += n;
 		if (*at == '/' && !*++at)
 			return "ends in /, so it names no file";

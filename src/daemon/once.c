@@ -53,12 +53,13 @@ add_job(struct once *o)
 {
 	struct spec *spec = o->conf->jobs.items[o->n_added++];
 	const char *output = spec_string(spec, JOB_OUTPUT);
+	AUTO_FREE char *staged = engine_stage_of(o->engine, spec);
 	uint64_t in, out;
 
 	if (o->state.goes_on && once_state_was_done(&o->state, o->n_added, output, &in, &out))
 		engine_note_published(o->engine, in, out);
 	else if (o->state.goes_on)
-		engine_sweep(o->engine, output);
+		engine_sweep(o->engine, staged ? staged : output);
 	(void)engine_add(o->engine, spec, JOB_NO_UID, true);
 }
 

@@ -98,6 +98,10 @@ static const struct setting table[] = {
 	    "group that this one is in: its limits, pause, deadline and cancel hold here too, and a failure here is one there" },
 	{ GROUP_PAUSED, SCOPE_GROUP, "paused", TYPE_BOOL, 0, "false", NULL, 0, 0,
 	    "members do not start before haulctl resume --group NAME" },
+	{ GROUP_PUBLISH, SCOPE_GROUP, "publish", TYPE_ENUM, SETTING_OWN, "each", "each|atomic", 0, 0,
+	    "each member when it is verified, or all of them at once, as one directory" },
+	{ GROUP_DIRECTORY, SCOPE_GROUP, "directory", TYPE_STRING, SETTING_OWN, NULL, NULL, 0, 0,
+	    "of publish = \"atomic\": the directory that the group owns; what no member has is removed from it" },
 
 	{ JOB_NAME, J, "name", TYPE_STRING, SETTING_OWN, NULL, NULL, 0, 0,
 	    "name of the job: a letter or _, then letters, digits, . _ - (128 at most)" },
@@ -220,7 +224,6 @@ static const struct {
 	{ D, "history-age" }, { D, "history-count" },
 	{ SCOPE_HOST, "user" },
 	{ SCOPE_HOST, "cert" }, { SCOPE_HOST, "key" },
-	{ SCOPE_GROUP, "publish" },
 	{ J, "split" }, { J, "extract" },
 	{ J, "signature" },
 	{ J, "request-rate" }, { J, "metalink" },

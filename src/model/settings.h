@@ -55,6 +55,8 @@ enum setting_id {
 	GROUP_DEADLINE = 63,
 	GROUP_PARENT = 64,
 	GROUP_PAUSED = 65,
+	GROUP_PUBLISH = 66,
+	GROUP_DIRECTORY = 67,
 	GROUP_LIMIT_RATE = 71,
 	/* jobs = ( { } ), defaults = { } */
 	JOB_NAME = 80,
@@ -153,6 +155,7 @@ struct setting {
 enum fsync_mode { FSYNC_OFF = 0, FSYNC_DATA = 1, FSYNC_FULL = 2 };
 enum control_policy { POLICY_OBSERVE = 0, POLICY_SUBMIT = 1, POLICY_OPERATE = 2, POLICY_MANAGE = 3 };
 enum on_failure { ON_FAILURE_CONTINUE = 0, ON_FAILURE_CANCEL = 1 };
+enum group_publish { GROUP_PUBLISH_EACH = 0, GROUP_PUBLISH_ATOMIC = 1 };
 enum http_version { HTTP_VERSION_1_1 = 0, HTTP_VERSION_2 = 1 };
 
 /* The rows in the order of the manual page; *ret_n = how many. */

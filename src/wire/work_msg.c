@@ -119,6 +119,7 @@ work_put_task(struct buf *b, uint64_t id, const struct task_msg *t)
 	put_span(b, t->source);
 	put_span(b, t->url_name);
 	put_span(b, t->seen);
+	put_blob(b, t->names.at, t->names.len);
 	put_digests(b, t->in, t->n_in);
 	put_digests(b, t->out_digest, t->n_out);
 	frame_end(b, f);
@@ -159,6 +160,7 @@ work_get_task(const struct message *m, struct task_msg *t)
 	t->source = get_text(&c);
 	t->url_name = get_text(&c);
 	t->seen = get_text(&c);
+	t->names = get_blob(&c);
 	t->n_in = get_digests(&c, t->in);
 	t->n_out = get_digests(&c, t->out_digest);
 	if (t->kind == 0)

@@ -59,6 +59,7 @@ enum task_kind {
 	TASK_SWEEP = 5,   /* what earlier lives left beside the target: FOUND or gone;
 			   * part is a name of this life */
 	TASK_SPACE = 6,   /* what room is there?  in: bytes free, out: size of the filesystem */
+	TASK_SWAP = 7,    /* the directory `part` beside the target becomes the target; see names */
 	_TASK_KIND_MAX
 };
 
@@ -100,6 +101,9 @@ struct task_msg {
 	struct text source;      /* TASK_COPY: absolute path */
 	struct text url_name;    /* last part of the url, for codec auto */
 	struct text seen;        /* what the file remembers (seen.h); "": nothing */
+	struct text names;       /* TASK_SWAP: what the directory is to hold, each "S" (it is there) or "L" (it
+				  * stands in the target: link it), its name and a NUL; none: only what is
+				  * left of `part` goes */
 	uint8_t n_in, n_out;     /* digests the input, and the output, must have */
 	struct digest in[TASK_DIGESTS_MAX], out_digest[TASK_DIGESTS_MAX];
 };

@@ -79,6 +79,8 @@ names_are_safe(const struct task *t)
 		return name_is_safe(n->part);
 	case TASK_SPACE:
 		return n->root[0] == '/';
+	case TASK_SWAP:
+		return name_is_safe(n->name) && name_is_safe(n->part);
 	case _TASK_KIND_MAX:
 		break;
 	}
@@ -98,6 +100,8 @@ task_new(struct task_env *env, uint64_t id, const struct task_msg *m)
 	t->start_ns = t->told_ns = clock_now_ns();
 	t->part_fd = t->out_fd = t->copy.from = t->copy.to = t->discard.fd = t->publish.unlink_fd = -1;
 	t->codec = m->codec;
+	t->swap.names = m->names.len ? xmemdup(m->names.at, m->names.len) : NULL;
+	t->swap.len = m->names.len;
 	checkpoint_init(&t->checkpoint);
 	if (!m->follow) {
 		t->front = m->size;
@@ -123,6 +127,7 @@ task_free(struct task *t)
 	output_done(t);
 	checkpoint_done(&t->checkpoint);
 	buf_done(&t->discard.found);
+	free(t->swap.names);
 	fd_close(&t->part_fd);
 	fd_close(&t->out_fd);
 	fd_close(&t->copy.from);
@@ -176,6 +181,9 @@ task_slice(struct task *t)
 	case TASK_SPACE:
 		space_slice(t);
 		break;
+	case TASK_SWAP:
+		swap_slice(t);
+		break;
 	case _TASK_KIND_MAX:
 		break;
 	}
@@ -208,7 +216,7 @@ task_on_cancel(struct task *t)
 {
 	switch (t->phase) {
 	case PHASE_NEW:
-		if (t->msg.kind == TASK_DISCARD || t->msg.kind == TASK_SWEEP)
+		if (t->msg.kind == TASK_DISCARD || t->msg.kind == TASK_SWEEP || t->msg.kind == TASK_SWAP)
 			return; /* is itself the end of something */
 		break;
 	case PHASE_INPUT:

@@ -1,8 +1,8 @@
 /*
  * A task: one job's work in this process, from TASK to RESULT.  What all kinds
  * share is here: names, phases, messages, cancelling, the end.  The kinds are in
- * process.c (hash, decode, publish), check.c, filework.c (copy, discard) and
- * space.c.
+ * process.c (hash, decode, publish), check.c, filework.c (copy, discard),
+ * space.c and swap.c.
  *
  * The main thread owns tasks.  A task is not let go, and its RESULT not sent,
  * before every job it has in the sync lane came back.
@@ -98,6 +98,17 @@ struct space_job {
 	int error;          /* errno or 0 */
 };
 
+struct swap_job {
+	struct lane_job job;
+	struct dir *dir;    /* of the target; borrowed from the task */
+	const char *name, *stage; /* both in it */
+	char *names;        /* owned: as in task_msg, and its length */
+	size_t len;
+	uint64_t inode;     /* of the stage, before it becomes the target */
+	bool sync;
+	struct result result;
+};
+
 struct out_piece { /* of decoded output; the writer's while its job is out */
 	struct lane_job job;
 	int fd;            /* borrowed from the task */
@@ -147,6 +158,7 @@ struct task {
 	struct copy_job copy;
 	struct discard_job discard;
 	struct space_job space;
+	struct swap_job swap;
 
 	struct progress_msg told; /* last PROGRESS */
 	uint64_t told_ns;
@@ -218,5 +230,6 @@ void check_slice(struct task *t);
 void copy_slice(struct task *t);
 void discard_slice(struct task *t);
 void space_slice(struct task *t);
+void swap_slice(struct task *t);
 /* Unlinks names in .haul through the lane and closes fd there. */
 void discard_submit(struct task *t, int fd, const char *name, const char *second, const char *third);

@@ -434,6 +434,17 @@ engine_is_in_group(const struct engine *e UNUSED, uint64_t id, const char *group
 	return id == 1;
 }
 
+bool
+engine_refuses_job(const struct engine *e UNUSED, const struct spec *job, struct result *why)
+{
+	const char *output = spec_string(job, JOB_OUTPUT);
+
+	if (!output || strcmp(output, "/owned") != 0)
+		return false;
+	result_set(why, RESULT_PATH_REFUSED, "a group owns it");
+	return true;
+}
+
 size_t
 engine_groups_made(const struct engine *e UNUSED)
 {

@@ -105,8 +105,6 @@ static const struct bad bad_keys[] = {
 	    "t.conf:3: unknown key \"retries\" in jobs[0] \"geoip\": did you mean \"retry\"?\n" },
 	{ "daemon = { xyzzyplugh = 1; };", "t.conf:1: unknown key \"xyzzyplugh\" in daemon\n" },
 	{ JOB("split = 8;"), "t.conf:1: jobs[0]: \"split\" is not in this version of haul\n" },
-	{ "groups = ( { name = \"a\"; publish = \"atomic\"; } );",
-	    "t.conf:1: groups[0] \"a\": \"publish\" is not in this version of haul\n" },
 	{ JOB("insecure = true;"),
 	    "t.conf:1: jobs[0]: \"insecure\" is refused: there is no switch that turns certificate checks off; "
 	    "give cacert = \"FILE\" or pinnedpubkey\n" },
@@ -175,6 +173,14 @@ static const struct bad bad_values[] = {
 	    "t.conf:1: jobs[0] \"a b\": name may hold letters, digits, . _ and - only\n" },
 	{ JOB("group = \"nope\";"),
 	    "t.conf:1: jobs[0]: group is \"nope\", which is not in groups\n" },
+	{ "groups = ( { name = \"a\"; publish = \"atomic\"; } );",
+	    "t.conf:1: groups[0] \"a\": publish = \"atomic\" needs directory: the one that the group owns\n" },
+	{ "groups = ( { name = \"a\"; publish = \"atomic\"; directory = \"/srv/haul/d\"; } );\n"
+	  "jobs = ( { url = \"http://h/f\"; output = \"d/f\"; },\n{ url = \"http://h/g\"; group = \"a\"; },\n"
+	  "{ url = \"http://h/h\"; group = \"a\"; output = \"d/h\"; every = \"1h\"; } );",
+	    "t.conf:2: jobs[0]: output /srv/haul/d/f lies in the directory of group a, which only its members write to\n"
+	    "t.conf:3: jobs[1]: output /srv/haul/g does not lie in /srv/haul/d, which group a publishes as a whole\n"
+	    "t.conf:4: jobs[2]: every has no meaning in a group that is published as a whole\n" },
 	{ "groups = ( { name = \"a\"; parent = \"b\"; } );",
 	    "t.conf:1: groups[0] \"a\": parent is \"b\", which is not in groups\n" },
 	{ "groups = ( { name = \"a\"; parent = \"a\"; } );",

@@ -359,7 +359,7 @@ static const struct {
 	{ URL "decompres=auto", "unknown key \"decompres\": did you mean \"decompress\"?" },
 	{ "name=geo\n" URL "decompres=auto",
 	    "unknown key \"decompres\" in job \"geo\": did you mean \"decompress\"?" },
-	{ URL "every=24h", "\"every\" is not in this version of haul" },
+	{ URL "split#3", "\"split\" is not in this version of haul" },
 	{ URL "insecure?true",
 	    "\"insecure\" is refused: there is no switch that turns certificate checks off; give cacert = \"FILE\" or pinnedpubkey" },
 	{ URL "output=../x", "output \"../x\" has a part that is . or .." },

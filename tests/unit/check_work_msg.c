@@ -80,6 +80,7 @@ full_task(void)
 		.source = text_of("/a/source"),
 		.url_name = text_of("x.zst"),
 		.seen = { "\0tag", 4 },
+		.names = { "Sa\0Lb\0", 6 },
 		.n_in = TASK_DIGESTS_MAX,
 		.n_out = 1,
 	};
@@ -145,6 +146,7 @@ START_TEST(a_full_task_comes_through)
 	ck_assert(text_is(g.keep.root, "/srv/haul") && text_is(g.keep.dir, "") &&
 	    text_is(g.keep.name, "packed.zst"));
 	ck_assert(text_is(g.source, "/a/source") && text_is(g.url_name, "x.zst"));
+	ck_assert(g.names.len == 6 && memcmp(g.names.at, "Sa\0Lb\0", 6) == 0);
 	ck_assert(g.seen.len == 4 && memcmp(g.seen.at, "\0tag", 4) == 0);
 	ck_assert_uint_eq(g.n_in, TASK_DIGESTS_MAX);
 	ck_assert_uint_eq(g.n_out, 1);

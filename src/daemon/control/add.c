@@ -233,14 +233,18 @@ groups_are_there(const struct adding *a, const struct intake_result *results, si
 {
 	AUTO_FREE struct intake_result *refused = xcalloc(n, sizeof refused[0]);
 	const char *first = NULL;
+	struct result why = { 0 };
 	size_t n_bad = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		const char *group = spec_string(results[i].spec, JOB_GROUP);
 
-		if (group_is_there(a, group))
+		if (engine_refuses_job(a->control->engine, results[i].spec, &why))
+			refused[i].errors = xstrdup(why.text);
+		else if (group_is_there(a, group))
 			continue;
-		refused[i].errors = xasprintf("group is \"%s\", which is not in groups: `haulctl group %s on-failure=continue` "
+		else
+			refused[i].errors = xasprintf("group is \"%s\", which is not in groups: `haulctl group %s on-failure=continue` "
 		    "makes one on the fly", group, group);
 		first = first ? first : refused[i].errors;
 		n_bad++;

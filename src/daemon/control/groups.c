@@ -16,6 +16,7 @@ put_limits(struct json *w, const struct group_view *v)
 	jsonw_key_u64(w, "max_concurrent", spec_number(v->spec, GROUP_MAX_CONCURRENT));
 	jsonw_key_u64(w, "limit_rate", spec_number(v->spec, GROUP_LIMIT_RATE));
 	jsonw_key_string(w, "on_failure", spec_number(v->spec, GROUP_ON_FAILURE) == ON_FAILURE_CANCEL ? "cancel" : "continue");
+	jsonw_key_string(w, "publish", v->atomic ? "atomic" : "each");
 	jsonw_key_u64(w, "deadline_ms", spec_number(v->spec, GROUP_DEADLINE));
 	jsonw_key(w, "deadline_in_ms");
 	if (v->deadline_in_ms)
@@ -151,7 +152,7 @@ find_row(struct call *c, const char *key, bool exists)
 	const struct setting *row = setting_by_name(SCOPE_GROUP, key);
 	char safe[160];
 
-	if (!row || row->id == GROUP_NAME || row->id == GROUP_PAUSED) {
+	if (!row || row->id == GROUP_NAME || row->id == GROUP_PAUSED || row->id == GROUP_PUBLISH || row->id == GROUP_DIRECTORY) {
 		call_fail(c, RPC_INVALID_PARAMS, "there is no setting \"%s\" of a group that can be set: there are max-concurrent, limit-rate, on-failure and deadline%s",
 		    str_safe(safe, sizeof safe, key, strlen(key)), row && row->id == GROUP_PAUSED ? "; pause and resume take the group, too" : "");
 		return NULL;

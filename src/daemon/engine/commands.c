@@ -5,9 +5,9 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "daemon/engine/deadline.h"
-#include "daemon/engine/group.h"
 #include "daemon/engine/hook.h"
 #include "daemon/engine/order.h"
+#include "daemon/engine/set.h"
 #include "daemon/engine/space.h"
 #include "daemon/engine/timing.h"
 
@@ -75,6 +75,12 @@ engine_pause(struct engine *e, uint64_t id)
 		return ENGINE_OVER;
 	if (en->job.state == JOB_PAUSED || (en->download && hook_ends(en->download)))
 		return ENGINE_AS_IS;
+	if (en->download && en->download->outcome) {
+		if (!set_drop(en->download))
+			return ENGINE_AS_IS; /* too late: it is about to stand under its name */
+		engine_paused(en->download);
+		return ENGINE_OK;
+	}
 	if (en->download) {
 		en->download->resume = en->download->parks = false;
 		download_pause(en->download);
@@ -321,6 +327,8 @@ fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
 	v->last = v->state == JOB_BLOCKED && en->job.result->code != RESULT_OK ? en->job.result : NULL;
 	if (d->retry_at_ms > now)
 		v->wait_ms = d->retry_at_ms - now;
+	if (d->outcome)
+		v->blocked = "group-publish";
 	if (list_linked(&d->waiting) || d->lock)
 		v->blocked = "destination-busy";
 }

@@ -13,6 +13,7 @@
 #include "daemon/engine/conditional.h"
 #include "daemon/engine/errand.h"
 #include "daemon/engine/hook.h"
+#include "daemon/engine/set.h"
 #include "daemon/engine/limits.h"
 #include "daemon/engine/sources.h"
 #include "daemon/engine/space.h"
@@ -42,7 +43,9 @@ download_new(struct entry *en)
 	d->entry = en;
 	d->job = &en->job;
 	d->generation = en->generation;
-	d->output = spec_string(en->job.spec, JOB_OUTPUT);
+	d->staged_output = set_output(en->engine, en->job.spec);
+	d->output = d->staged_output ? d->staged_output : spec_string(en->job.spec, JOB_OUTPUT);
+	list_init(&d->held_by_set);
 	d->url = xstrdup(spec_list(en->job.spec, JOB_URL, en->job.source));
 	d->last_modified = -1;
 	list_init(&d->waiting);
@@ -77,8 +80,20 @@ download_free(struct download *d)
 	free(d->over);
 	change_forget_old(d);
 	free(d->minted);
+	list_remove(&d->held_by_set);
+	free(d->outcome);
+	free(d->staged_output);
 	spec_unref(d->host);
 	free(d);
+}
+
+/* The network slot is for others while a worker looks. */
+static void
+check(struct download *d)
+{
+	scheduler_withdraw(d->engine->scheduler, &d->entry->ticket);
+	d->job->phase = PHASE_VERIFY;
+	work_check(d);
 }
 
 /* Before the network: may the file be made, and is it there already? */
@@ -88,12 +103,17 @@ prepare_destination(struct download *d)
 	struct result why = { 0 };
 	int there;
 
-	if (!place_open(d, &why)) {
+	if (set_refuses(d->engine, d->job->spec, &why) || !place_open(d, &why)) {
 		attempt_failed(d, &why);
 		return false;
 	}
-	if (resume_was_published(d))
+	if (resume_was_published(d) || set_was_swapped(d))
 		return false;
+	if (!d->checked && work_can_check(d) && set_looks_at_live(d)) {
+		d->checking_live = true;
+		check(d);
+		return false;
+	}
 	if (!spec_bool(d->job->spec, JOB_NO_CLOBBER) && (d->checked || !work_can_check(d)))
 		return true;
 	there = place_is_taken(d);
@@ -103,10 +123,7 @@ prepare_destination(struct download *d)
 		return false;
 	}
 	if (there == 1 && !d->checked && work_can_check(d)) {
-		/* The network slot is for others while a worker looks. */
-		scheduler_withdraw(d->engine->scheduler, &d->entry->ticket);
-		d->job->phase = PHASE_VERIFY;
-		work_check(d);
+		check(d);
 		return false;
 	}
 	return true;
@@ -140,9 +157,12 @@ work_checked(struct download *d, const struct result_msg *r)
 		struct job_receipt receipt = { .work = r, .proof = "", .unchanged = true };
 
 		d->job->published = r->in;
+		d->is_live = d->checking_live;
 		engine_finish(d, &r->result, &receipt);
 		return;
 	}
+	if (d->checking_live) /* then what is in the stage */
+		d->checking_live = d->checked = false;
 	if (spec_bool(d->job->spec, JOB_NO_CLOBBER)) {
 		struct result why = { 0 };
 
@@ -512,6 +532,11 @@ work_discarded(struct download *d)
 void
 download_stop(struct download *d, const struct result *r)
 {
+	if (d->outcome) { /* nothing of it is anywhere else */
+		if (set_drop(d))
+			engine_finish(d, r, NULL);
+		return;
+	}
 	if (hook_stop(d, r) || d->verdict == VERDICT_FINAL)
 		return;
 	stop_transfer(d);

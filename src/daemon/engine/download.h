@@ -64,6 +64,7 @@ struct engine {
 		unsigned adding;     /* runs do not end meanwhile; see engine_adding() */
 		bool ready;          /* the jobs of the earlier life are there, and we are not at the end */
 		bool all_paused;
+		size_t n_sets;       /* groups that are published as a whole */
 	} groups;
 	struct {
 		struct heap heap; /* struct timing */
@@ -198,6 +199,11 @@ struct download {
 	bool starting, may_start; /* it waits for a rate before its request; its turn has come */
 	bool cleaning, discarding; /* after a failure: see clean_up() */
 	bool resume; /* VERDICT_PAUSE: a user wants it to go on after all */
+	char *staged_output; /* owned: of a member of a group that is published as a whole; set.h */
+	struct outcome *outcome; /* owned: how it ends when the others are there, too; NULL */
+	struct list held_by_set; /* set->staged, while it waits for them */
+	bool looked_at_live, checking_live, is_live; /* what stands in the group's directory */
+	bool set_over;       /* the set was published, or is not to be */
 	bool parks;  /* VERDICT_PAUSE: of its group, or of everything: back into the queue */
 	bool again, was_again; /* fetch it anew once, whatever the failure's class says */
 	bool fresh_connection; /* the next request makes one of its own */

@@ -15,11 +15,11 @@
 #include "base/str.h"
 #include "base/url.h"
 #include "daemon/engine/errand.h"
-#include "daemon/engine/group.h"
 #include "daemon/engine/hook.h"
 #include "daemon/engine/kept.h"
 #include "daemon/engine/limits.h"
 #include "daemon/engine/room.h"
+#include "daemon/engine/set.h"
 #include "daemon/engine/sources.h"
 #include "daemon/engine/space.h"
 #include "daemon/spawn/spawner.h"
@@ -203,7 +203,7 @@ engine_finish(struct download *d, const struct result *r, const struct job_recei
 	struct entry *en = d->entry;
 	struct result final = *r;
 
-	if (hook_before_end(d, &final, receipt))
+	if (set_holds(d, &final, receipt) || hook_before_end(d, &final, receipt))
 		return;
 	/* A job that was asked to stop may be done already; only then is it not. */
 	if (job_state_can(d->job->state, JOB_DONE) || result_class(r) != CLASS_OK)

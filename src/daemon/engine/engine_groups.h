@@ -15,6 +15,7 @@ struct group_view {
 	const char *parent;      /* NULL: none */
 	const struct spec *spec; /* its settings; borrowed, like the names, until the turn is over */
 	bool configured, made, paused;
+	bool atomic;             /* published as a whole */
 	bool held;               /* it, or one around it, is paused, or everything is */
 	uint64_t running;        /* members on the network */
 	uint64_t live;           /* members that are not over */
@@ -31,6 +32,12 @@ bool engine_group(const struct engine *e, const char *name, struct group_view *r
 /* Is the job a member of that group, or of one within it? */
 bool engine_is_in_group(const struct engine *e, uint64_t id, const char *group);
 
+/* A client may not add this job: its group is published as a whole, or it would write
+ * into the directory of one that is. */
+bool engine_refuses_job(const struct engine *e, const struct spec *job, struct result *why);
+/* Where a member of such a group is published to at first: newly allocated; NULL: it is
+ * none. */
+char *engine_stage_of(const struct engine *e, const struct spec *job);
 /* How many clients made, to stay. */
 size_t engine_groups_made(const struct engine *e);
 

@@ -1,5 +1,5 @@
 /* Groups: which there are, who is in them, when a run begins and ends; see group.h. */
-#include "daemon/engine/group.h"
+#include "daemon/engine/set.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -76,6 +76,7 @@ group_new(struct engine *e, const char *name)
 	list_init(&g->members);
 	list_init(&g->leaving);
 	rate_init(&g->rate, &e->total, 0, clock_now_ns());
+	list_init(&g->all);
 	group_end_init(g);
 	group_take_settings(g);
 	put(e, g);
@@ -95,6 +96,7 @@ group_free(struct group *g)
 {
 	assert(list_empty(&g->members) && list_empty(&g->leaving));
 	group_end_done(g);
+	set_free(g->set);
 	scheduler_group_free(g->sched);
 	rate_done(&g->rate);
 	list_remove(&g->link);
@@ -241,6 +243,7 @@ group_take_settings(struct group *g)
 	limits_set_group(g);
 	group_set_hold(g);
 	group_set_deadline(g);
+	set_take_settings(g);
 }
 
 static void
@@ -282,6 +285,7 @@ begin_run(struct group *g)
 	g->started_ms = 0;
 	g->started_s = 0;
 	g->counts[JOB_DONE] = g->counts[JOB_FAILED] = g->counts[JOB_CANCELLED] = 0;
+	set_begin(g);
 }
 
 void
@@ -338,6 +342,7 @@ group_join(struct entry *en, bool over)
 	p = plan_get(en);
 	p->group = group_get(en->engine, name);
 	p->group->refs++;
+	list_append(&p->group->all, &p->peer);
 	if (!over)
 		enter(p);
 }
@@ -377,6 +382,7 @@ group_member_ended(struct entry *en)
 	list_remove(&p->member);
 	for (struct group *x = g; x; x = x->parent)
 		x->live--;
+	set_ask(g);
 	for (; g && !goes_on; g = g->parent)
 		end_run(g);
 }
@@ -389,6 +395,7 @@ group_part(struct plan *p)
 	if (!g)
 		return;
 	list_remove(&p->member);
+	list_remove(&p->peer);
 	g->refs--;
 	group_tidy(g);
 }
@@ -397,8 +404,10 @@ void
 engine_adding(struct engine *e, bool more)
 {
 	e->groups.adding += more ? 1 : -1U;
-	for (struct group *g = group_next(e, ""); g && !e->groups.adding; g = group_next(e, g->name))
+	for (struct group *g = group_next(e, ""); g && !e->groups.adding; g = group_next(e, g->name)) {
+		set_ask(g);
 		end_run(g);
+	}
 }
 
 /* ---- Life ------------------------------------------------------------------------------- */

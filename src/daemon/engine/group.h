@@ -32,6 +32,8 @@ struct group {
 	struct rate rate;            /* its limit-rate */
 	uint64_t counted, speed;     /* of it; limits.c */
 	struct list members;         /* struct plan: that are not over */
+	struct list all;             /* struct plan: these, and those that are over */
+	struct set *set;             /* owned, set.h; NULL: each member is published by itself */
 	struct list leaving;         /* struct plan: the same, while they are ended */
 	uint64_t refs;               /* entries and children */
 	uint64_t live;               /* members that are not over, of groups within it, too */

@@ -3,8 +3,9 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "daemon/engine/group.h"
+#include "base/mem.h"
 #include "daemon/engine/notes.h"
+#include "daemon/engine/set.h"
 
 /* ---- Looking ---------------------------------------------------------------------- */
 
@@ -26,6 +27,7 @@ fill(const struct group *g, struct group_view *ret)
 		.spec = g->spec,
 		.configured = g->conf,
 		.made = g->made,
+		.atomic = g->set,
 		.paused = g->paused,
 		.held = group_is_held(g),
 		.running = scheduler_group_use(g->sched).used,
@@ -66,6 +68,24 @@ engine_is_in_group(const struct engine *e, uint64_t id, const char *name)
 	while (g && strcmp(g->name, name) != 0)
 		g = g->parent;
 	return g;
+}
+
+bool
+engine_refuses_job(const struct engine *e, const struct spec *job, struct result *why)
+{
+	AUTO_FREE char *staged = set_output(e, job);
+
+	if (!staged)
+		return set_refuses(e, job, why);
+	result_set(why, RESULT_PATH_REFUSED, "group %s is published as a whole: its members are those of the configuration",
+	    spec_string(job, JOB_GROUP));
+	return true;
+}
+
+char *
+engine_stage_of(const struct engine *e, const struct spec *job)
+{
+	return set_output(e, job);
 }
 
 size_t

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "daemon/engine/engine_groups.h"
 
 static struct text
 text_of_buf(const struct buf *b)
@@ -121,6 +122,7 @@ bool
 keep_restore(struct engine *e, const struct store_job *r)
 {
 	AUTO_SPEC struct spec *spec = NULL;
+	AUTO_FREE char *staged = NULL;
 	struct job from = {
 		.id = r->id,
 		.uid = r->uid,
@@ -142,7 +144,8 @@ keep_restore(struct engine *e, const struct store_job *r)
 	if (name && engine_job_by_name(e, name))
 		return false;
 	from.spec = spec;
-	engine_sweep(e, spec_string(spec, JOB_OUTPUT));
+	staged = engine_stage_of(e, spec);
+	engine_sweep(e, staged ? staged : spec_string(spec, JOB_OUTPUT));
 	if (spec_string(spec, JOB_KEEP_DOWNLOAD))
 		engine_sweep(e, spec_string(spec, JOB_KEEP_DOWNLOAD));
 	engine_restore(e, &from, r->run_ms, job_is_over(&from) || r->receipt.len ? read_receipt(r) : NULL);

@@ -6,9 +6,9 @@
 #include "base/str.h"
 #include "daemon/engine/deadline.h"
 #include "daemon/engine/download.h"
-#include "daemon/engine/group.h"
 #include "daemon/engine/limits.h"
 #include "daemon/engine/order.h"
+#include "daemon/engine/set.h"
 
 /* rest: the key behind its first word.  What makes no sense is ignored. */
 typedef void (*note_fn)(struct engine *e, const char *rest, const void *data, size_t n);
@@ -20,6 +20,7 @@ static const struct {
 	{ "deadline:", deadline_restore_note },
 	{ "event:", order_restore_event },
 	{ "group:", group_note_restore },
+	{ "swap:", set_note_restore },
 	{ "limit:", limits_restore },
 	{ "paused:", engine_paused_restore },
 	{ NULL, NULL }, /* ends them */

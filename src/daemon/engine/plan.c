@@ -47,6 +47,7 @@ plan_get(struct entry *en)
 	en->plan->entry = en;
 	list_init(&en->plan->opening);
 	list_init(&en->plan->member);
+	list_init(&en->plan->peer);
 	return en->plan;
 }
 

@@ -31,6 +31,7 @@ struct plan {
 	struct order *order; /* owned, order.h: what it comes after; NULL: nothing, or that is over */
 	struct group *group; /* the job is in; NULL: in none; group.h */
 	struct list member;  /* group->members or ->leaving, while it is not over */
+	struct list peer;    /* group->all */
 	bool in_group;       /* it counts among those that are not over */
 };
 

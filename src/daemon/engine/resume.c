@@ -218,6 +218,7 @@ finish_published(struct download *d, struct kept *k)
 	d->total = k->in;
 	if (!k->base[0])
 		hook_was_told(d);
+	d->is_live = !k->base[0]; /* hauld --once has seen it there */
 	d->over = k->base[0] ? xasprintf("%smap", k->base) : NULL;
 	kept_free(k);
 	engine_finish(d, &work.result, &receipt);

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/url.h"
+#include "daemon/engine/set.h"
 #include "daemon/engine/space.h"
 #include "model/algo.h"
 
@@ -86,6 +87,8 @@ work_check(struct download *d)
 {
 	struct task_msg m = { .kind = TASK_CHECK, .mtime = INT64_MIN, .target = place_of(d->dir, d->name) };
 
+	if (d->checking_live)
+		m.target.dir = text_of(set_live_dir(d));
 	m.n_in = digests_of(d->job->spec, final_checksum(d), m.in);
 	m.fsync = (uint8_t)spec_number(d->job->spec, JOB_FSYNC);
 	pool_submit(d->engine->pool, &d->main, &m, true, &check_ops, d);

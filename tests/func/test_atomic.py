@@ -1,0 +1,289 @@
+"""Groups that are published as a whole (publish = "atomic"): the old set or the new one, never a mix."""
+
+import os
+import random
+import signal
+import threading
+
+import pytest
+from bodies import body, digest
+from test_groups import group_of
+from waiting import wait_until
+
+N = 6
+
+
+def member(server, root, i, size=1000, seed=0, how="ok", directory="set", **keys):
+    return {"name": "m%d" % i, "group": "whole", "output": os.path.join(root, directory, "f%d" % i),
+            "url": server.url("/%s/%d?a=%d&seed=%s" % (how, size, i, seed)), **keys}
+
+
+def group(root, directory="set", **keys):
+    return {"name": "whole", "publish": "atomic", "directory": os.path.join(root, directory), **keys}
+
+
+def config(server, root, seed, n=N, group_keys=None, **keys):
+    return {"groups": [group(root, **(group_keys or {}))],
+            "jobs": [member(server, root, i, seed=seed, **keys) for i in range(n)]}
+
+
+def read_set(path):
+    """{name: bytes} of one look at the directory; None: there is none.  A reader holds it open."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return None
+    try:
+        found = {}
+        for name in os.listdir(fd):
+            try:
+                inner = os.open(name, os.O_RDONLY, dir_fd=fd)
+            except FileNotFoundError:
+                return read_set(path) # the old one is being removed: it is not the directory any more
+            with os.fdopen(inner, "rb") as f:
+                found[name] = f.read()
+        # what we read is one set only if the directory was not emptied meanwhile
+        return found if os.stat(path).st_ino == os.fstat(fd).st_ino else read_set(path)
+    finally:
+        os.close(fd)
+
+
+def whole(seed, n=N, size=1000):
+    return {"f%d" % i: body(size, str(seed)) for i in range(n)}
+
+
+def bodies_of(server, seed, n=N, size=1000):
+    return whole(seed, n, size)
+
+
+def wait_all(s, timeout=15):
+    with s.client() as c:
+        return c.call("wait", timeout=timeout, group="whole")["group"]
+
+
+def nothing_left(s):
+    """Neither a stage nor .haul."""
+    return sorted(os.listdir(s.root)) == ["set"] and ".haul" not in os.listdir(s.path("set"))
+
+
+def test_all_of_it_appears_at_once(serve, server, tmp):
+    s = serve(start=False)
+    s.write_config(config(server, s.root, 1))
+    s.start()
+    assert wait_all(s)["jobs"]["done"] == N
+    assert read_set(s.path("set")) == whole(1)
+    s.wait_log("group is published as a whole")
+    with s.client() as c:
+        job = c.show("m0")
+        assert job["state"] == "done" and job["output"] == s.path("set", "f0") and job["published"] == 1000
+        assert group_of(c, "whole")["publish"] == "atomic"
+    wait_until(lambda: nothing_left(s))
+
+
+def test_who_is_done_waits_for_the_others(serve, server):
+    s = serve(start=False)
+    conf = config(server, s.root, 2)
+    conf["jobs"][3] = member(server, s.root, 3, size=1 << 20, how="stall", seed=2)
+    conf["jobs"][3]["url"] = server.url("/stall/1000/100?aw=3")
+    s.write_config(conf)
+    s.start()
+    with s.client() as c:
+        for i in (0, 1, 2, 4, 5):
+            c.wait_state("m%d" % i, "blocked", why="group-publish")
+        assert not os.path.exists(s.path("set"))
+        assert "group" in s.ctl("why", "m0").out
+        c.call("cancel", jobs=["m3"])
+        done = wait_all(s)
+        assert done["jobs"]["cancelled"] == N
+        assert {c.show("m%d" % i)["code"] for i in (0, 1, 2, 4, 5)} == {"sibling-failed"}
+        assert "m3" in c.show("m0")["reason"] and not os.path.exists(s.path("set"))
+        c.call("retry", jobs=["m3"])
+        c.wait_state("m0", "blocked", why="group-publish")
+        c.call("pause", jobs=["m0"])
+        assert c.show("m0")["state"] == "paused"
+        c.call("resume", jobs=["m0"])
+        c.wait_state("m0", "blocked", why="group-publish")
+        c.call("cancel", group="whole")
+
+
+@pytest.mark.parametrize("on_failure", ["continue", "cancel"])
+def test_a_failure_leaves_the_old_set_as_it_was(serve, server, on_failure):
+    s = serve(start=False)
+    s.write_config(config(server, s.root, 3))
+    s.start()
+    wait_all(s)
+    before = os.stat(s.path("set")).st_ino
+    conf = config(server, s.root, 4, group_keys={"on-failure": on_failure})
+    conf["jobs"][5]["url"] = server.url("/status/404?af=" + on_failure)
+    s.reload(conf)
+    done = wait_all(s)
+    assert done["jobs"]["failed"] == 1 and done["jobs"]["cancelled"] == N - 1 and done["jobs"]["done"] == 0
+    assert read_set(s.path("set")) == whole(3) and os.stat(s.path("set")).st_ino == before
+    with s.client() as c:
+        assert {c.show("m%d" % i)["code"] for i in range(5)} == {"sibling-failed"}
+    # made good, all of it comes: those that ended because of it begin anew with it
+    s.reload(config(server, s.root, 4, group_keys={"on-failure": on_failure}))
+    assert wait_all(s)["jobs"]["done"] == N
+    assert read_set(s.path("set")) == whole(4)
+
+
+def test_what_no_member_has_goes_and_what_is_there_is_linked(serve, server):
+    s = serve(start=False)
+    s.write_config(config(server, s.root, 5))
+    s.start()
+    wait_all(s)
+    with open(s.path("set", "foreign"), "w") as f:
+        f.write("mine")
+    inodes = {i: os.stat(s.path("set", "f%d" % i)).st_ino for i in range(N)}
+    conf = config(server, s.root, 5, n=5) # f5 is no member any more
+    conf["jobs"][0] = member(server, s.root, 0, seed=55)
+    server.mark()
+    s.reload(conf)
+    assert wait_all(s)["jobs"]["done"] == 1
+    wait_until(lambda: sorted(os.listdir(s.path("set"))) == ["f%d" % i for i in range(5)])
+    assert read_set(s.path("set")) == {**whole(5, 5), "f0": body(1000, "55")}
+    assert len(server.requests()) == 1
+    assert [os.stat(s.path("set", "f%d" % i)).st_ino for i in range(1, 5)] == [inodes[i] for i in range(1, 5)]
+
+
+def test_what_is_up_to_date_is_not_fetched(serve, server):
+    s = serve(start=False)
+    conf = config(server, s.root, 6)
+    for i, job in enumerate(conf["jobs"]):
+        job["checksum"] = digest(body(1000, "6"))
+    os.makedirs(s.path("set"))
+    for i in range(N - 1):
+        with open(s.path("set", "f%d" % i), "wb") as f:
+            f.write(body(1000, "6"))
+    s.write_config(conf)
+    server.mark()
+    s.start()
+    assert wait_all(s)["jobs"]["done"] == N
+    assert read_set(s.path("set")) == whole(6) and len(server.requests()) == 1
+    with s.client() as c:
+        assert c.show("m0")["receipt"]["unchanged"] and not c.show("m5")["receipt"]["unchanged"]
+
+
+def test_a_directory_that_is_in_it_is_left_alone(serve, server):
+    s = serve(start=False)
+    os.makedirs(s.path("set", "precious"))
+    s.write_config(config(server, s.root, 7))
+    s.start()
+    assert wait_all(s)["jobs"]["failed"] == N
+    with s.client() as c:
+        job = c.show("m0")
+        assert job["code"] == "path-refused" and "precious" in job["reason"]
+    assert os.listdir(s.path("set")) == ["precious"]
+
+
+def test_clients_add_nothing_to_it(serve, server):
+    s = serve(start=False)
+    s.write_config({"groups": [group(s.root)]})
+    s.start()
+    with s.client() as c:
+        error = c.refused("add", job={"url": server.url("/ok/1?ac"), "group": "whole", "output": s.path("set", "x")})
+        assert "those of the configuration" in error.text
+        error = c.refused("add", job={"url": server.url("/ok/1?ac"), "output": s.path("set", "x")})
+        assert "directory of group whole" in error.text
+
+
+def test_a_reader_never_sees_a_mix(serve, server):
+    """Twenty sets one after the other; a thread reads the directory all the time."""
+    s = serve(start=False)
+    s.write_config(config(server, s.root, 100, fsync="off"))
+    s.start()
+    wait_all(s)
+    seen, wrong, stop = set(), [], threading.Event()
+    sets = {seed: whole(seed) for seed in range(100, 120)}
+
+    def read():
+        while not stop.is_set():
+            found = read_set(s.path("set"))
+            seeds = [seed for seed, one in sets.items() if one == found]
+            if seeds:
+                seen.add(seeds[0])
+            else:
+                wrong.append(found and {k: v[:8] for k, v in found.items()})
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for seed in range(101, 120):
+            s.reload(config(server, s.root, seed, fsync="off"))
+            assert wait_all(s)["jobs"]["done"] == N
+    finally:
+        stop.set()
+        reader.join()
+    assert not wrong, wrong[:2]
+    assert 119 in seen and len(seen) > 3
+    wait_until(lambda: nothing_left(s))
+
+
+def test_killed_at_any_instant_it_is_the_old_set_or_the_new_one(serve, server):
+    """kill -9 around the exchange: what stands there is always one set, and the next life finishes."""
+    rng = random.Random(7)
+    s = serve(start=False)
+    s.write_config(config(server, s.root, 200))
+    s.start()
+    wait_all(s)
+    old, sets = 200, {200: whole(200)}
+    for seed in range(201, 201 + int(os.environ.get("HAUL_ATOMIC_KILLS", "12"))):
+        sets[seed] = whole(seed)
+        s.write_config(config(server, s.root, seed))
+        s.signal(signal.SIGHUP)
+        at = rng.random()
+        if at < 0.5:
+            s.wait_log("published as a whole", count=1 if s.log_lines("published as a whole") == [] else
+                       len(s.log_lines("published as a whole")) + 1) if at < 0.1 else wait_until(
+                           lambda: os.path.exists(s.path(".haul-group-whole")) or s.log_lines("published as a whole"))
+        threading.Event().wait(rng.random() * 0.03) # the instant is the test
+        s.signal(signal.SIGKILL)
+        s.wait_exit()
+        found = read_set(s.path("set"))
+        assert found in (sets[old], sets[seed]), {k: v[:8] for k, v in found.items()}
+        s.start()
+        assert wait_all(s)["live"] == 0
+        with s.client() as c:
+            assert {c.show("m%d" % i)["state"] for i in range(N)} == {"done"}
+        assert read_set(s.path("set")) == sets[seed]
+        old = seed
+    s.stop()
+    s.start()
+    wait_until(lambda: nothing_left(s))
+
+
+def test_once_publishes_as_a_whole(h, server):
+    result = h.once(config={"groups": [group(h.root)], "jobs": [member(server, h.root, i, seed=9) for i in range(3)]})
+    assert result.rc == 0, result
+    assert read_set(os.path.join(h.root, "set")) == whole(9, 3)
+
+
+WRONG = [
+    ({"publish": "atomic"}, {}, "needs directory"),
+    ({"directory": "ROOT/set"}, {}, "no meaning without"),
+    ({"publish": "atomic", "directory": "ROOT"}, {}, "does not lie beneath"),
+    ({"publish": "atomic", "directory": "set"}, {}, "absolute path"),
+    ({"publish": "atomic", "directory": "ROOT/set"}, {"output": "ROOT/other/f"}, "does not lie in"),
+    ({"publish": "atomic", "directory": "ROOT/set"}, {"output": "ROOT/set/deeper/f"}, "does not lie in"),
+    ({"publish": "atomic", "directory": "ROOT/set"}, {"group": None, "output": "ROOT/set/f"}, "only its members"),
+    ({"publish": "atomic", "directory": "ROOT/set"}, {"no-clobber": True}, "published as a whole"),
+]
+
+
+@pytest.mark.parametrize("group_keys, job_keys, says", WRONG)
+def test_what_cannot_be_is_a_configuration_error(serve, server, group_keys, job_keys, says):
+    s = serve({})
+    put = lambda keys: {k: v.replace("ROOT", s.root) if isinstance(v, str) else v for k, v in keys.items()}
+    job = {"url": "http://h/f", "group": "whole", "output": s.path("set", "f"), **put(job_keys)}
+    s.write_config({"groups": [{"name": "whole", **put(group_keys)}], "jobs": [{k: v for k, v in job.items() if v is not None}]})
+    with s.client() as c:
+        error = c.refused("reload")
+        assert error.word == "configuration" and says in " ".join(error.data["errors"]), error.data
+
+
+def test_groups_in_it_and_two_in_one_place_are_errors(serve):
+    s = serve({})
+    s.write_config({"groups": [group(s.root), {"name": "child", "parent": "whole"},
+                               {**group(s.root, "set/inner"), "name": "inner"}]})
+    with s.client() as c:
+        errors = " ".join(c.refused("reload").data["errors"])
+        assert "has no groups in it" in errors and "lies in, that of group whole" in errors
