@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "daemon/engine/download.h"
+#include "daemon/engine/engine_groups.h"
 #include "daemon/engine/events.h"
 #include "daemon/engine/order_internal.h"
 #include "daemon/engine/plan.h"
@@ -24,7 +25,7 @@
 #include "run_suite.h"
 #include "temp_dir.h"
 
-enum { JOBS_MAX = 24, EVENTS = 3, HOSTS = 4, EDGES_MAX = 4, DEFAULT_GRAPHS = 1500 };
+enum { JOBS_MAX = 24, EVENTS = 3, GROUPS = 3, HOSTS = 4, EDGES_MAX = 4, DEFAULT_GRAPHS = 1500 };
 
 /* ---- Chance ----------------------------------------------------------------------- */
 
@@ -54,16 +55,24 @@ struct model_job {
 	enum nature nature;
 	unsigned after[EDGES_MAX], n_after, failed[EDGES_MAX], n_failed;
 	int event; /* -1: none */
+	int group; /* -1: none */
 	unsigned output, host;
 	bool added, open;       /* open: it may end once */
 	unsigned ends, retries, tries;
 	bool was_done, was_failed, was_cancelled, was_not_needed; /* ever */
 	bool cancelled_by_us;
 	bool passed;            /* its gates, since it was added or retried */
+	bool doomed;            /* a sibling has failed, and their group cancels then */
 	bool stumbled;          /* FLAKY has failed since it was added or retried */
 	bool on_network;        /* one transfer of it */
 	bool at_worker;
 };
+
+/* A group lies in the one before it, or in none. */
+static struct model_group {
+	bool nested, cancels, paused;
+	unsigned limit, on_network; /* 0: none */
+} groups[GROUPS];
 
 static struct model_job jobs[JOBS_MAX];
 static unsigned n_jobs, order_of_adding[JOBS_MAX];
@@ -94,6 +103,43 @@ static enum job_state
 state_now(const struct model_job *m)
 {
 	return engine_job(engine, m->id)->state;
+}
+
+/* The group around this one; -1: none. */
+static int
+around(int g)
+{
+	return groups[g].nested ? g - 1 : -1;
+}
+
+static bool
+is_in(const struct model_job *m, int g)
+{
+	for (int i = m->group; i >= 0; i = around(i))
+		if (i == g)
+			return true;
+	return false;
+}
+
+/* A failure elsewhere in its groups may end it; its own, too, when it is retried before the
+ * run that this ends is over. */
+static bool
+may_have_sibling(const struct model_job *m)
+{
+	for (int g = m->group; g >= 0; g = around(g))
+		for (unsigned n = 0; groups[g].cancels && n < n_jobs; n++)
+			if ((&jobs[n] != m || m->retries) && jobs[n].was_failed && is_in(&jobs[n], g))
+				return true;
+	return false;
+}
+
+static void
+count_network(const struct model_job *m, int by)
+{
+	on_network += (unsigned)by;
+	on_host[m->host] += (unsigned)by;
+	for (int g = m->group; g >= 0; g = around(g))
+		groups[g].on_network += (unsigned)by;
 }
 
 /* ---- Transfers ---------------------------------------------------------------------- */
@@ -166,6 +212,7 @@ check_start(const struct model_job *m)
 {
 	unsigned n = (unsigned)(m - jobs);
 
+	must(!m->doomed, "j%u starts, and a sibling has failed", n);
 	must(m->open && !m->on_network && !m->at_worker, "j%u starts and is over, or runs", n);
 	for (unsigned i = 0; i < m->n_after; i++)
 		must(jobs[m->after[i]].added && state_now(&jobs[m->after[i]]) == JOB_DONE, "j%u starts before j%u is done", n, m->after[i]);
@@ -175,6 +222,11 @@ check_start(const struct model_job *m)
 	for (unsigned i = 0; i < n_jobs; i++)
 		must(i == n || jobs[i].output != m->output || !(jobs[i].on_network || jobs[i].at_worker),
 		    "j%u and j%u are at one destination", n, i);
+	for (int g = m->group; g >= 0; g = around(g)) {
+		must(!groups[g].limit || groups[g].on_network < groups[g].limit, "%u transfers in group %d, and the limit is %u",
+		    groups[g].on_network + 1, g, groups[g].limit);
+		must(!groups[g].paused || m->tries, "j%u starts, and group %d is paused", n, g);
+	}
 	must(on_network < limit_global, "%u transfers, and the limit is %u", on_network + 1, limit_global);
 	must(on_host[m->host] < limit_host, "%u transfers of a host, and the limit is %u", on_host[m->host] + 1, limit_host);
 }
@@ -190,8 +242,7 @@ transfer_start(struct xfer *x UNUSED, const struct transfer_request *req, const 
 	check_start(t->job);
 	t->job->on_network = true;
 	t->job->tries++;
-	on_network++;
-	on_host[t->job->host]++;
+	count_network(t->job, 1);
 	moves++;
 	list_append(&transfers, &t->link);
 	return t;
@@ -201,8 +252,7 @@ void
 transfer_cancel(struct transfer *t)
 {
 	t->job->on_network = false;
-	on_network--;
-	on_host[t->job->host]--;
+	count_network(t->job, -1);
 	moves++;
 	list_remove(&t->link);
 	free(t);
@@ -438,6 +488,14 @@ on_state(const struct job *j UNUSED, void *arg UNUSED)
 }
 
 static void
+doom_siblings(const struct model_job *failed)
+{
+	for (int g = failed->group; g >= 0; g = around(g))
+		for (unsigned n = 0; groups[g].cancels && n < n_jobs; n++)
+			jobs[n].doomed |= jobs[n].open && is_in(&jobs[n], g);
+}
+
+static void
 on_end(const struct job *j, const struct job_receipt *r UNUSED, void *arg UNUSED)
 {
 	struct model_job *m = job_of(j->spec);
@@ -448,6 +506,8 @@ on_end(const struct job *j, const struct job_receipt *r UNUSED, void *arg UNUSED
 	m->ends++;
 	m->was_done |= j->state == JOB_DONE;
 	m->was_failed |= j->state == JOB_FAILED;
+	if (j->state == JOB_FAILED)
+		doom_siblings(m);
 	m->was_not_needed |= j->result->code == RESULT_NOT_NEEDED;
 	m->was_cancelled |= j->state == JOB_CANCELLED && j->result->code != RESULT_NOT_NEEDED;
 	moves++;
@@ -541,6 +601,9 @@ make_model(void)
 	memset(event_now, 0, sizeof event_now);
 	memset(event_cleared, 0, sizeof event_cleared);
 	memset(on_host, 0, sizeof on_host);
+	memset(groups, 0, sizeof groups);
+	for (int g = 0; g < GROUPS; g++)
+		groups[g] = (struct model_group){ .nested = g && chance(50), .cancels = chance(30), .limit = chance(60) ? 1 + below(3) : 0 };
 	on_network = 0;
 	limit_global = 1 + below(6);
 	limit_host = 1 + below(3);
@@ -549,6 +612,7 @@ make_model(void)
 
 		m->nature = chance(70) ? WORKS : chance(15) ? FLAKY : chance(60) ? FAILS : WRITES_FAIL;
 		m->event = chance(15) ? (int)below(EVENTS) : -1;
+		m->group = chance(50) ? (int)below(GROUPS) : -1;
 		m->output = chance(20) ? below(3) : 100 + n;
 		m->host = below(HOSTS);
 		choose_edges(m, n);
@@ -577,6 +641,8 @@ add_job(struct model_job *m)
 	spec_put_number(&b, JOB_PRIORITY, (uint64_t)((int64_t)below(5) - 2));
 	spec_put_number(&b, JOB_RETRY, 1);
 	spec_put_number(&b, JOB_RETRY_DELAY, 1);
+	if (m->group >= 0)
+		put(&b, JOB_GROUP, "g", (unsigned)m->group, "");
 	for (unsigned i = 0; i < m->n_after; i++)
 		put_job(&b, JOB_AFTER, m->after[i]);
 	if (m->event >= 0)
@@ -645,6 +711,17 @@ set_event(unsigned n, bool set)
 }
 
 static void
+pause_group(unsigned n, bool paused)
+{
+	char name[8];
+
+	(void)snprintf(name, sizeof name, "g%u", n);
+	groups[n].paused = paused;
+	engine_pause_group(engine, name, paused);
+	moves++;
+}
+
+static void
 retry(struct model_job *m)
 {
 	struct entry *en = registry_find(&engine->jobs, m->id);
@@ -652,7 +729,7 @@ retry(struct model_job *m)
 	if (m->open || en->download || state_now(m) == JOB_DONE)
 		return;
 	m->open = true;
-	m->stumbled = m->passed = false;
+	m->stumbled = m->passed = m->doomed = false;
 	m->retries++;
 	must(engine_retry(engine, m->id) == ENGINE_OK, "retry");
 	if (state_now(m) == JOB_QUEUED)
@@ -667,7 +744,10 @@ one_command(void)
 
 	if (!m->added)
 		return;
-	switch (below(6)) {
+	switch (below(7)) {
+	case 6:
+		pause_group(below(GROUPS), chance(50));
+		break;
 	case 0:
 		if (chance(30) && m->open) {
 			m->cancelled_by_us = true;
@@ -745,6 +825,8 @@ let_all_end(void)
 	check_paused();
 	for (unsigned n = 0; n < EVENTS; n++)
 		set_event(n, true);
+	for (unsigned n = 0; n < GROUPS; n++)
+		pause_group(n, false);
 	while (!all_over() || !list_empty(&tasks) || !list_empty(&transfers)) {
 		for (unsigned n = 0; n < n_jobs; n++)
 			(void)engine_resume(engine, jobs[n].id);
@@ -794,6 +876,9 @@ check_end(const struct model_job *m)
 	case RESULT_NOT_NEEDED:
 		must(may_be_spare, "j%u is needed: %s", n, j->result->text);
 		break;
+	case RESULT_SIBLING_FAILED:
+		must(may_have_sibling(m), "j%u: nothing in its groups failed: %s", n, j->result->text);
+		break;
 	case RESULT_CANCELLED:
 		must(m->cancelled_by_us, "j%u was not cancelled by us: %s", n, j->result->text);
 		break;
@@ -801,10 +886,10 @@ check_end(const struct model_job *m)
 		must(j->result->code == by_nature(m), "j%u ended as %s: %s", n, result_word(j->result), j->result->text);
 		break;
 	}
-	if (!may_fail && !may_be_spare && !m->cancelled_by_us)
+	if (!may_fail && !may_be_spare && !m->cancelled_by_us && !may_have_sibling(m))
 		must(j->result->code == by_nature(m), "j%u was in nobody's way: %s", n, result_word(j->result));
 	/* Nobody did anything: then the reason is there, and no other end is possible. */
-	if ((may_fail || may_be_spare) && !m->retries && !m->cancelled_by_us && m->tries == 0)
+	if ((may_fail || may_be_spare) && !m->retries && !m->cancelled_by_us && m->tries == 0 && !may_have_sibling(m))
 		must(j->result->code == RESULT_DEPENDENCY_FAILED || j->result->code == RESULT_NOT_NEEDED, "j%u ended as %s", n,
 		    result_word(j->result));
 }
@@ -826,9 +911,31 @@ check_nothing_is_left(void)
 	must(!scheduler_waiting(engine->scheduler), "tickets wait");
 	(void)scheduler_each_origin(engine->scheduler, 100, check_origin, NULL);
 	must(!on_network, "%u on the network", on_network);
+	for (unsigned n = 0; n < GROUPS; n++) {
+		struct group_view v;
+		char name[8];
+
+		(void)snprintf(name, sizeof name, "g%u", n);
+		must(engine_group(engine, name, &v) && !v.live && !v.running && !v.ending, "group %u is not over", n);
+	}
 	must(list_empty(&engine->active) && list_empty(&engine->plans.opening), "downloads or plans are left");
 	must(!engine->locks.len, "destinations are locked");
 	must(!engine->orders->targets.len, "somebody is still waited for");
+}
+
+static struct spec *
+group_spec(unsigned n)
+{
+	AUTO_BUF struct buf b = { 0 };
+	struct spec *s;
+
+	put(&b, GROUP_NAME, "g", n, "");
+	spec_put_number(&b, GROUP_MAX_CONCURRENT, groups[n].limit);
+	spec_put_number(&b, GROUP_ON_FAILURE, groups[n].cancels);
+	if (groups[n].nested)
+		put(&b, GROUP_PARENT, "g", n - 1, "");
+	ck_assert_int_eq(spec_new(SCOPE_GROUP, buf_bytes(&b), buf_len(&b), NULL, &s), 0);
+	return s;
 }
 
 static struct engine *
@@ -846,7 +953,9 @@ make_engine(struct conf *conf)
 	spec_put_number(&b, DAEMON_MIN_FREE, 0);
 	spec_put_number(&b, DAEMON_MAX_CONCURRENT_VERIFICATIONS, 1 + below(3));
 	spec_put_number(&b, DAEMON_MAX_ORIGIN_FAILURES, 0);
-	*conf = (struct conf){ 0 };
+	*conf = (struct conf){ .groups = { .items = xcalloc(GROUPS, sizeof(struct spec *)), .len = GROUPS, .size = GROUPS } };
+	for (unsigned n = 0; n < GROUPS; n++)
+		conf->groups.items[n] = group_spec(n);
 	ck_assert_int_eq(spec_new(SCOPE_DAEMON, buf_bytes(&b), buf_len(&b), NULL, &conf->daemon), 0);
 	ck_assert_int_eq(spec_new(SCOPE_JOB, buf_bytes(&none), 0, NULL, &conf->defaults), 0);
 	e = engine_new(loop, NULL, conf, &o, &ops, NULL, &why);
@@ -890,6 +999,9 @@ run_graph(bool calm)
 	while (!stopped || one_end())
 		turns(1);
 	engine_free(engine);
+	for (unsigned n = 0; n < GROUPS; n++)
+		spec_unref(conf.groups.items[n]);
+	free(conf.groups.items);
 	spec_unref(conf.daemon);
 	spec_unref(conf.defaults);
 }
