@@ -185,7 +185,7 @@ on_closed(int why, void *arg)
 	struct server *s = p->server;
 	struct run *r;
 
-	if (why < 0) {
+	if (why == -EPROTO) { /* and not -ECONNRESET, as of one that was killed */
 		log_notice("what hauld says makes no sense (is it of another build?)");
 		s->outdated = true;
 		if (s->listen_fd >= 0)

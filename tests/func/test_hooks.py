@@ -864,6 +864,19 @@ def test_who_talks_of_another_build_makes_room_for_its_spawner(spawner):
 
 
 @needs_root
+def test_a_peer_that_was_killed_is_none_of_another_build(spawner, hooks):
+    """It had not read all that it was told: its end is a reset."""
+    with socket.socket(socket.AF_UNIX) as c:
+        c.connect(spawner.path)
+        wait_until(lambda: c.recv(1, socket.MSG_PEEK))
+    with socket.socket(socket.AF_UNIX) as c:
+        c.settimeout(20)
+        c.connect(spawner.path)
+        assert c.recv(1)
+    assert spawner.process.poll() is None
+
+
+@needs_root
 @pytest.mark.parametrize("variable", ["LD_PRELOAD=/x.so", "HAUL_=1", "PATH=/x", "HAUL_a=1", "HAUL_A", "BASH_ENV=/x", ""])
 def test_no_other_variable_comes_with_a_program(spawner, hooks, variable):
     """Whoever has taken hauld over: the conversation ends, and nothing has run."""
