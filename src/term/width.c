@@ -190,13 +190,26 @@ cell_at(const char *text, size_t n)
 	return c;
 }
 
+/* Bytes at s that are a column each and nothing else: plain ASCII, but for one that
+ * something is put upon. */
+static size_t
+plain_run(const char *s, size_t n)
+{
+	size_t run = 0;
+
+	while (run < n && s[run] >= 0x20 && s[run] < 0x7f)
+		run++;
+	return run && run < n && (unsigned char)s[run] >= 0x80 ? run - 1 : run;
+}
+
 size_t
 width_of_text(const char *s)
 {
 	size_t n = strlen(s), columns = 0;
 
 	while (n) {
-		struct cell c = cell_at(s, n);
+		size_t run = plain_run(s, n);
+		struct cell c = run ? (struct cell){ .len = run, .columns = (unsigned)run } : cell_at(s, n);
 
 		columns += c.columns;
 		s += c.len;
@@ -227,7 +240,8 @@ static void
 put_cells(struct buf *out, const char *s, size_t n)
 {
 	while (n) {
-		struct cell c = cell_at(s, n);
+		size_t run = plain_run(s, n);
+		struct cell c = run ? (struct cell){ .len = run, .show = run, .columns = (unsigned)run } : cell_at(s, n);
 
 		if (c.broken)
 			buf_append_str(out, "?");

@@ -250,7 +250,8 @@ answer(struct listing *l)
 
 		if (it->id == last)
 			continue;
-		buf_printf(w.out, "%s%s", n ? "," : "", it->json);
+		buf_append_str(w.out, n ? "," : ""); /* half a megabyte in all: not by printf */
+		buf_append_str(w.out, it->json);
 		last = it->id;
 		last_s = it->ended_s;
 		n++;
