@@ -431,6 +431,8 @@ groups_done(struct engine *e)
 	for (size_t i = 0; i < e->groups.n; i++) /* children first: they name their parents */
 		if (!e->groups.sorted[i]->parent)
 			free_scheds(e->groups.sorted[i]);
+	for (size_t i = 0; i < e->groups.n; i++) /* they go in the order of their names, parents before children, too */
+		list_remove(&e->groups.sorted[i]->link);
 	for (size_t i = 0; i < e->groups.n; i++)
 		group_free(e->groups.sorted[i]);
 	free(e->groups.sorted);
