@@ -425,15 +425,17 @@ groups_init(struct engine *e)
 	groups_set_conf(e);
 }
 
+/* Children first: they name their parents. */
 void
 groups_done(struct engine *e)
 {
-	for (size_t i = 0; i < e->groups.n; i++) /* children first: they name their parents */
-		if (!e->groups.sorted[i]->parent)
-			free_scheds(e->groups.sorted[i]);
-	for (size_t i = 0; i < e->groups.n; i++) /* they go in the order of their names, parents before children, too */
-		list_remove(&e->groups.sorted[i]->link);
-	for (size_t i = 0; i < e->groups.n; i++)
-		group_free(e->groups.sorted[i]);
+	for (size_t i = 0; e->groups.n; i++) {
+		struct group *g = e->groups.sorted[i % e->groups.n];
+
+		if (!list_empty(&g->children))
+			continue;
+		remove_from_sorted(g);
+		group_free(g);
+	}
 	free(e->groups.sorted);
 }
