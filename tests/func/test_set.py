@@ -302,3 +302,16 @@ def test_haulctl_set(serve, server):
         assert done.rc == 2 or "mode cannot be set any more" in done.err
         assert s.ctl("set", "nobody", "--retry", "1").rc == 3 and s.ctl("set", str(first), "--retry", "1").rc == 0
         c.call("cancel", jobs=[first, one])
+
+
+def test_url_and_priority_of_a_job_that_waits_for_an_event(serve, server):
+    """It is not at the scheduler yet; what it will ask for is what was set."""
+    s = serve()
+    with s.client() as c:
+        one, = c.add(job(server.url("/ok/1000?set-gate1"), "one", after=["event:set-go"]))
+        c.wait_state(one, "blocked")
+        change(c, one, url=server.url("/ok/2000?set-gate2"), priority=3, checksum=digest(body(2000)))
+        assert c.show(one)["state"] == "blocked"
+        c.call("event", set="set-go")
+        assert c.wait_job(one)["state"] == "done"
+    assert asked(server, "set-gate1") == [] and len(asked(server, "set-gate2")) == 1
