@@ -169,6 +169,10 @@ def test_the_descriptor_reads_and_writes_nothing(serve, server):
     again, fds = take(c, job=job)
     assert again["result"]["inode"] == answer["result"]["inode"] and len(fds) == 1
     os.close(fds[0])
+    c.send_bytes(b'{"jsonrpc":"2.0","method":"cat","params":{"job":%d}}\n' % job) # nobody waits for its answer
+    c.send("version")
+    _data, fds, _flags, _address = socket.recv_fds(c.sock, 1 << 20, 4)
+    assert fds == []
     c.call("cancel", job=job)
     answer, fds = take(c, job=job)
     assert not answer["result"]["descriptor"] and fds == [] and answer["result"]["job"]["state"] == "cancelled"

@@ -39,9 +39,9 @@ method_cat(struct call *c)
 	if (!may_read(c, j))
 		return;
 	unpacks = spec_number(j->spec, JOB_DECOMPRESS) != CODEC_OFF;
-	if (!unpacks)
+	if (!unpacks && c->client && c->id) /* else there is no answer that it could go with */
 		fd = engine_open_part(c->control->engine, ids[0]);
-	if (fd >= 0 && (fstat(fd, &st) < 0 || !c->client || !client_pass(c->client, fd)))
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !client_pass(c->client, fd)))
 		fd_close(&fd);
 	w = call_begin(c);
 	jsonw_begin_object(&w);
