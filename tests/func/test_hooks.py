@@ -773,11 +773,12 @@ def test_an_expired_url_in_another_life(serve, server, hooks):
 class Spawner:
     """A hauld-spawn as systemd starts it: with a listening socket."""
 
-    def __init__(self, tmp, programs, peer="root"):
+    def __init__(self, tmp, programs, peer="root", files=1024):
         self.path = os.path.join(tmp, "spawn.sock")
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
         self.listener.listen(8)
+        self.files = files
         self.args = [spawn_program(), "--listen", "--programs", programs, "--peer", peer]
         self.process = None
         self.start()
@@ -785,7 +786,7 @@ class Spawner:
     def start(self):
         fd = self.listener.fileno()
         self.process = subprocess.Popen(
-            ["/bin/bash", "-c", "exec 3<&%d; LISTEN_PID=$$ exec \"$@\"" % fd, "sh", *self.args], pass_fds=[fd],
+            ["/bin/bash", "-c", "ulimit -n %d; exec 3<&%d; LISTEN_PID=$$ exec \"$@\"" % (self.files, fd), "sh", *self.args], pass_fds=[fd],
             env={"LISTEN_FDS": "1", "LISTEN_FDNAMES": "spawn", "PATH": "/usr/bin:/bin", "ASAN_OPTIONS": "detect_leaks=0"},
             stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
@@ -842,6 +843,46 @@ def test_a_killed_spawner_behind_the_socket(serve, server, hooks, spawner):
     ended = c.wait_job(job)
     assert ended["code"] == "hook-failed" and "hauld-spawn ended meanwhile" in ended["reason"]
     spawner.start()
+    assert c.wait_job(c.add({"url": server.url("/ok/1K"), "output": "y", "on-download-complete": [hooks.recorder()]})[0])["state"] == "done"
+
+
+@needs_root
+def test_a_spawner_without_descriptors_says_so(serve, server, hooks, tmp):
+    """Those that it can run, it runs; and it goes on when there are some again."""
+    few = Spawner(tmp, hooks.dir, files=100)
+    try:
+        s = serve(spawn_socket=few.path, max_concurrent_hooks=64)
+        c = s.client()
+        wait = hooks.sh("echo + >> '%s'; while ! test -e '%s'; do sleep 0.1; done" % (hooks.path("runs"), hooks.path("go")))
+        ids = c.add(*({"url": server.url("/ok/1K"), "output": "%d" % i, "on-download-complete": [wait]} for i in range(40)))
+
+        def settled():
+            failed = sum(c.show(i)["state"] == "failed" for i in ids)
+            return failed + len(hooks.lines("runs")) == len(ids) and failed
+        failed = wait_until(settled)
+        assert 0 < failed < len(ids)
+        open(hooks.path("go"), "w").close()
+        jobs = c.call("wait", jobs=ids)["jobs"]
+        bad = [j["reason"] for j in jobs if j["state"] == "failed"]
+        assert len(bad) == failed and all("Too many open files" in reason for reason in bad), bad
+        again = c.add({"url": server.url("/ok/1K"), "output": "again", "on-download-complete": [hooks.recorder()]})[0]
+        assert c.wait_job(again)["state"] == "done" and few.process.poll() is None
+    finally:
+        few.stop()
+
+
+def test_a_socket_that_cannot_be_asked_is_not_gone_around(serve, server, hooks, tmp):
+    """Only where there is none hauld runs programs itself."""
+    path = os.path.join(tmp, "datagrams")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as d:
+        d.bind(path)
+        s = serve(spawn_socket=path)
+        c = s.client()
+        job = c.wait_job(c.add({"url": server.url("/ok/1K"), "output": "x", "on-download-complete": [hooks.recorder()]})[0])
+        assert job["code"] == "hook-failed"
+        assert "cannot ask hauld-spawn to run it: Protocol wrong type for socket" in job["reason"]
+        assert hooks.runs() == [] and children_named(s.pid, "hauld-spawn") == []
+    os.unlink(path)
     assert c.wait_job(c.add({"url": server.url("/ok/1K"), "output": "y", "on-download-complete": [hooks.recorder()]})[0])["state"] == "done"
 
 

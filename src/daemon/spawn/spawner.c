@@ -325,22 +325,29 @@ connect_to(const char *path)
 	return TAKE_FD(fd);
 }
 
-static bool
+/* 0 or -errno. */
+static int
 start_by_socket(struct spawner *s)
 {
 	int in = s->socket ? connect_to(s->socket) : -ENOENT, out;
 
-	if (in < 0) {
-		if (s->socket && !s->told)
-			log_info("programs of jobs are run by hauld itself, within its own sandbox: %s: %s", log_safe(s->socket), strerror(-in));
-		return false;
-	}
+	if (in < 0)
+		return in;
 	out = fcntl(in, F_DUPFD_CLOEXEC, 3);
-	if (out < 0)
+	if (out < 0) {
+		out = -errno;
 		fd_close(&in);
-	else
-		s->chan = chan_new(s->loop, in, out, "spawn", on_message, on_closed, s);
-	return s->chan;
+		return out;
+	}
+	s->chan = chan_new(s->loop, in, out, "spawn", on_message, on_closed, s);
+	return 0;
+}
+
+/* It is not there, or for another hauld: and not that we could not ask just now. */
+static bool
+is_absent(int error)
+{
+	return error == -ENOENT || error == -ENOTDIR || error == -EACCES || error == -ECONNREFUSED;
 }
 
 static bool
@@ -364,15 +371,36 @@ start_child(struct spawner *s)
 	return true;
 }
 
+/* Some times; then what waits fails with what was found out. */
+static void
+try_later(struct spawner *s)
+{
+	if (++s->deaths < DEATHS_MAX) {
+		loop_timer_set(&s->restart, MIN((uint64_t)RESTART_MS << s->deaths, (uint64_t)RESTART_MAX_MS));
+		return;
+	}
+	s->deaths = 0;
+	fail_waiting(s);
+}
+
 static void
 start(struct spawner *s)
 {
+	int r = start_by_socket(s);
+
 	s->greeted = s->leaving = s->reaped = false;
-	if (!start_by_socket(s) && !start_child(s)) {
+	if (r < 0 && !is_absent(r)) {
+		(void)snprintf(s->why, sizeof s->why, "cannot ask hauld-spawn to run it: %s", strerror(-r));
+		try_later(s);
+		return;
+	}
+	if (r < 0 && s->socket && !s->told)
+		log_info("programs of jobs are run by hauld itself, within its own sandbox: %s: %s", log_safe(s->socket), strerror(-r));
+	s->told = true;
+	if (r < 0 && !start_child(s)) {
 		fail_waiting(s);
 		return;
 	}
-	s->told = true;
 	spawn_put_hello(chan_out(s->chan));
 }
 
