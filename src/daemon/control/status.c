@@ -232,12 +232,14 @@ static void
 answer_some(void *arg)
 {
 	struct control *control = arg;
-	uint64_t until = clock_now_ms() + ANSWERING_MS;
 	AUTO_BUF struct buf text = { 0 };
+	uint64_t until;
 
 	loop_timer_cancel(&control->disks_late);
 	if (!list_empty(&control->statuses))
 		write_status(control, &text);
+	/* From now on: however long that took, somebody is answered each time. */
+	until = clock_now_ms() + ANSWERING_MS;
 	while (!list_empty(&control->statuses)) {
 		struct status *s = LIST_FIRST(&control->statuses, struct status, link);
 		struct call *c = s->call;
