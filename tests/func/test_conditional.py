@@ -211,3 +211,44 @@ def test_once_asks_as_well(h, server):
     done = h.once_jobs(jobs)
     assert done.rc == 0 and done.job()["unchanged"]
     assert [a[0] for a in asked(server, "condition13")] == [None, '"v0"']
+
+
+@pytest.mark.parametrize("version", ["1.1", "2"])
+def test_a_real_server(serve, web, web2, keep, data_dir, authority, version):
+    name, server = keep(body(400000, "first")), web if version == "1.1" else web2
+    path = os.path.join(data_dir, name)
+    os.utime(path, (1700000000, 1700000000))
+    s = serve()
+    with s.client() as c:
+        first(c, {"name": "real", "url": server.url("/" + name), "output": "real", "every": "1h", "http-version": version,
+                  **({"cacert": authority.cert} if server is web2 else {})})
+        assert run(c, "real")["receipt"]["unchanged"]
+        with open(path, "wb") as f:
+            f.write(body(400000, "other"))
+        shown = run(c, "real")
+        assert not shown["receipt"]["unchanged"] and s.read("real") == body(400000, "other")
+    lines = [line.split() for line in server.access_log() if name in line]
+    assert [(line[3], line[4]) for line in lines] == [("200", "400000"), ("304", "0"), ("200", "400000")]
+
+
+def test_a_file_that_came_in_two_answers_is_asked_about(serve, server):
+    s = serve()
+    with s.client() as c:
+        given = {"name": "two", "url": server.url("/cut/1M/1?key=condition14"), "output": "two", "every": "1h", "retry-delay": "1ms"}
+        shown = first(c, given)
+        assert shown["attempts"] == 2
+        run(c, "two")
+    conditions = [(header_of(e, "If-Range"), header_of(e, "If-None-Match")) for e in server.requests("key=condition14")]
+    assert conditions == [(None, None), ('"cut"', None), (None, '"cut"')]
+
+
+def test_of_two_sources_the_one_that_had_the_file_is_asked(serve, server):
+    s, key = serve(), "condition15"
+    urls = [server.url("/flaky/1/1000?key=condition16&status=404"), server.url("/condition/1000?key=" + key)]
+    with s.client() as c:
+        shown = first(c, {**job(server, key), "url": urls})
+        assert shown["attempts"] == 2 and s.read(key) == body(1000, "condition0")
+        shown = run(c, key) # the first has another file now, and is not asked about that of the second
+        assert not shown["receipt"]["unchanged"] and s.read(key) == body(1000, 0)
+    assert asked(server, key) == [(None, None)]
+    assert all(header_of(e, "If-None-Match") is None for e in server.requests("key=condition16"))
