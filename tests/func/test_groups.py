@@ -365,6 +365,20 @@ def test_cancel_of_a_group_leaves_the_others(serve, server):
         assert c.call("cancel", all=True)["cancelled"] == 1
 
 
+def test_what_happens_to_a_group_is_told(serve, server):
+    s = serve({"groups": [{"name": "g", "on-failure": "cancel"}]})
+    with s.client() as c:
+        c.add(slow(server, "ev0", "g"))
+        c.call("pause", group="g")
+        c.call("resume", group="g")
+        c.add(bad(server, "ev1", "g"))
+        c.call("wait", group="g")
+        told = [e for e in c.call("events", what=["group"])["events"] if e["name"] == "g"]
+        texts = [e["text"] for e in told]
+        assert texts[:2] == ["paused", "resumed"] and "sibling-failed" in texts[2], told
+        assert texts[3] == "run is over: 0 done, 1 failed, 1 cancelled", told
+
+
 # ---- groups on the fly
 
 def test_a_group_of_a_client(serve, server):

@@ -166,7 +166,7 @@ set_drop(struct download *d)
 {
 	struct set *s = set_of(d);
 
-	if (s && s->state != SET_GATHERS && d->outcome)
+	if (s && d->outcome && (s->state == SET_SWAPS || s->state == SET_ENDS))
 		return false;
 	if (list_linked(&d->held_by_set)) {
 		list_remove(&d->held_by_set);
@@ -310,7 +310,6 @@ submit(struct set *s)
 	struct task_msg m = {
 		.kind = TASK_SWAP,
 		.mtime = INT64_MIN,
-		.fsync = (uint8_t)spec_number(d->job->spec, JOB_FSYNC),
 		.inode = s->inode,
 		.target = { text_of(d->dir->root), text_of(parent), text_of(s->name) },
 		.part = text_of(s->stage),
@@ -321,21 +320,9 @@ submit(struct set *s)
 		buf_consume(&names, buf_len(&names));
 	m.names = (struct text){ (const char *)buf_bytes(&names), buf_len(&names) };
 	s->state = SET_SWAPS;
+	LIST_FOREACH(d, &s->staged, struct download, held_by_set) /* who asks for most */
+		m.fsync = (uint8_t)MAX((uint64_t)m.fsync, spec_number(d->job->spec, JOB_FSYNC));
 	pool_submit(s->group->engine->pool, &s->task, &m, false, &swap_ops, s);
-}
-
-static void
-on_kept(bool kept, void *arg)
-{
-	struct set *s = arg;
-	struct result r = { 0 };
-
-	if (kept) {
-		submit(s);
-		return;
-	}
-	result_set(&r, RESULT_WRITE, "the intent to publish group %s could not be kept", s->group->name);
-	end_all(s, &r);
 }
 
 /* A member that is over and not done: without it the set is not whole.  NULL: none. */
@@ -348,6 +335,25 @@ missing(const struct set *s)
 		if (!p->in_group && !p->entry->retired && p->entry->job.state != JOB_DONE)
 			return &p->entry->job;
 	return NULL;
+}
+
+static void
+on_kept(bool kept, void *arg)
+{
+	struct set *s = arg;
+	struct result r = { 0 };
+
+	if (s->n != s->group->live || missing(s)) { /* members came or went meanwhile */
+		s->state = SET_GATHERS;
+		set_ask(s->group);
+		return;
+	}
+	if (kept) {
+		submit(s);
+		return;
+	}
+	result_set(&r, RESULT_WRITE, "the intent to publish group %s could not be kept", s->group->name);
+	end_all(s, &r);
 }
 
 static void
