@@ -144,12 +144,12 @@ engine_lock(struct engine *e, struct download *d)
 	if (!busy || !busy->holder)
 		busy = lock_find(e, keep);
 	if (busy && busy->holder) {
-		engine_set_state(d->entry, JOB_BLOCKED);
-		d->lock = busy;
+		d->lock = busy; /* before the event that tells of it */
 		d->lock_priority = d->entry->ticket.priority;
 		if (!d->lock_order) /* a place that it had it keeps */
 			d->lock_order = ++e->lock_orders;
 		heap_add(&busy->waiters, &d->lock_node);
+		engine_set_state(d->entry, JOB_BLOCKED);
 		return false;
 	}
 	lock_take(e, d->output, d);
