@@ -315,3 +315,18 @@ def test_url_and_priority_of_a_job_that_waits_for_an_event(serve, server):
         c.call("event", set="set-go")
         assert c.wait_job(one)["state"] == "done"
     assert asked(server, "set-gate1") == [] and len(asked(server, "set-gate2")) == 1
+
+
+def test_a_job_that_comes_again_has_what_was_set_from_its_next_run_on(serve, server):
+    s = serve()
+    with s.client() as c:
+        one, = c.add(job(server.url("/ok/1000?set-every1"), "one", every="1h"))
+        assert c.wait_job(one)["state"] == "done"
+        change(c, one, url=server.url("/ok/2000?set-every2"))
+        killed(s)
+    with s.client() as c:
+        assert len(asked(server, "set-every2")) == 0
+        c.call("run", job=one)
+        wait_until(lambda: len(asked(server, "set-every2")) == 1)
+        assert c.wait_job(one)["state"] == "done"
+    assert len(asked(server, "set-every1")) == 1 and s.read("one") == body(2000)

@@ -220,7 +220,7 @@ change_all(struct set *s, const struct spec *new)
 	for (size_t i = 0; i < n; i++) {
 		const struct job *j = engine_job(e, s->ids[i]);
 
-		if (n == s->n && j && !job_is_over(j)) { /* one may be named twice */
+		if (n == s->n && j && !engine_refuse_change(e, s->ids[i], specs[i])) {
 			engine_change(e, s->ids[i], specs[i]);
 			j = engine_job(e, s->ids[i]);
 			if (j)

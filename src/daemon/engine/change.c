@@ -28,7 +28,7 @@ engine_refuse_change(const struct engine *e, uint64_t id, const struct spec *spe
 	const struct entry *en = registry_find(&e->jobs, id);
 	const struct download *d = en->download;
 
-	if (job_is_over(&en->job))
+	if (job_is_over(&en->job) && !engine_comes_again(e, id))
 		return "it is over";
 	if (en->job.from_config)
 		return "it is of the configuration: change the file, and reload";
@@ -83,7 +83,7 @@ change_url(struct entry *en, const struct spec *old)
 
 	en->ticket.elsewhere = spec_list_len(en->job.spec, JOB_URL) > 1;
 	en->job.source = 0;
-	if (!d) {
+	if (!d || job_is_over(&en->job)) {
 		if (en->job.state == JOB_QUEUED)
 			engine_requeue(en, retry_first_source(en), 0);
 		return;
@@ -133,11 +133,11 @@ engine_change(struct engine *e, uint64_t id, struct spec *spec)
 	}
 	if (differs(old, spec, JOB_PRIORITY))
 		scheduler_set_priority(e->scheduler, &en->ticket, (int32_t)spec_number(spec, JOB_PRIORITY));
-	if (differs(old, spec, JOB_DEADLINE))
+	if (differs(old, spec, JOB_DEADLINE) && !job_is_over(&en->job))
 		deadline_change(en, spec_number(old, JOB_DEADLINE));
 	if (d && differs(old, spec, JOB_LIMIT_RATE))
 		limits_set_job(d, spec_number(spec, JOB_LIMIT_RATE)); /* may end it */
-	if (differs(old, spec, JOB_URL) && !job_is_over(&en->job))
+	if (differs(old, spec, JOB_URL))
 		change_url(en, old);
 	if (other_digests(old, spec) && !job_is_over(&en->job))
 		change_digests(en);
