@@ -102,6 +102,40 @@ def test_an_origin_that_goes_down_is_an_event(serve, server):
         assert down["name"] == "http://127.0.0.1:1" and down["text"].startswith("down: ") and "job" not in down
 
 
+def test_the_journal_has_every_change_of_every_job(serve, server):
+    """From the events alone one knows each job's state: no change is missing, none comes twice."""
+    s = serve({"groups": [{"name": "g", "max-concurrent": 2}]}, max_concurrent_downloads=4, max_origin_failures=0)
+    with s.client() as c:
+        jobs = []
+        for i in range(30):
+            jobs += c.add(good(server, "mix-a%d" % i, group="g"),
+                          {"url": server.url("/status/503?ev-mix%d" % i), "output": "mix-b%d" % i, "retry": 2, "retry-delay": "10ms"},
+                          {"url": server.url("/stall/1M/64K?ev-mix-c%d" % i), "output": "mix-c%d" % i, "stall-timeout": "1h"},
+                          {"url": server.url("/ok/10?ev-mix-d%d" % i), "output": "mix-d%d" % (i // 2)})
+            if i % 5 == 0:
+                c.call("pause", job=jobs[-2])
+            if i % 7 == 0:
+                c.call("cancel", job=jobs[-1])
+        c.call("cancel", jobs=[j for j in jobs[2::4]])
+        c.call("wait", jobs=jobs, timeout=60)
+        again = [j["id"] for j in c.list_all() if j["state"] == "failed"][:5]
+        c.call("retry", jobs=again)
+        c.call("wait", jobs=again, timeout=60)
+        known, ended = {}, dict.fromkeys(jobs, 0)
+        for e in all_events(c):
+            if e["what"] == "add":
+                assert e["job"] not in known and e["state"] in ("queued", "blocked")
+                known[e["job"]] = e["state"]
+            elif e["what"] == "state":
+                assert e["from"] == known[e["job"]], e
+                known[e["job"]] = e["state"]
+            elif e["what"] == "end":
+                known[e["job"]] = e["state"]
+                ended[e["job"]] += 1
+        assert known == {j["id"]: j["state"] for j in c.list_all()}
+        assert ended == {j: 2 if j in again else 1 for j in jobs}
+
+
 # ---- numbers, pages, filters
 
 def test_pages_fit_together(serve, server):
