@@ -286,6 +286,13 @@ def test_a_file_that_has_not_changed(serve, server, hooks):
     assert told == [("0", "2048", False), ("1", "2048", True)]
 
 
+def test_each_run_of_a_job_that_comes_again_has_its_hooks(serve, server, hooks):
+    s = serve({"jobs": [{"name": "j", "url": server.url("/ok/1K?seed=17"), "output": "x", "every": "1s",
+                         "on-download-start": [hooks.recorder()], "on-download-complete": [hooks.recorder()]}]})
+    wait_until(lambda: len(hooks.runs("complete")) >= 2 and len(hooks.runs("start")) >= 2)
+    assert s.client().call("cancel", jobs=["j"])
+
+
 def test_one_job_without_the_hook_of_the_defaults(serve, server, hooks):
     s = serve({"defaults": {"on-download-complete": [hooks.recorder()]},
                "jobs": [{"name": "with", "url": server.url("/ok/1K"), "output": "x"},
