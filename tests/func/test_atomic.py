@@ -287,3 +287,27 @@ def test_groups_in_it_and_two_in_one_place_are_errors(serve):
     with s.client() as c:
         errors = " ".join(c.refused("reload").data["errors"])
         assert "has no groups in it" in errors and "lies in, that of group whole" in errors
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_a_member_goes_on_where_it_was_in_the_next_life(serve, server, how):
+    """Parts and maps are in the stage; members that wait for the others are not fetched again."""
+    s = serve(start=False)
+    conf = config(server, s.root, 300, size=600 << 10)
+    conf["jobs"][2]["url"] = server.url("/held/4M/2M/1?key=ag-%s" % how)
+    s.write_config(conf)
+    server.mark()
+    s.start()
+    with s.client() as c:
+        for i in (0, 1, 3, 4, 5):
+            c.wait_state("m%d" % i, "blocked", why="group-publish")
+        wait_until(lambda: c.show("m2")["received"] >= 1 << 20)
+    s.signal(signal.SIGTERM if how == "stop" else signal.SIGKILL)
+    assert s.wait_exit() == (0 if how == "stop" else -signal.SIGKILL)
+    assert not os.path.exists(s.path("set"))
+    s.start()
+    assert wait_all(s)["jobs"]["done"] == N
+    assert read_set(s.path("set")) == {**whole(300, N, 600 << 10), "f2": body(4 << 20)}
+    ranges = [dict(r["headers"]).get("Range") for r in server.requests() if r["path"].startswith("/held/")]
+    assert len(ranges) == 2 and ranges[1], ranges
+    assert len(server.requests()) == N + 1
