@@ -436,3 +436,17 @@ def test_the_limit_of_a_group_changes_while_its_jobs_run(serve, server):
         assert c.refused("limit", group="nobody", rate="1M").word == "no-such-job"
     assert "group g " in s.ctl("limit").out and s.ctl("limit", "--group", "g", "3M").rc == 0
     assert s.ctl("limit", "--group", "g").out.splitlines()[1].split()[:3] == ["group", "g", "3.0"]
+
+
+def test_not_any_number_of_hosts_has_a_limit_of_a_client(serve):
+    s = serve()
+    with s.client() as c:
+        for k in range(0, 1000, 50):
+            numbers = [c.send("limit", host="h%d.example" % i, rate="1M") for i in range(k, k + 50)]
+            assert all(c.answer(n)["host"]["limit"] == MIB for n in numbers)
+        error = c.refused("limit", host="one-more.example", rate="1M")
+        assert error.word == "too-many" and "1000 hosts" in error.text
+        assert limit_of(c, host="h7.example", rate="2M")["limit"] == 2 * MIB
+        limit_of(c, host="h7.example", reset=True)
+        assert limit_of(c, host="one-more.example", rate="1M")["limit"] == MIB
+        assert len(c.call("limit")["hosts"]) == 1000

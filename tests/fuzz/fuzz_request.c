@@ -495,6 +495,12 @@ limits_set(struct engine *e UNUSED, const char *host, const char *text)
 	assert(!why);
 }
 
+bool
+limits_have_room(const struct engine *e UNUSED, const char *host)
+{
+	return strlen(host) < 5;
+}
+
 void
 limits_view_total(struct engine *e UNUSED, struct limit_view *ret)
 {

@@ -250,6 +250,11 @@ method_limit(struct call *c)
 	if (rate || reset) {
 		if (!may_change(c) || (rate && !(text = rate_of(c, !host && !group))))
 			return;
+		if (rate && host && !limits_have_room(c->control->engine, host)) {
+			call_fail(c, RPC_TOO_MANY, "the limits of %d hosts were set by clients already: reset one, or use the configuration",
+			    LIMITS_SET_MAX);
+			return;
+		}
 		if (group)
 			set_group(c, group, text);
 		else

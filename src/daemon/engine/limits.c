@@ -358,6 +358,19 @@ set_host(struct engine *e, const char *host, struct client_limit *l)
 	apply(e);
 }
 
+bool
+limits_have_room(const struct engine *e, const char *host)
+{
+	const struct host_limit *h = find_host(e, host);
+	unsigned n = 0;
+
+	if (h && h->client)
+		return true;
+	LIST_FOREACH(h, &e->host_limits, struct host_limit, link)
+		n += h->client != NULL;
+	return n < LIMITS_SET_MAX;
+}
+
 void
 limits_set(struct engine *e, const char *host, const char *text)
 {

@@ -36,6 +36,8 @@ void limits_restore(struct engine *e, const char *what, const void *data, size_t
 
 /* ---- For who looks, and who changes ---- */
 
+enum { LIMITS_SET_MAX = 1000 }; /* hosts whose limit clients have set */
+
 struct limit_view {
 	const char *name;     /* of a host, or a group; NULL: the total */
 	bool is_group;
@@ -58,6 +60,8 @@ void limits_each_group(struct engine *e, void (*cb)(const struct limit_view *v, 
 bool limits_view_group(struct engine *e, const char *name, struct limit_view *ret);
 /* The limit of one host, which may have none. */
 void limits_view_host(struct engine *e, const char *host, struct limit_view *ret);
+/* Clients may set that of so many hosts, this one included. */
+bool limits_have_room(const struct engine *e, const char *host);
 /* From now on, and in later lives when the store has it; host NULL: the total.  text is
  * one that timetable_refuse_limit() takes; NULL: what the configuration says. */
 void limits_set(struct engine *e, const char *host, const char *text);
