@@ -78,6 +78,19 @@ def test_failures_retries_pauses_and_reasons(serve, server):
         assert {e["state"] for e in all_events(c, state=["failed", "cancelled"])} == {"failed", "cancelled"}
 
 
+def test_commands_tell_whose_they_are(serve, server):
+    s = serve()
+    with s.client() as c:
+        [job] = c.add({"url": server.url("/stall/1M/64K?ev-command"), "output": "c", "stall-timeout": "1h"})
+        c.wait_state(job, "active", "download")
+        for method, params in (("set", {"set": {"priority": 3}}), ("pause", {}), ("resume", {}), ("cancel", {})):
+            c.call(method, job=job, **params)
+        told = all_events(c, job=job, what="command")
+        assert [e["code"] for e in told] == ["set", "pause", "resume", "cancel"]
+        assert {e["text"] for e in told} == {"by uid %d" % os.getuid()}
+        assert "pause, by uid %d" % os.getuid() in s.ctl("events", job).out
+
+
 def test_one_destination_says_that_it_is_busy(serve, server):
     s = serve()
     with s.client() as c:

@@ -221,6 +221,7 @@ change_all(struct set *s, const struct spec *new)
 		const struct job *j = engine_job(e, s->ids[i]);
 
 		if (n == s->n && j && !engine_refuse_change(e, s->ids[i], specs[i])) {
+			event_command(s->call, s->ids[i]);
 			engine_change(e, s->ids[i], specs[i]);
 			j = engine_job(e, s->ids[i]);
 			if (j)
