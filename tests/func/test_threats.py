@@ -6,8 +6,7 @@ import os
 import re
 
 import pytest
-
-TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from references import TESTS, exists
 
 # What libcurl 7.88.1 takes for success, or leaves to the program.
 LIBCURL = {
@@ -138,16 +137,6 @@ CLASSES = {
     "descriptors and signals in children": ["check_child.c::a_child_has_no_descriptor_that_it_was_not_given",
                                             "check_child.c::a_child_has_default_signals_and_an_empty_mask"],
 }
-
-
-def exists(reference):
-    name, _, test = reference.partition("::")
-    if name.endswith(".c"):
-        path, pattern = os.path.join(TESTS, "unit", name), r"START_TEST\(%s\)"
-    else:
-        path, pattern = os.path.join(TESTS, "func", name), r"(?m)^def %s\("
-    with open(path, encoding="utf-8") as f:
-        return re.search(pattern % re.escape(test), f.read()) is not None
 
 
 @pytest.mark.parametrize("row", [*LIBCURL, *CLASSES])

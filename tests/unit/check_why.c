@@ -8,7 +8,7 @@
 #include "daemon/control/why.h"
 #include "run_suite.h"
 
-/* DESIGN 4, and what issue 5 added to it. */
+/* Those of DESIGN 4, and those that came since. */
 static const char *const words[] = {
 	"after:geoip", "event:go", "host-limit", "group-limit", "global-limit", "start-at", "retry-at", "rate", "request-rate",
 	"disk-space", "disk-speed", "destination-busy", "origin-down", "network-down", "worker-backlog", "decoder-memory",
