@@ -58,6 +58,7 @@ struct get {
 	/* What the test wants. */
 	uint64_t fail_at;   /* transfer_fail() in on_body from there on */
 	uint64_t burn_us;   /* CPU time that each on_body takes */
+	bool rests;         /* transfer_rest() in each */
 	unsigned bodies;    /* calls of on_body since the last on_delivered */
 };
 
@@ -106,6 +107,8 @@ on_body(const void *data, size_t n, void *arg)
 		buf_append(&g->body, data, n);
 	g->received += n;
 	g->bodies++;
+	if (g->rests)
+		transfer_rest(g->t);
 	burn(g->burn_us);
 	if (g->fail_at && g->received >= g->fail_at) {
 		struct result why = { 0 };
@@ -205,7 +208,8 @@ start_with(struct get *g, const char *url, struct buf *b, const struct transfer_
 	ck_assert_ptr_null(g->t);
 	buf_consume(&old, buf_len(&old));
 	spec_unref(g->spec);
-	*g = (struct get){ .spec = spec_of(b), .body = old, .fail_at = g->fail_at, .burn_us = g->burn_us };
+	*g = (struct get){ .spec = spec_of(b), .body = old, .fail_at = g->fail_at, .burn_us = g->burn_us,
+	    .rests = g->rests };
 	req.url = url;
 	req.spec = g->spec;
 	rig.inside = true;
@@ -644,13 +648,14 @@ START_TEST(two_endless_senders_have_their_turns)
 }
 END_TEST
 
-START_TEST(a_limited_transfer_stops_after_each_bite)
+START_TEST(a_transfer_that_is_to_rest_takes_one_bite_a_call)
 {
 	AUTO_BUF struct buf b = { 0 };
 	AUTO_FREE char *url = url_of("/big/2000000");
 	struct get *g = &rig.gets[0];
 
-	start_with(g, url, &b, &(struct transfer_request){ .limit_rate = MIB });
+	g->rests = true;
+	start_with(g, url, &b, &(struct transfer_request){ .limit_rate = MIB, .bite = 16 << 10 });
 	await(g);
 	assert_code(g, RESULT_OK, "");
 	ck_assert(!g->wrong);
@@ -1051,7 +1056,7 @@ add_tests(Suite *s)
 	t = add_case(s, "short calls", setup, teardown, 60);
 	tcase_add_test(t, an_endless_sender_does_not_hold_the_loop);
 	tcase_add_test(t, two_endless_senders_have_their_turns);
-	tcase_add_test(t, a_limited_transfer_stops_after_each_bite);
+	tcase_add_test(t, a_transfer_that_is_to_rest_takes_one_bite_a_call);
 }
 
 static void
