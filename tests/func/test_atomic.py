@@ -311,3 +311,14 @@ def test_a_member_goes_on_where_it_was_in_the_next_life(serve, server, how):
     ranges = [dict(r["headers"]).get("Range") for r in server.requests() if r["path"].startswith("/held/")]
     assert len(ranges) == 2 and ranges[1], ranges
     assert len(server.requests()) == N + 1
+
+
+def test_a_hook_runs_when_its_file_stands_in_the_directory(serve, server):
+    s = serve(start=False)
+    conf = config(server, s.root, 400)
+    for i, job in enumerate(conf["jobs"]):
+        job["on-download-complete"] = ["/usr/bin/test", "-e", s.path("set", "f%d" % ((i + 1) % N))]
+    s.write_config(conf)
+    s.start()
+    assert wait_all(s)["jobs"]["done"] == N, s.log
+    assert read_set(s.path("set")) == whole(400)

@@ -308,6 +308,7 @@ end_run(struct group *g)
 	if (!g->running || g->live || g->engine->groups.adding)
 		return;
 	g->running = false;
+	set_end_run(g);
 	group_end_forget(g);
 	group_take_settings(g); /* a parent that waited for this */
 	group_note(g);

@@ -31,6 +31,7 @@ struct set {
 	uint64_t inode;     /* of an intent of an earlier life: what was to become the directory */
 	uint64_t *ids;      /* owned: the jobs that were in it */
 	size_t n_ids;
+	bool noted;         /* the store knows of an intent of this life */
 	bool swaps;         /* the task that runs exchanges, and does not only clean up */
 };
 
@@ -225,6 +226,18 @@ set_note_restore(struct engine *e, const char *name, const void *data, size_t n)
 		s->ids[i] = get_u64(&c);
 }
 
+void
+set_end_run(struct group *g)
+{
+	struct set *s = g->set;
+
+	if (!s || !(s->noted || s->n_ids) || g->engine->interrupted)
+		return;
+	note_intent(s, false);
+	s->noted = false;
+	s->n_ids = 0;
+}
+
 /* They all end as the publishing did, some in each turn; what they were told to end as
  * comes with it. */
 static void
@@ -252,8 +265,6 @@ on_ends(void *arg)
 		d->job->phase = PHASE_PUBLISH;
 		engine_finish(d, &o->result, &o->receipt);
 	}
-	note_intent(s, false);
-	s->n_ids = 0;
 	s->state = SET_GATHERS;
 	set_take_settings(s->group); /* which may have waited for this */
 }
@@ -379,6 +390,7 @@ publish(struct set *s)
 		return;
 	}
 	note_intent(s, true);
+	s->noted = true;
 	ops->when_kept(on_kept, s, s->group->engine->arg);
 }
 

@@ -42,6 +42,8 @@ bool set_looks_at_live(struct download *d);
 const char *set_live_dir(const struct download *d);
 /* A run begins: those that ended only because another failed begin anew with it. */
 void set_begin(struct group *g);
+/* It is over, and the store knows how each ended: nothing is intended any more. */
+void set_end_run(struct group *g);
 /* Some member has ended, or all were added: perhaps it is whole now. */
 void set_ask(struct group *g);
 void set_note_restore(struct engine *e, const char *name, const void *data, size_t n);
