@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 
 import pytest
 from bodies import body, digest
-from haul import program
+from haul import kill_quietly, program
 
 SHA = "sha-256=" + "a" * 64
 
@@ -199,6 +201,50 @@ def test_an_import_is_an_add(serve, server):
     assert s.client().call("show", job=2)["state"] == "paused"
     again = s.ctl("import", "aria2", "-", "--key", "k", stdin=text)
     assert again.out == "3\n4\n" and s.ctl("import", "aria2", "-", "--key", "k", stdin=text).out == again.out
+
+
+# ---- the programs themselves
+
+@pytest.mark.skipif(not shutil.which("aria2c"), reason="aria2 is not installed")
+def test_what_aria2_itself_has_saved(tmp, server):
+    session = os.path.join(tmp, "session")
+    urls = [server.url("/stall/10k/1k?key=import-c"), server.url("/slow-headers?key=import-d")]
+    aria2 = subprocess.Popen(["aria2c", "-q", "--no-conf", "--save-session=" + session, "--dir=" + tmp, "--out=f.bin", "--header=X-A: b",
+                              "--checksum=" + SHA, "--max-tries=3", "--http-user=joe", "--http-passwd=pw", "--user-agent=me", "--split=2",
+                              "--file-allocation=none", *urls])
+    try:
+        server.wait_requests(1, "import-")
+        aria2.send_signal(signal.SIGINT)
+        aria2.wait(30)
+    finally:
+        if aria2.poll() is None:
+            kill_quietly(aria2.pid)
+            aria2.wait()
+    with open(session) as f:
+        jobs, told = imported(tmp, "aria2", f.read())
+    assert jobs == [{"url": urls, "output": tmp + "/f.bin", "header": ["X-A: b"], "checksum": ["sha256:" + "a" * 64], "retry": 2,
+                     "user": "joe:pw", "user-agent": "me"}]
+    assert any("gid" in t for t in told)
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_curl_itself_makes_the_same_files(serve, server, tmp):
+    s = serve()
+    text = "".join("%s\n" % line for line in [
+        'url = "%s"' % server.url("/ok/1000?key=import-e&seed=e"), 'output = "one \\"1\\""', "url=%s" % server.url("/ok/2000?key=import-f&seed=f"), "-sSo two",
+        "next", "url: %s" % server.url("/ok/300?key=import-g&seed=g"), "-sO", "next", "silent", "--url %s" % server.url("/ok/40?key=import-h&seed=h"),
+        'output "sub/h" # a comment', "create-dirs"])
+    theirs = os.path.join(tmp, "theirs")
+    os.mkdir(theirs)
+    subprocess.run(["curl", "-q", "-K", "-"], input=text.encode(), cwd=theirs, check=True, timeout=30)
+    done = s.ctl("import", "curl", "-", stdin=text)
+    assert done.rc == 0 and done.err == "", done
+    assert s.ctl("wait", *done.out.split()).rc == 0
+
+    def files(root):
+        return {os.path.relpath(os.path.join(d, f), root): open(os.path.join(d, f), "rb").read()
+                for d, _dirs, names in os.walk(root) for f in names if ".haul" not in d}
+    assert files(s.root) == files(theirs) and len(files(theirs)) == 4
 
 
 # ---- export
