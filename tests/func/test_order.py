@@ -195,6 +195,18 @@ def test_retry_of_the_first_and_then_of_the_second(serve, server):
     assert asked(server) == ["a", "a", "b", "c"]
 
 
+def test_one_failure_mended_does_not_hide_the_other(serve, server):
+    """All in one request, so that the dependent is still about to end for the first of them."""
+    s = serve()
+    c = s.client()
+    c.add(job(server, "p", "/status/404"), job(server, "q", "/status/404"), job(server, "both", "/ok/1", after=["p", "q"]))
+    c.wait_job("both")
+    c.wait_job("q")
+    c.call("retry", jobs=["both", "p"])
+    shown = c.wait_job("both")
+    assert code(shown) == ("failed", "dependency-failed") and shown["reason"].startswith('"q" failed'), shown
+
+
 def test_a_dependency_that_is_paused_and_a_dependent_that_is(serve, server):
     s = serve()
     c = s.client()

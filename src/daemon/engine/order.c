@@ -195,6 +195,7 @@ settle(struct edge *x, const struct outcome *how)
 {
 	list_remove(&x->link);
 	list_append(&x->target->told, &x->link);
+	x->told = true;
 	if (how->kind == IS_GONE && !x->order->trust)
 		gone(x);
 	else if (how->kind == IS_GONE || how->kind == (x->fallback ? FAILED : WAS_DONE))
@@ -205,10 +206,33 @@ settle(struct edge *x, const struct outcome *how)
 		never(x, RESULT_DEPENDENCY_FAILED, how->text);
 }
 
+static void
+wait_again(struct edge *x)
+{
+	x->order->n_unmet += x->met;
+	x->met = x->told = false;
+	list_remove(&x->link);
+	list_append(&x->target->waiting, &x->link);
+}
+
+static void judge(struct edge *x);
+
+/* What was to end it is not so any more; something else may be. */
+static void
+judge_again(struct order *o)
+{
+	for (unsigned i = 0; i < o->n; i++)
+		if (o->edges[i].told && !o->edges[i].met) {
+			wait_again(&o->edges[i]);
+			judge(&o->edges[i]);
+		}
+}
+
 /* It begins anew, or is another one now: who has not begun yet waits again. */
 static void
 unsettle(struct target *t)
 {
+	struct list spared = LIST_INIT(spared); /* struct order, by ending */
 	struct edge *x;
 
 	list_remove(&t->telling);
@@ -217,13 +241,17 @@ unsettle(struct target *t)
 
 		if (o->cause == x) {
 			o->cause = NULL;
-			list_remove(&o->ending);
 			free(TAKE_PTR(o->end));
+			list_remove(&o->ending);
+			list_append(&spared, &o->ending);
 		}
-		o->n_unmet += x->met;
-		x->met = false;
-		list_remove(&x->link);
-		list_append(&t->waiting, &x->link);
+		wait_again(x);
+	}
+	while (!list_empty(&spared)) {
+		struct order *o = LIST_FIRST(&spared, struct order, ending);
+
+		list_remove(&o->ending);
+		judge_again(o);
 	}
 }
 
@@ -252,18 +280,16 @@ miss(struct target *t)
 		loop_defer(o->engine->loop, &o->turn);
 }
 
+/* It waits; is it so already? */
 static void
-attach_edge(struct order *o, struct edge *x, const char *key, bool fallback)
+judge(struct edge *x)
 {
-	struct orders *all = o->plan->entry->engine->orders;
-	struct target *t = target_get(all, key);
+	struct target *t = x->target;
 	struct outcome how = { .kind = WAS_DONE };
 	const struct entry *to;
 
-	*x = (struct edge){ .target = t, .order = o, .fallback = fallback };
-	list_append(&t->waiting, &x->link);
-	if (value_is_event(key)) {
-		if (event_is_set(all, key + strlen(VALUE_EVENT)))
+	if (value_is_event(t->key)) {
+		if (event_is_set(t->orders, t->key + strlen(VALUE_EVENT)))
 			settle(x, &how);
 		return;
 	}
@@ -272,6 +298,16 @@ attach_edge(struct order *o, struct edge *x, const char *key, bool fallback)
 		miss(t);
 	else if (job_is_over(&to->job) && outcome_of(&to->job, &how))
 		settle(x, &how);
+}
+
+static void
+attach_edge(struct order *o, struct edge *x, const char *key, bool fallback)
+{
+	struct target *t = target_get(o->plan->entry->engine->orders, key);
+
+	*x = (struct edge){ .target = t, .order = o, .fallback = fallback };
+	list_append(&t->waiting, &x->link);
+	judge(x);
 }
 
 void
@@ -422,8 +458,9 @@ look_for(struct target *t)
 
 /* One question at a time. */
 static void
-ask(struct orders *o)
+ask(void *arg)
 {
+	struct orders *o = arg;
 	uint64_t ids[ASKED_AT_ONCE];
 	size_t n = 0;
 
@@ -463,12 +500,6 @@ on_found(const char *error, void *arg)
 	}
 	fetch_done(&o->fetch);
 	ask(o);
-}
-
-static void
-on_again(void *arg)
-{
-	ask(arg);
 }
 
 /* ---- Turns ------------------------------------------------------------------------ */
@@ -549,7 +580,7 @@ orders_init(struct engine *e)
 	list_init(&o->asked);
 	list_init(&o->ending);
 	loop_deferred_init(&o->turn, "tell those that wait", on_turn, o);
-	loop_timer_init(&o->again, e->loop, "look up jobs again", on_again, o);
+	loop_timer_init(&o->again, e->loop, "look up jobs again", ask, o);
 }
 
 /* All jobs have gone, and their edges with them. */

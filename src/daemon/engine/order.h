@@ -55,7 +55,7 @@ struct edge {
 	struct target *target;
 	struct order *order;
 	bool fallback;       /* of after-failed */
-	bool met;
+	bool met, told;
 };
 
 struct order {
