@@ -339,6 +339,15 @@ str_distance(const char *a, const char *b)
 }
 
 bool
+str_take(const char **s, char c)
+{
+	if (**s != c)
+		return false;
+	(*s)++;
+	return true;
+}
+
+bool
 has_prefix(const char *s, const char *prefix)
 {
 	return strncmp(s, prefix, strlen(prefix)) == 0;

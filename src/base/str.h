@@ -47,6 +47,8 @@ bool text_equal(const char *a, const char *b); /* NULL equals NULL */
 bool text_equal_nocase(const char *a, size_t na, const char *b);
 /* "*" matches any run of characters; ASCII case is ignored. */
 bool glob_match(const char *pattern, const char *text);
+/* *s begins with c: it moves on behind that. */
+bool str_take(const char **s, char c);
 /* The line at *at without its end, cut there; *at moves on; NULL at the end. */
 char *text_next_line(char **at);
 /* The length of the valid UTF-8 sequence at s (1 to 4), 0 when there is none. */

@@ -109,22 +109,6 @@ on_reload_error(const char *text, void *arg)
 	add_error(&s->reload_reading, text);
 }
 
-static void
-copy_setting(struct buf *to, const struct spec *from, const struct setting *row)
-{
-	const char *text;
-
-	if (!spec_has(from, row->id))
-		return;
-	if (setting_is_number(row))
-		spec_put_number(to, row->id, spec_number(from, row->id));
-	else if (row->type == TYPE_STRING)
-		spec_put_string(to, row->id, spec_string(from, row->id));
-	else
-		for (unsigned i = 0; (text = spec_list(from, row->id, i)); i++)
-			spec_put_string(to, row->id, text);
-}
-
 /* What cannot change while we run stays, for all who look at it. */
 static void
 keep_what_needs_restart(const struct conf *old, struct conf *conf)
@@ -136,7 +120,7 @@ keep_what_needs_restart(const struct conf *old, struct conf *conf)
 
 	for (unsigned i = 0; i < n; i++)
 		if (rows[i].scope == SCOPE_DAEMON)
-			copy_setting(&b, rows[i].flags & SETTING_RESTART ? old->daemon : conf->daemon, &rows[i]);
+			spec_copy_value(&b, rows[i].flags & SETTING_RESTART ? old->daemon : conf->daemon, &rows[i]);
 	if (spec_new(SCOPE_DAEMON, buf_bytes(&b), buf_len(&b), NULL, &mixed) < 0)
 		return; /* too long; it cannot be, of two that were not */
 	spec_unref(conf->daemon);

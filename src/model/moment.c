@@ -23,26 +23,17 @@ take_number(const char **s, unsigned n, unsigned *ret)
 	return true;
 }
 
-static bool
-take_char(const char **s, char c)
-{
-	if (**s != c)
-		return false;
-	(*s)++;
-	return true;
-}
-
 /* "10:00", "10:00:30", "10:00:30.5": seconds of the day. */
 static bool
 take_time(const char **s, int64_t *ret)
 {
 	unsigned hour, minute, second = 0;
 
-	if (!take_number(s, 2, &hour) || !take_char(s, ':') || !take_number(s, 2, &minute))
+	if (!take_number(s, 2, &hour) || !str_take(s, ':') || !take_number(s, 2, &minute))
 		return false;
-	if (take_char(s, ':') && !take_number(s, 2, &second))
+	if (str_take(s, ':') && !take_number(s, 2, &second))
 		return false;
-	if (take_char(s, '.')) {
+	if (str_take(s, '.')) {
 		size_t n = strspn(*s, "0123456789");
 
 		*s += n;
@@ -61,10 +52,10 @@ take_offset(const char **s, int64_t *ret)
 	int sign;
 
 	*ret = 0;
-	if (take_char(s, 'Z') || take_char(s, 'z'))
+	if (str_take(s, 'Z') || str_take(s, 'z'))
 		return true;
 	sign = **s == '-' ? -1 : 1;
-	if ((!take_char(s, '+') && !take_char(s, '-')) || !take_number(s, 2, &hours) || !take_char(s, ':') ||
+	if ((!str_take(s, '+') && !str_take(s, '-')) || !take_number(s, 2, &hours) || !str_take(s, ':') ||
 	    !take_number(s, 2, &minutes) || hours > 23 || minutes > 59)
 		return false;
 	*ret = sign * (int64_t)(hours * 3600 + minutes * 60);
@@ -80,12 +71,12 @@ parse_date(const char *s, const struct zone *z, int64_t *ret)
 	int64_t offset = 0, time = 0, local;
 	bool zoned = false;
 
-	if (!take_number(&s, 4, &year) || !take_char(&s, '-') || !take_number(&s, 2, &month) || !take_char(&s, '-') ||
+	if (!take_number(&s, 4, &year) || !str_take(&s, '-') || !take_number(&s, 2, &month) || !str_take(&s, '-') ||
 	    !take_number(&s, 2, &day))
 		return false;
 	if (month < 1 || month > 12 || day < 1 || day > days_of_month(year, month))
 		return false;
-	if (take_char(&s, 'T') || take_char(&s, 't') || take_char(&s, ' ')) {
+	if (str_take(&s, 'T') || str_take(&s, 't') || str_take(&s, ' ')) {
 		if (!take_time(&s, &time))
 			return false;
 		zoned = *s;

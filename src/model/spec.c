@@ -199,6 +199,22 @@ spec_bytes(const struct spec *s, size_t *ret_n)
 	return s->bytes;
 }
 
+void
+spec_copy_value(struct buf *to, const struct spec *from, const struct setting *row)
+{
+	const char *text;
+
+	if (!spec_has(from, row->id))
+		return;
+	if (setting_is_number(row))
+		spec_put_number(to, row->id, spec_number(from, row->id));
+	else if (row->type == TYPE_STRING)
+		spec_put_string(to, row->id, spec_string(from, row->id));
+	else
+		for (unsigned i = 0; (text = spec_list(from, row->id, i)); i++)
+			spec_put_string(to, row->id, text);
+}
+
 bool
 spec_equal(const struct spec *a, const struct spec *b)
 {

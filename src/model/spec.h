@@ -51,6 +51,8 @@ const void *spec_bytes(const struct spec *s, size_t *ret_n);
 /* Appends the packed bytes of a spec that needs no defaults: its own values and
  * what it has from its defaults. */
 void spec_flatten(const struct spec *s, struct buf *out);
+/* Appends what the spec or its defaults set of one key: nothing, or the packed value. */
+void spec_copy_value(struct buf *to, const struct spec *from, const struct setting *row);
 /* Equal bytes (not defaults). */
 bool spec_equal(const struct spec *a, const struct spec *b);
 /* The same values, wherever they come from: the spec, its defaults, the table. */

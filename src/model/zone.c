@@ -138,32 +138,23 @@ take_time(const char **s, int32_t *ret)
 }
 
 static bool
-take_char(const char **s, char c)
-{
-	if (**s != c)
-		return false;
-	(*s)++;
-	return true;
-}
-
-static bool
 take_date(const char **s, struct rule_date *ret)
 {
 	*ret = (struct rule_date){ .kind = DATE_DAY, .time = 2 * 3600 };
-	if (!take_char(s, ','))
+	if (!str_take(s, ','))
 		return false;
-	if (take_char(s, 'M')) {
+	if (str_take(s, 'M')) {
 		ret->kind = DATE_MONTH;
-		if (!take_number(s, 12, &ret->month) || !take_char(s, '.') || !take_number(s, 5, &ret->week) ||
-		    !take_char(s, '.') || !take_number(s, 6, &ret->day) || !ret->month || !ret->week)
+		if (!take_number(s, 12, &ret->month) || !str_take(s, '.') || !take_number(s, 5, &ret->week) ||
+		    !str_take(s, '.') || !take_number(s, 6, &ret->day) || !ret->month || !ret->week)
 			return false;
 	} else {
-		if (take_char(s, 'J'))
+		if (str_take(s, 'J'))
 			ret->kind = DATE_JULIAN;
 		if (!take_number(s, 365, &ret->day) || (ret->kind == DATE_JULIAN && !ret->day))
 			return false;
 	}
-	return !take_char(s, '/') || take_time(s, &ret->time);
+	return !str_take(s, '/') || take_time(s, &ret->time);
 }
 
 static bool

@@ -117,22 +117,6 @@ put_changes(struct set *s, const json_t *changes)
 
 /* ---- The new spec ------------------------------------------------------------------- */
 
-static void
-put_row(struct buf *to, const struct spec *from, const struct setting *row)
-{
-	const char *text;
-
-	if (!spec_has(from, row->id))
-		return;
-	if (setting_is_number(row))
-		spec_put_number(to, row->id, spec_number(from, row->id));
-	else if (row->type == TYPE_STRING)
-		spec_put_string(to, row->id, spec_string(from, row->id));
-	else
-		for (unsigned i = 0; (text = spec_list(from, row->id, i)); i++)
-			spec_put_string(to, row->id, text);
-}
-
 /* What is changed from the new one, all else from the old one; NULL: it would be too large. */
 static struct spec *
 merge(const struct set *s, const struct spec *old, const struct spec *new)
@@ -144,7 +128,7 @@ merge(const struct set *s, const struct spec *old, const struct spec *new)
 
 	for (unsigned i = 0; i < n; i++)
 		if (rows[i].scope == SCOPE_JOB)
-			put_row(&packed, s->changes[rows[i].id] ? new : old, &rows[i]);
+			spec_copy_value(&packed, s->changes[rows[i].id] ? new : old, &rows[i]);
 	return spec_new(SCOPE_JOB, buf_bytes(&packed), buf_len(&packed), NULL, &merged) == 0 ? merged : NULL;
 }
 
