@@ -98,7 +98,7 @@ put_after(const struct why_facts *f, struct buf *out)
 	} else {
 		buf_printf(out, "job %s", f->reason->word + strlen("after:"));
 	}
-	buf_append_str(out, " has ended as it shall");
+	buf_append_str(out, " is done");
 }
 
 static void
