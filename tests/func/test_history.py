@@ -201,6 +201,50 @@ def test_changes_of_one_client_keep_their_order(s, server):
         wait_until(lambda: all_ids(c) == [], 20, lambda: c.list_all())
 
 
+@pytest.mark.parametrize("max_queued", [0, 2])
+def test_one_who_goes_while_old_jobs_are_looked_up_has_its_jobs_added(tmp, server, max_queued):
+    """Its connection is known to be broken before the answer comes: its event had nowhere to go."""
+    with Service(tmp, max_queued=max_queued) as s:
+        with s.client() as c:
+            old, = c.add(good(server, "gone-old"))
+            c.wait_job(old)
+        again(s)
+        with s.client() as c:
+            assert c.show(old)["state"] == "done" # so that the reader runs
+            reader = stores(s)[1]
+            os.kill(reader, signal.SIGSTOP)
+            going = [s.client() for _ in range(3)]
+            for client in going:
+                client.call("events", follow=True)
+                client.send("add", jobs=[stalled(server, "gone", after=str(old))], key="one")
+            for _ in range(3):
+                c.answered_so_far() # theirs was read before
+            for client in going:
+                client.close()
+            before = c.call("status")["clients"]
+            c.call("event", set="gone") # they are told
+            wait_until(lambda: c.call("status")["clients"] == before - 3, 20, lambda: c.call("status"))
+            os.kill(reader, signal.SIGCONT)
+            wait_until(lambda: len(all_ids(c)) == 2, 20, lambda: c.list_all())
+            # A full queue does not take the request of one who has gone, and who would wait in it.
+            one, = c.add(stalled(server, "gone-two"))
+            os.kill(reader, signal.SIGSTOP)
+            last = s.client()
+            last.call("events", follow=True)
+            last.send("add", jobs=[stalled(server, "gone-three", after=str(old))], block=True)
+            for _ in range(3):
+                c.answered_so_far()
+            last.close()
+            c.call("event", clear="gone")
+            wait_until(lambda: c.call("status")["clients"] == before - 3, 20, lambda: c.call("status"))
+            os.kill(reader, signal.SIGCONT)
+            jobs = all_ids(c)
+            if not max_queued:
+                jobs = wait_until(lambda: len(all_ids(c)) == 4 and all_ids(c), 20, lambda: c.list_all())
+            c.call("cancel", jobs=jobs)
+            assert c.show(one)["state"] == "cancelled"
+
+
 def test_strangers_may_not_touch_old_jobs(serve, server, reachable):
     s = serve()
     with s.client() as c:

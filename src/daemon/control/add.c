@@ -470,10 +470,15 @@ enter(struct adding *a, size_t n)
 
 	switch (backlog_enter(&a->place, c, n, on_room, a)) {
 	case BACKLOG_ROOM:
-		client_pause(c->client);
+		if (c->client) /* else it went while jobs were looked up */
+			client_pause(c->client);
 		intake_submit(c->control->intake, a->batch);
 		break;
 	case BACKLOG_WAITS:
+		if (!c->client) {
+			on_orphaned(c, a);
+			break;
+		}
 		client_pause(c->client);
 		c->on_orphaned = on_orphaned;
 		c->arg = a;

@@ -256,7 +256,8 @@ key_begin(struct call *c, struct key **ret)
 		w = NEW(struct key_wait);
 		w->call = c;
 		list_append(&k->waiting, &w->link);
-		client_pause(c->client);
+		if (c->client)
+			client_pause(c->client);
 		return false;
 	}
 	*ret = new_key(c->control, TAKE_PTR(word));

@@ -52,7 +52,8 @@ group_note(struct group *g)
 		return;
 	if (is_worth_a_note(g))
 		pack(g, &b);
-	if (buf_len(&b) != buf_len(&g->noted) || memcmp(buf_bytes(&b), buf_bytes(&g->noted), buf_len(&b)) != 0)
+	if (buf_len(&b) != buf_len(&g->noted) ||
+	    (buf_len(&b) && memcmp(buf_bytes(&b), buf_bytes(&g->noted), buf_len(&b)) != 0))
 		tell(g, &b);
 }
 
