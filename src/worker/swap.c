@@ -178,7 +178,8 @@ copy_over(struct swap *s, const char *name)
 		return fail(s, errno, "create", name);
 	while (out < st.st_size && (n = copy_file_range(from, &in, to, &out, (size_t)(st.st_size - out), 0)) > 0)
 		;
-	if (n < 0 || out < st.st_size || fchmod(to, st.st_mode & 07777) < 0 || (s->job->sync && fsync(to) < 0))
+	/* Whoever has put it there: it is hauld's now, and is nobody's to run as hauld. */
+	if (n < 0 || out < st.st_size || fchmod(to, st.st_mode & 0777) < 0 || (s->job->sync && fsync(to) < 0))
 		return fail(s, n == 0 && out < st.st_size ? EIO : errno, "copy", name);
 	return true;
 }
@@ -217,7 +218,10 @@ take_mode(struct swap *s)
 		return true;
 	if (fstat(s->live, &st) < 0)
 		return fail(s, errno, "look at", s->job->name);
-	return fchmod(s->stage, st.st_mode & 07777) == 0 || fail(s, errno, "set the mode of", s->job->stage);
+	/* A sandbox may refuse the bits that give rights away (RestrictSUIDSGID of systemd). */
+	if (fchmod(s->stage, st.st_mode & 07777) == 0 || (errno == EPERM && fchmod(s->stage, st.st_mode & 01777) == 0))
+		return true;
+	return fail(s, errno, "set the mode of", s->job->stage);
 }
 
 static bool
@@ -235,26 +239,27 @@ exchange(struct swap *s)
 	return !s->job->sync || dir_sync(s->job->dir) == 0 || fail(s, errno, "sync the directory of", name);
 }
 
-/* What was there before, or what an earlier life left.  Whatever cannot be removed
- * stays until the next time. */
-static void
-remove_stage(struct swap *s)
-{
-	struct result was = s->job->result;
-
-	fd_close(&s->stage);
-	s->stage = open_dir(s->parent, s->job->stage);
-	if (s->stage >= 0 && drop_haul(s, s->stage) && each_name(s, s->stage, s->job->stage, drop_file))
-		(void)unlinkat(s->parent, s->job->stage, AT_REMOVEDIR);
-	s->job->result = was;
-}
-
 static uint64_t
 inode_of(int fd)
 {
 	struct stat st;
 
 	return fd >= 0 && fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
+/* What was there before, or what an earlier life left; old is its inode, 0: not known.
+ * Whatever cannot be removed stays until the next time, and so does what somebody has put
+ * in its place just before the exchange. */
+static void
+remove_stage(struct swap *s, uint64_t old)
+{
+	struct result was = s->job->result;
+
+	fd_close(&s->stage);
+	s->stage = open_dir(s->parent, s->job->stage);
+	if (s->stage >= 0 && (!old || inode_of(s->stage) == old) && drop_haul(s, s->stage) && each_name(s, s->stage, s->job->stage, drop_file))
+		(void)unlinkat(s->parent, s->job->stage, AT_REMOVEDIR);
+	s->job->result = was;
 }
 
 static bool
@@ -271,6 +276,7 @@ static void
 run_swap(struct lane_job *job)
 {
 	struct swap s = { .job = CONTAINER_OF(job, struct swap_job, job), .stage = -1, .live = -1 };
+	uint64_t old = 0;
 	bool done;
 
 	s.parent = s.job->dir->fd;
@@ -281,12 +287,14 @@ run_swap(struct lane_job *job)
 	}
 	s.stage = open_dir(s.parent, s.job->stage);
 	done = !s.job->len || (s.job->inode && inode_of(s.live) == s.job->inode);
-	if (!done && s.stage < 0)
+	if (!done && s.stage < 0) {
 		(void)fail(&s, errno, "open", s.job->stage);
-	else if (!done)
+	} else if (!done) {
+		old = inode_of(s.live);
 		done = read_names(&s) && make_set(&s);
+	}
 	if (done)
-		remove_stage(&s);
+		remove_stage(&s, old);
 	map_done(&s.by_name);
 	free(s.entries);
 	fd_close(&s.live);

@@ -1,5 +1,6 @@
 """Groups that are published as a whole (publish = "atomic"): the old set or the new one, never a mix."""
 
+import errno
 import os
 import random
 import signal
@@ -7,6 +8,7 @@ import threading
 
 import pytest
 from bodies import body, digest
+from faults import Board, FaultyService, rule
 from test_groups import group_of
 from waiting import wait_until
 
@@ -144,6 +146,31 @@ def test_what_no_member_has_goes_and_what_is_there_is_linked(serve, server):
     assert read_set(s.path("set")) == {**whole(5, 5), "f0": body(1000, "55")}
     assert len(server.requests()) == 1
     assert [os.stat(s.path("set", "f%d" % i)).st_ino for i in range(1, 5)] == [inodes[i] for i in range(1, 5)]
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.EMLINK])
+def test_what_cannot_be_linked_is_copied_and_is_nobodys_program(tmp, server, error):
+    """Somebody who may write to the directory has put a program there that runs as its owner.
+    The kernel lets nobody else link it; a copy is hauld's, and so has no such right."""
+    board = Board(tmp)
+    try:
+        with FaultyService(tmp, board, rule("hauld-worker", "linkat", os.path.join(str(tmp), "root"), count=100, error=error), start=False) as s:
+            s.write_config(config(server, s.root, 5))
+            s.start()
+            wait_all(s)
+            os.chmod(s.path("set"), 0o2775)
+            os.chmod(s.path("set", "f1"), 0o6755)
+            os.chmod(s.path("set", "f2"), 0o640)
+            inode = os.stat(s.path("set", "f1")).st_ino
+            conf = config(server, s.root, 5)
+            conf["jobs"][0] = member(server, s.root, 0, seed=56)
+            s.reload(conf)
+            wait_all(s)
+            assert read_set(s.path("set")) == {**whole(5), "f0": body(1000, "56")}
+            assert board.hits and os.stat(s.path("set", "f1")).st_ino != inode
+            assert [os.stat(s.path("set", f)).st_mode & 0o7777 for f in ("f1", "f2", "")] == [0o755, 0o640, 0o2775]
+    finally:
+        board.end()
 
 
 def test_what_is_up_to_date_is_not_fetched(serve, server):

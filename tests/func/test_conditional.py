@@ -6,7 +6,7 @@ import os
 import urllib.request
 
 import pytest
-from bodies import body
+from bodies import body, digest
 from servers import header_of
 from waiting import wait_until
 
@@ -152,6 +152,35 @@ def test_packed_files_and_those_that_are_kept(serve, server):
         assert not run(c, key)["receipt"]["unchanged"]
         assert s.read(key) == body(300000, "condition1") == gzip.decompress(s.read(key + ".gz"))
         assert run(c, key)["receipt"]["unchanged"]
+
+
+def test_a_file_that_has_not_its_digest_is_fetched_whatever_it_remembers(serve, server):
+    """A disk that forgets, or somebody who sets the time back: the digest is asked first."""
+    s, key = serve(), "condition30"
+    given = job(server, key, checksum=digest(body(1000, "condition0")))
+    with s.client() as c:
+        first(c, given)
+        with open(s.path(key), "r+b") as f:
+            st = os.fstat(f.fileno())
+            f.write(b"x")
+            f.flush()
+            os.utime(f.fileno(), ns=(st.st_atime_ns, st.st_mtime_ns))
+        shown = run(c, key)
+        assert shown["state"] == "done" and not shown["receipt"]["unchanged"]
+    assert s.read(key) == body(1000, "condition0")
+    assert asked(server, key) == [(None, None)] * 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file to somebody else")
+def test_what_a_file_of_somebody_else_remembers_is_not_believed(serve, server):
+    s, key = serve(), "condition31"
+    with s.client() as c:
+        first(c, job(server, key))
+        os.chown(s.path(key), 65534, 65534)
+        assert not run(c, key)["receipt"]["unchanged"]
+        assert os.stat(s.path(key)).st_uid == 0
+        assert run(c, key)["receipt"]["unchanged"]
+    assert [a[0] for a in asked(server, key)] == [None, None, '"v0"']
 
 
 def test_a_large_file_and_one_with_a_digest(serve, server):

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -84,7 +85,8 @@ read_file(const struct dest_dir *dir, const char *name, struct seen *ret)
 	struct stat st;
 	ssize_t n;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	/* Whoever owns it has written what it remembers: of a file of somebody else that is his word only. */
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid())
 		return false;
 	n = fgetxattr(fd, SEEN_ATTRIBUTE, data, sizeof data);
 	return n > 0 && seen_get(data, (size_t)n, ret) == 0 && (uint64_t)st.st_size == ret->size && st.st_mtim.tv_sec == ret->mtime_s &&

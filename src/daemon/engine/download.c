@@ -170,6 +170,7 @@ work_checked(struct download *d, const struct result_msg *r)
 		attempt_failed(d, &why);
 		return;
 	}
+	d->unconditional = true; /* what stands there is not it, whatever the server says of it */
 	engine_go_on(d->entry, d->url);
 }
 
