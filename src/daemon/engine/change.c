@@ -102,7 +102,7 @@ change_url(struct entry *en, const struct spec *old)
 		return;
 	}
 	(void)retry_next_source(d, true);
-	if (!list_linked(&d->waiting)) /* else when its destination is free */
+	if (!list_linked(&d->waiting) && !d->lock) /* else when its destination is free */
 		engine_requeue(en, d->url, 0);
 }
 

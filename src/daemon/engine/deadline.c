@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "daemon/engine/notes.h"
+#include "daemon/engine/timing.h"
 
 enum { ENDS_PER_TURN = 500 };
 
@@ -83,6 +84,24 @@ deadline_begin(struct entry *en)
 	begin(en, en->job.added_s);
 }
 
+static char *
+note_key(const struct entry *en)
+{
+	return xasprintf("deadline:%llu", (unsigned long long)en->job.id);
+}
+
+static void
+begin_anew(struct entry *en, int64_t from_s)
+{
+	AUTO_FREE char *key = note_key(en);
+	char text[24];
+
+	begin(en, from_s);
+	(void)snprintf(text, sizeof text, "%lld", (long long)from_s);
+	note_put(en->engine, key, text, strlen(text));
+	en->plan->deadline_noted = true;
+}
+
 void
 deadline_change(struct entry *en, uint64_t was)
 {
@@ -90,8 +109,13 @@ deadline_change(struct entry *en, uint64_t was)
 	struct deadlines *all = en->engine->plans.deadlines;
 	struct plan *p = en->plan;
 
+	if (timing_is_waiting(en))
+		return; /* it begins with the run */
 	if (!p || !heap_contains(&p->deadline)) {
-		begin(en, en->job.added_s);
+		if (p && p->timing)
+			begin_anew(en, timing_began_s(en));
+		else
+			begin(en, en->job.added_s);
 		return;
 	}
 	p->deadline_ms = p->deadline_ms - was + wanted;
@@ -100,12 +124,6 @@ deadline_change(struct entry *en, uint64_t was)
 	else
 		heap_remove(&all->heap, &p->deadline);
 	set_timer(all);
-}
-
-static char *
-note_key(const struct entry *en)
-{
-	return xasprintf("deadline:%llu", (unsigned long long)en->job.id);
 }
 
 void
@@ -123,16 +141,8 @@ deadline_restore(struct entry *en)
 void
 deadline_retry(struct entry *en)
 {
-	AUTO_FREE char *key = NULL;
-	char text[24];
-
-	if (!spec_number(en->job.spec, JOB_DEADLINE))
-		return;
-	begin(en, clock_wall_s());
-	key = note_key(en);
-	(void)snprintf(text, sizeof text, "%lld", (long long)clock_wall_s());
-	note_put(en->engine, key, text, strlen(text));
-	en->plan->deadline_noted = true;
+	if (spec_number(en->job.spec, JOB_DEADLINE))
+		begin_anew(en, clock_wall_s());
 }
 
 void

@@ -49,7 +49,7 @@ is_idle(const struct engine *e)
 	if (!list_empty(&e->errands) || !list_empty(&e->verifies))
 		return false;
 	return n_over(e) == e->jobs.n ||
-	    (e->draining && !e->jobs.counts[JOB_ACTIVE] && !scheduler_begun(e->scheduler));
+	    (e->draining && !e->interrupted && !e->jobs.counts[JOB_ACTIVE] && !scheduler_begun(e->scheduler));
 }
 
 void
@@ -504,6 +504,7 @@ engine_interrupt(struct engine *e)
 {
 	if (e->interrupted)
 		return;
+	groups_note(e);
 	e->interrupted = true;
 	verify_stop_all(e);
 	engine_set_hold(e);

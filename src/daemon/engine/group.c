@@ -78,6 +78,7 @@ group_new(struct engine *e, const char *name)
 	rate_init(&g->rate, &e->total, 0, clock_now_ns());
 	list_init(&g->all);
 	group_end_init(g);
+	group_keep_init(g);
 	group_take_settings(g);
 	put(e, g);
 	return g;
@@ -96,6 +97,7 @@ group_free(struct group *g)
 {
 	assert(list_empty(&g->members) && list_empty(&g->leaving));
 	group_end_done(g);
+	loop_undefer(&g->keep);
 	set_free(g->set);
 	scheduler_group_free(g->sched);
 	rate_done(&g->rate);
@@ -384,8 +386,10 @@ group_member_ended(struct entry *en)
 	for (struct group *x = g; x; x = x->parent)
 		x->live--;
 	set_ask(g);
-	for (; g && !goes_on; g = g->parent)
+	for (; g && !goes_on; g = g->parent) {
+		group_note_soon(g);
 		end_run(g);
+	}
 }
 
 void

@@ -48,6 +48,7 @@ struct group {
 	const struct spec *next_conf; /* while a configuration is taken */
 	struct loop_deferred step;
 	struct loop_timer deadline;
+	struct loop_deferred keep;   /* a note, once for all that end in a turn */
 	struct buf noted;            /* what the store knows of it */
 };
 
@@ -87,6 +88,11 @@ void group_end_forget(struct group *g);
 
 /* group_keep.c: to the store, when it differs from what that knows. */
 void group_note(struct group *g);
+/* The same at the end of this turn, for each end of a member. */
+void group_note_soon(struct group *g);
+/* hauld is about to stop. */
+void groups_note(struct engine *e);
+void group_keep_init(struct group *g);
 /* The group goes. */
 void group_unnote(struct group *g);
 /* A note of an earlier life. */

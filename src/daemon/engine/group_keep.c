@@ -57,6 +57,32 @@ group_note(struct group *g)
 		tell(g, &b);
 }
 
+static void
+on_keep(void *arg)
+{
+	group_note(arg);
+}
+
+void
+group_keep_init(struct group *g)
+{
+	loop_deferred_init(&g->keep, "note group", on_keep, g);
+}
+
+void
+group_note_soon(struct group *g)
+{
+	if (g->engine->ops->on_note)
+		loop_defer(g->engine->loop, &g->keep);
+}
+
+void
+groups_note(struct engine *e)
+{
+	for (size_t i = 0; i < e->groups.n; i++)
+		group_note(e->groups.sorted[i]);
+}
+
 void
 group_unnote(struct group *g)
 {

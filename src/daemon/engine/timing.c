@@ -294,6 +294,14 @@ timing_ended(struct entry *en, const struct result *r, bool unchanged)
 	wait_for(t);
 }
 
+int64_t
+timing_began_s(const struct entry *en)
+{
+	int64_t began_ms = timing_of(en)->began_ms;
+
+	return began_ms ? began_ms / 1000 : clock_wall_s();
+}
+
 bool
 timing_is_waiting(const struct entry *en)
 {

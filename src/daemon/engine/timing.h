@@ -40,6 +40,8 @@ void timing_starts(struct entry *en);
 void timing_ended(struct entry *en, const struct result *r, bool unchanged);
 /* The next run is waited for as a job that has not begun: paused, or to be cancelled. */
 void timing_waits(struct entry *en);
+/* Unix time: when its run began; now, if that was in another life. */
+int64_t timing_began_s(const struct entry *en);
 /* It has not begun because of its time. */
 bool timing_is_waiting(const struct entry *en);
 /* It is over and comes again. */

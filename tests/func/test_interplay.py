@@ -1,0 +1,76 @@
+"""What one feature does to another: several at once, on one job or side by side."""
+
+import time
+
+from test_set import change, job
+from test_groups import killed
+from waiting import wait_until
+
+
+# ---- set, and what the job waits for
+
+def test_a_new_url_for_a_job_that_waits_for_its_destination(serve, server):
+    s = serve()
+    with s.client() as c:
+        first, second, third = c.add(*[job(server.url("/stall/1M/64K?" + n), "one") for n in ("ip-one", "ip-two", "ip-three")])
+        c.wait_state(first, "active", "download")
+        for waits in second, third:
+            c.wait_state(waits, "blocked", why="destination-busy")
+        change(c, second, url=server.url("/ok/1000?ip-new"))
+        change(c, third, url=server.url("/ok/1000?ip-third"))
+        for waits in second, third:
+            c.wait_state(waits, "blocked", why="destination-busy")
+        c.call("cancel", jobs=[first])
+        assert c.wait_job(second)["state"] == "done" and c.wait_job(third)["state"] == "done"
+    asked = [r["path"] for r in server.requests()]
+    assert "/ok/1000?ip-new" in asked and "/stall/1M/64K?ip-two" not in asked
+
+
+def test_a_deadline_that_is_set_counts_from_the_run(serve, server):
+    """Of what comes again, or began late, the time before does not count."""
+    s = serve()
+    with s.client() as c:
+        waits, again = c.add({"url": server.url("/ok/1000?ip-late"), "output": "late", "start-at": "2099-01-01T00:00:00"},
+                             {"url": server.url("/ok/1000?ip-again"), "output": "again", "every": "1h"})
+        assert c.wait_job(again)["state"] == "done"
+        begun = c.show(waits)["added"]
+        wait_until(lambda: time.time() > begun + 3)
+        change(c, waits, deadline="2s")
+        assert c.show(waits)["state"] == "blocked"
+        change(c, again, url=server.url("/stall/1M/64K?ip-again"))
+        c.call("run", jobs=[again])
+        c.wait_state(again, "active", "download")
+        change(c, again, deadline="2s")
+        assert c.show(again)["state"] == "active"
+        assert c.wait_job(again)["code"] == "deadline"
+        assert c.show(waits)["state"] == "blocked"
+
+
+# ---- the end
+
+def test_a_drained_hauld_lets_go_of_all_jobs_before_it_stops(serve, server):
+    s = serve()
+    with s.client() as c:
+        for k in range(5):
+            c.add(*[{"url": server.url("/ok/1000?ip-many"), "output": "many%d-%d" % (k, i), "paused": True} for i in range(1000)])
+        c.call("debug", on=True)
+        c.send("drain")
+        assert s.wait_exit() == 0
+    lines = s.log.splitlines()
+    stopped = next(i for i, line in enumerate(lines) if line.endswith("hauld: stopped"))
+    ends = [i for i, line in enumerate(lines) if "interrupted: " in line]
+    assert len(ends) > 100 and ends[-1] < stopped
+
+
+# ---- groups, and kill -9
+
+def test_what_failed_before_kill_9_counts_in_the_run(serve, server):
+    s = serve({"groups": [{"name": "g"}]})
+    c = s.client()
+    good, failed, goes_on = c.add({"url": server.url("/ok/1000?ip-good"), "output": "good", "group": "g"},
+                                  {"url": server.url("/status/404?ip-failed"), "output": "failed", "group": "g", "retry": 0},
+                                  {"url": server.url("/drip/64K/1K/0.05?ip-goes-on"), "output": "goes-on", "group": "g"})
+    assert c.wait_job(good)["state"] == "done" and c.wait_job(failed)["state"] == "failed"
+    c = killed(s)
+    jobs = c.call("wait", timeout=20, group="g")["group"]["jobs"]
+    assert (jobs["done"], jobs["failed"]) == (2, 1), jobs
