@@ -34,21 +34,23 @@ struct cat {
 	uint64_t subscribe_id, cat_id; /* answers that are awaited; 0: none */
 	bool ask_again;        /* something happened since cat_id was asked */
 	bool told_unpacks;
+	bool half;             /* the last byte was the first of two that may be a control */
 	json_t *end;           /* owned: the job, over; NULL: not yet */
 	uint64_t deadline_ms;  /* 0: none */
 };
 
 /* ---- Bytes ------------------------------------------------------------------------------- */
 
-/* Something that a terminal would obey. */
+/* Something that a terminal would obey, whatever pieces it comes in. */
 static bool
-has_controls(const unsigned char *data, size_t n)
+has_controls(struct cat *c, const unsigned char *data, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		bool plain = data[i] >= 0x20 ? data[i] != 0x7f : data[i] == '\n' || data[i] == '\t' || data[i] == '\r';
 
-		if (!plain || (data[i] == 0xc2 && i + 1 < n && data[i + 1] < 0xa0))
+		if (!plain || (c->half && data[i] >= 0x80 && data[i] < 0xa0))
 			return true;
+		c->half = data[i] == 0xc2;
 	}
 	return false;
 }
@@ -68,7 +70,7 @@ print(struct cat *c, int fd)
 			ctl_tell(c->ctl, "the file of job %s cannot be read: %s", c->word, strerror(errno));
 			return CTL_FAILED;
 		}
-		if (c->ctl->term.is_tty && has_controls(data, (size_t)n)) {
+		if (c->ctl->term.is_tty && has_controls(c, data, (size_t)n)) {
 			ctl_tell(c->ctl, "the file of job %s is no text, and standard output is a terminal: redirect it", c->word);
 			return CTL_FAILED;
 		}

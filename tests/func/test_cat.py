@@ -276,7 +276,10 @@ def test_a_part_that_was_published_is_read_to_its_end(fake, tmp):
 
 
 @pytest.mark.parametrize("data, status, told", [(b"plain text\n", 0, ""), (b"\x1b[2Jgone\n", 1, "is no text"),
-                                                ("c1 \u009b31m\n".encode(), 1, "is no text")])
+                                                ("c1 \u009b31m\n".encode(), 1, "is no text"),
+                                                # the two bytes come with two reads
+                                                (b"\n" * ((256 << 10) - 1) + "\u009b31m\n".encode(), 1, None)],
+                         ids=["plain", "escape", "c1", "c1-of-two-reads"])
 def test_a_terminal_gets_text_only(fake, tmp, data, status, told):
     path = os.path.join(tmp, "f")
     with open(path, "wb") as f:
@@ -284,4 +287,5 @@ def test_a_terminal_gets_text_only(fake, tmp, data, status, told):
     fake.add_job(state="done", output=path, published=len(data))
     with Screen(program("haulctl"), "cat", "1", env=fake.environment()) as t:
         assert t.finish() == status
-        t.wait_text(told or "plain text")
+        if told is not None: # else it stands behind a quarter of a million lines
+            t.wait_text(told or "plain text")
