@@ -7,6 +7,7 @@ import time
 
 import pytest
 from bodies import body, digest
+from service import RpcError
 from waiting import wait_until
 
 MIB = 1 << 20
@@ -330,3 +331,26 @@ def test_a_job_that_comes_again_has_what_was_set_from_its_next_run_on(serve, ser
         wait_until(lambda: len(asked(server, "set-every2")) == 1)
         assert c.wait_job(one)["state"] == "done"
     assert len(asked(server, "set-every1")) == 1 and s.read("one") == body(2000)
+
+
+def test_what_is_set_over_and_over_has_a_bound(serve, server):
+    """While a download goes on its old settings stay: who sets them for ever must not fill the memory."""
+    s = serve()
+    with s.client() as c:
+        one, = c.add(stalled(server, "over"))
+        c.wait_state(one, "active", "download")
+        refused = None
+        for i in range(60):
+            try:
+                change(c, one, header=["X-%d: %s" % (k, str(i % 10) * 7000) for k in range(20)])
+            except RpcError as error:
+                refused = error
+                break
+        assert refused.word == "conflict" and "too often" in refused.text, refused
+        assert i >= 4 << 20 >> 18
+        c.call("cancel", job=one)
+        # The next one has a bound of its own.
+        two, = c.add(stalled(server, "over-two"))
+        c.wait_state(two, "active", "download")
+        change(c, two, priority=1)
+        c.call("cancel", job=two)

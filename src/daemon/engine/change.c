@@ -10,6 +10,11 @@
 #include "daemon/engine/limits.h"
 #include "daemon/engine/work.h"
 
+enum {
+	OLD_BYTES_MAX = 4 << 20, /* of one download's old specs */
+	OLD_SPEC_BYTES = 256,    /* of each, besides its packed bytes */
+};
+
 static bool
 differs(const struct spec *a, const struct spec *b, enum setting_id id)
 {
@@ -34,6 +39,8 @@ engine_refuse_change(const struct engine *e, uint64_t id, const struct spec *spe
 		return "it is of the configuration: change the file, and reload";
 	if (d && (d->whole || d->verdict == VERDICT_FINAL) && (other_digests(en->job.spec, spec) || differs(en->job.spec, spec, JOB_URL)))
 		return "its download is whole already and is being verified or published";
+	if (d && d->old_bytes > OLD_BYTES_MAX)
+		return "it was set too often while its download goes on: wait until it is over, or cancel it and add another";
 	return NULL;
 }
 
@@ -61,8 +68,12 @@ has_resource(const struct spec *s, const char *url)
 static void
 keep_old(struct download *d, struct spec *old)
 {
+	size_t n;
+
 	d->old_specs = xrealloc(d->old_specs, (d->n_old_specs + 1) * sizeof d->old_specs[0]);
 	d->old_specs[d->n_old_specs++] = old;
+	(void)spec_bytes(old, &n);
+	d->old_bytes += n + OLD_SPEC_BYTES;
 }
 
 void

@@ -212,6 +212,7 @@ struct download {
 	bool foreign;          /* its part is of a url that the job has no more */
 	struct spec **old_specs; /* owned refs: what the job had when this began */
 	unsigned n_old_specs;
+	size_t old_bytes;      /* of these, about */
 	unsigned n_wrong;      /* downloads whose bytes were wrong */
 	uint64_t wrong_sources; /* they were from these: a bit each, the last for all above */
 	uint64_t tried_sources; /* likewise */
