@@ -65,6 +65,8 @@ enum task_kind {
 
 enum { TASK_DIGESTS_MAX = 8 };
 
+#define STAGE_PREFIX ".haul-group-" /* of a directory whose group is published as a whole */
+
 /* A place beneath a root; opened with openat2 and RESOLVE_BENEATH. */
 struct place {
 	struct text root; /* absolute path of the root */

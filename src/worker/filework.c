@@ -196,6 +196,8 @@ run_discard(struct lane_job *job)
 {
 	struct discard_job *d = CONTAINER_OF(job, struct discard_job, job);
 
+	if (d->stage)
+		d->error = -dir_sync(d->dir);
 	for (unsigned i = 0; i < ARRAY_SIZE(d->names) && !d->sweep; i++)
 		if (d->names[i][0] && unlinkat(d->haul_fd, d->names[i], 0) < 0 && errno != ENOENT)
 			d->error = errno; /* what is not there need not go */
@@ -219,6 +221,16 @@ on_discarded(struct lane_job *job)
 	t->env->changed(t->env, t);
 }
 
+/* A group's stage: what an earlier life has exchanged it for may not be on the disk yet,
+ * and then what is written here may come to stand in the directory (swap.c). */
+static bool
+sweeps_stage(const struct task *t)
+{
+	const char *slash = t->dir ? strrchr(t->dir->path, '/') : NULL, *name = slash ? slash + 1 : t->dir ? t->dir->path : "";
+
+	return t->msg.kind == TASK_SWEEP && strncmp(name, STAGE_PREFIX, strlen(STAGE_PREFIX)) == 0;
+}
+
 void
 discard_submit(struct task *t, int fd, const char *name, const char *second, const char *third)
 {
@@ -228,6 +240,7 @@ discard_submit(struct task *t, int fd, const char *name, const char *second, con
 		.fd = fd,
 		.dir = t->dir,
 		.sweep = t->msg.kind == TASK_SWEEP,
+		.stage = sweeps_stage(t),
 		.names = { name, second, third },
 	};
 	task_submit(t, t->env->lane, &t->discard.job);
@@ -240,6 +253,8 @@ discard_slice(struct task *t)
 
 	if (r == 0)
 		r = dir_open_haul(t->dir);
+	if (r == -ENOENT && sweeps_stage(t))
+		r = 0;
 	if (r == -ENOENT) {
 		task_end(t); /* no directory, no files: that is what was wanted */
 		return;

@@ -162,26 +162,62 @@ look_at_one(struct swap *s, int fd, const char *name)
 	return refuse(s, name, "holds a directory, which is no member of its group, and so is not replaced");
 }
 
+static ssize_t
+copy_by_hand(int from, int to, off_t at)
+{
+	char block[65536];
+	ssize_t n = pread(from, block, sizeof block, at);
+
+	return n > 0 ? pwrite(to, block, (size_t)n, at) : n;
+}
+
+/* What is copied may be asked for again after a signal. */
+static int
+copy_bytes(int from, int to, off_t size)
+{
+	bool by_hand = false;
+	off_t done = 0;
+
+	while (done < size) {
+		off_t in = done, out = done;
+		ssize_t n = by_hand ? copy_by_hand(from, to, done) :
+		    copy_file_range(from, &in, to, &out, (size_t)(size - done), 0);
+
+		if (n > 0)
+			done += n;
+		else if (n == 0)
+			return EIO; /* it has become shorter */
+		else if (errno != EINTR && by_hand)
+			return errno;
+		else if (errno == ENOSPC || errno == EDQUOT || errno == EIO)
+			return errno;
+		else
+			by_hand = errno != EINTR;
+	}
+	return 0;
+}
+
 /* A filesystem without links: the bytes. */
 static bool
 copy_over(struct swap *s, const char *name)
 {
 	AUTO_CLOSE int from = openat(s->live, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), to = -1;
+	struct timespec times[2];
 	struct stat st;
-	off_t in = 0, out = 0;
-	ssize_t n = 0;
+	int err;
 
 	if (from < 0 || fstat(from, &st) < 0 || !S_ISREG(st.st_mode))
 		return fail(s, from < 0 ? errno : EINVAL, "copy", name);
 	to = openat(s->stage, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (to < 0)
 		return fail(s, errno, "create", name);
-	while (out < st.st_size && (n = copy_file_range(from, &in, to, &out, (size_t)(st.st_size - out), 0)) > 0)
-		;
+	times[0] = st.st_atim;
+	times[1] = st.st_mtim;
+	err = copy_bytes(from, to, st.st_size);
 	/* Whoever has put it there: it is hauld's now, and is nobody's to run as hauld. */
-	if (n < 0 || out < st.st_size || fchmod(to, st.st_mode & 0777) < 0 || (s->job->sync && fsync(to) < 0))
-		return fail(s, n == 0 && out < st.st_size ? EIO : errno, "copy", name);
-	return true;
+	if (!err && (fchmod(to, st.st_mode & 0777) < 0 || futimens(to, times) < 0 || (s->job->sync && fsync(to) < 0)))
+		err = errno;
+	return !err || fail(s, err, "copy", name);
 }
 
 static bool
@@ -200,7 +236,7 @@ gather(struct swap *s)
 			return fail(s, ENOENT, "find", e->name);
 		if (linkat(s->live, e->name, s->stage, e->name, 0) == 0)
 			continue;
-		if (errno != EPERM && errno != EMLINK && errno != EOPNOTSUPP)
+		if (errno != EPERM && errno != EMLINK && errno != EOPNOTSUPP && errno != ENOSYS)
 			return fail(s, errno, "link", e->name);
 		if (!copy_over(s, e->name))
 			return false;
@@ -224,6 +260,25 @@ take_mode(struct swap *s)
 	return fail(s, errno, "set the mode of", s->job->stage);
 }
 
+/* The names that lead to it, too. */
+static bool
+sync_parent(struct swap *s)
+{
+	int r = s->job->sync ? dir_sync(s->job->dir) : 0;
+
+	return r == 0 || fail(s, -r, "sync the directory of", s->job->name);
+}
+
+/* The old one takes its place again: what is not known to be on the disk is not done. */
+static void
+exchange_back(struct swap *s)
+{
+	if (s->live < 0)
+		(void)renameat2(s->parent, s->job->name, s->parent, s->job->stage, RENAME_NOREPLACE);
+	else
+		(void)renameat2(s->parent, s->job->stage, s->parent, s->job->name, RENAME_EXCHANGE);
+}
+
 static bool
 exchange(struct swap *s)
 {
@@ -236,7 +291,10 @@ exchange(struct swap *s)
 			return refuse(s, "", "cannot be replaced as a whole: its filesystem does not exchange names");
 		return fail(s, errno, "exchange", name);
 	}
-	return !s->job->sync || dir_sync(s->job->dir) == 0 || fail(s, errno, "sync the directory of", name);
+	if (sync_parent(s))
+		return true;
+	exchange_back(s);
+	return false;
 }
 
 static uint64_t
@@ -257,8 +315,10 @@ remove_stage(struct swap *s, uint64_t old)
 
 	fd_close(&s->stage);
 	s->stage = open_dir(s->parent, s->job->stage);
-	if (s->stage >= 0 && (!old || inode_of(s->stage) == old) && drop_haul(s, s->stage) && each_name(s, s->stage, s->job->stage, drop_file))
-		(void)unlinkat(s->parent, s->job->stage, AT_REMOVEDIR);
+	if (s->stage >= 0 && (!old || inode_of(s->stage) == old) && drop_haul(s, s->stage) &&
+	    each_name(s, s->stage, s->job->stage, drop_file) &&
+	    unlinkat(s->parent, s->job->stage, AT_REMOVEDIR) == 0)
+		(void)sync_parent(s); /* behind the end of its members nobody looks for it */
 	s->job->result = was;
 }
 
@@ -286,10 +346,11 @@ run_swap(struct lane_job *job)
 		return;
 	}
 	s.stage = open_dir(s.parent, s.job->stage);
-	done = !s.job->len || (s.job->inode && inode_of(s.live) == s.job->inode);
-	if (!done && s.stage < 0) {
-		(void)fail(&s, errno, "open", s.job->stage);
-	} else if (!done) {
+	if (!s.job->len || (s.job->inode && inode_of(s.live) == s.job->inode)) {
+		done = sync_parent(&s); /* who exchanged them may have ended before that */
+	} else if (s.stage < 0) {
+		done = fail(&s, errno, "open", s.job->stage);
+	} else {
 		old = inode_of(s.live);
 		done = read_names(&s) && make_set(&s);
 	}

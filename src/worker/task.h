@@ -86,6 +86,7 @@ struct discard_job {
 	int fd;             /* owned: closing it may free a large file; -1 */
 	struct dir *dir;    /* that it is in; borrowed from the task */
 	bool sweep;         /* names[0] is a part of this life; those of others go */
+	bool stage;         /* ... of a group's stage */
 	int error;          /* errno of what could not be removed; 0 */
 	const char *names[3];
 	struct buf found;   /* owned: what the sweep tells of */

@@ -12,6 +12,7 @@ import pytest
 from powercutlab import Lab, shim
 from servers import header_of
 from service import sanitized
+from setlab import SetLab
 
 POINTS = os.environ.get("HAUL_POWERCUT_POINTS", "60")
 STARTS = int(os.environ.get("HAUL_POWERCUT_STARTS", "40"))
@@ -25,7 +26,7 @@ def cut(tmp, server, data_dir):
         pytest.skip("no %s, or one with a sanitizer: `make check` makes it" % shim())
     print("HAUL_POWERCUT_SEED=%d" % SEED) # shown when it fails
 
-    return lambda lie=None: Lab(tmp, server, data_dir, SEED, lie)
+    return lambda lie=None, kind=Lab: kind(tmp, server, data_dir, SEED, lie)
 
 
 def test_no_disk_shows_half_a_file_or_lacks_a_job(cut, capsys):
@@ -56,6 +57,31 @@ def test_a_parked_download_goes_on_behind_a_power_cut(cut, server):
             one.start_on(state)
             asked, = server.requests("n=%d&" % job.number)
             assert int(header_of(asked, "Range")[len("bytes="):-1]) >= came, state.how
+
+
+def test_a_set_is_the_old_one_or_the_new_one_on_every_disk(cut, capsys):
+    """publish = "atomic": never a mix, never done before it stands there, and nothing is left of it."""
+    one = cut(kind=SetLab)
+    one.record()
+    one.choose(None)
+    starts = set(random.Random(SEED).sample(range(one.expected), min(STARTS // 2, one.expected)))
+    for n, state in enumerate(one.states()):
+        fault = one.fault_of(state)
+        assert not fault, "before operation %d, %s: %s" % (state.at, state.how, fault)
+        if n in starts:
+            one.start_on(state)
+    with capsys.disabled():
+        print("\npower cuts of a set, HAUL_POWERCUT_SEED=%d: %s" % (SEED, json.dumps(one.counts)))
+    assert one.counts["states"] == one.expected and one.counts["starts"] == len(starts)
+
+
+@pytest.mark.parametrize("lie", ["hauld-worker:dir", "hauld-worker:file"])
+def test_a_set_whose_syncs_are_none_is_found(cut, lie):
+    one = cut(lie, SetLab)
+    one.record()
+    one.choose(None)
+    fault = next(filter(None, (one.fault_of(state) for state in one.states())), None)
+    assert fault and re.search("none of the sets|stands there", fault), fault
 
 
 KEEP = {"decompress": "gzip", "keep-download": "kept/new/file"}

@@ -10,7 +10,7 @@
  *   HAUL_POWERCUT_LIE      [PROGRAM:]file|dir|all: such syncs of it are not recorded, as if
  *                          a disk or a program had lied; to see that this is found
  *   HAUL_POWERCUT_DIE      PROGRAM:N: it dies with its parent when it is to sync a directory
- *                          for the N-th time, N from 1 to 9
+ *                          for the N-th time, N from 1 to 9; PROGRAM:x: when it has exchanged
  *   HAUL_POWERCUT_BOOT_ID  what /proc/sys/kernel/random/boot_id holds
  *
  * A call and its record are one step for all processes (flock on the log and a
@@ -50,6 +50,7 @@ enum op { /* powercut.py has the same */
 	OP_UNLINK,    /* a: directory, b: inode, name; also a directory */
 	OP_ACK,       /* data: what a client was told; written by the test */
 	OP_UNKNOWN,   /* name: a way to change files that is not understood here */
+	OP_EXCHANGE,  /* as OP_RENAME, off: the inode that was at b */
 };
 
 struct record {
@@ -68,6 +69,7 @@ static dev_t device;
 static ino_t log_inode;
 static bool lies_file, lies_dir, hides_links;
 static unsigned dies_in; /* so many directory syncs; 0: does not */
+static bool dies_exchanged;
 
 /* ---- The log ------------------------------------------------------------------------- */
 
@@ -139,7 +141,8 @@ init(void)
 	log_inode = st.st_ino;
 	read_lie(getenv("HAUL_POWERCUT_LIE"));
 	die = for_us(getenv("HAUL_POWERCUT_DIE"));
-	dies_in = die ? (unsigned)(die[0] - '0') : 0;
+	dies_exchanged = die && die[0] == 'x';
+	dies_in = die && !dies_exchanged ? (unsigned)(die[0] - '0') : 0;
 }
 
 __attribute__((constructor)) static void
@@ -281,6 +284,13 @@ do_allocate(int fd, int mode, off_t off, off_t len)
 	return r;
 }
 
+static void
+end_life(void)
+{
+	(void)kill(getppid(), SIGKILL);
+	_exit(1);
+}
+
 /* Nothing is synced: the log says what would have been. */
 static int
 do_sync(int fd)
@@ -289,10 +299,8 @@ do_sync(int fd)
 	bool begun = begin();
 	int r = fcntl(fd, F_GETFD) < 0 ? -1 : 0;
 
-	if (begun && dies_in && is_ours(fd, &st) && S_ISDIR(st.st_mode) && --dies_in == 0) {
-		(void)kill(getppid(), SIGKILL);
-		_exit(1);
-	}
+	if (begun && dies_in && is_ours(fd, &st) && S_ISDIR(st.st_mode) && --dies_in == 0)
+		end_life();
 	if (begun && r == 0 && is_ours(fd, &st) && !(S_ISDIR(st.st_mode) ? lies_dir : lies_file))
 		record_plain(OP_SYNC, st.st_ino, 0);
 	end(begun);
@@ -416,9 +424,12 @@ do_rename(int from_dir, const char *from, int to_dir, const char *to, unsigned f
 	int r = (int)real_syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
 
 	if (begun && r == 0 && (a.ours || b.ours)) {
-		if (flags & ~(unsigned)RENAME_NOREPLACE)
+		if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE))
 			record((struct record){ .op = OP_UNKNOWN }, "renameat2", NULL, NULL, 0, 0);
-		record((struct record){ .op = OP_RENAME, .a = a.dir, .b = b.dir, .c = a.inode }, a.name, b.name, NULL, 0, 0);
+		record((struct record){ .op = flags & RENAME_EXCHANGE ? OP_EXCHANGE : OP_RENAME, .a = a.dir, .b = b.dir,
+		    .c = a.inode, .off = (int64_t)b.inode }, a.name, b.name, NULL, 0, 0);
+		if (flags & RENAME_EXCHANGE && dies_exchanged)
+			end_life();
 	}
 	end(begun);
 	return r;

@@ -10,7 +10,8 @@ The rules are those of POSIX where they say little, so that ext4, xfs and btrfs 
 - The bytes and the size of a file are on the disk after an fsync or fdatasync of it.  Before that any of
   its writes may be there or not, in any order, and one may be torn at 512 bytes or a page.
 - A name is on the disk after an fsync of its directory, that of a rename after one of the directory it
-  leads to.  Before that any of the changes of names may be there, but a rename is one change.
+  leads to.  Before that any of the changes of names may be there, but a rename is one change, and so is
+  an exchange of two names in one directory.
 - sync_file_range() makes nothing durable; syncfs() everything.
 """
 
@@ -19,7 +20,7 @@ import json
 import os
 import struct
 
-(WRITE, TRUNCATE, ALLOCATE, SYNC, SYNC_ALL, CREATE, MKDIR, RENAME, LINK, UNLINK, ACK, UNKNOWN) = range(1, 13)
+(WRITE, TRUNCATE, ALLOCATE, SYNC, SYNC_ALL, CREATE, MKDIR, RENAME, LINK, UNLINK, ACK, UNKNOWN, EXCHANGE) = range(1, 14)
 HEADER = struct.Struct("<IHHHHIQQQq")
 TORN = (512, 4096)
 
@@ -139,6 +140,17 @@ class Name:
             names[self.sets] = self.node
 
 
+class Exchange(Name):
+    """Two names that change places: both or none."""
+
+    def __init__(self, directory, one, two):
+        super().__init__(directory)
+        self.pairs = one, two # ((directory, name), node) that they become
+
+    def apply(self, names):
+        names.update(self.pairs)
+
+
 class Disk:
     """Files and directories are known by their inode number and, when that was given again, by
     (number, how often)."""
@@ -177,6 +189,11 @@ class Disk:
             b = self.node(op.b)
             if a in self.directories or b in self.directories:
                 self.names.append(Name(b, drops=(a, op.name), sets=(b, op.to), node=self.node(op.c)))
+        elif op.kind == EXCHANGE:
+            b = self.node(op.b)
+            assert a == b, "an exchange between two directories has no rule here"
+            if a in self.directories:
+                self.names.append(Exchange(a, ((a, op.name), self.node(op.off)), ((a, op.to), self.node(op.c))))
         elif op.kind != ACK and a in self.directories:
             self.change_name(op, a)
 

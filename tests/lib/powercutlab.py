@@ -21,7 +21,7 @@ import uuid
 from bodies import digest
 from crash import STATE_FILES, Maker, Wanted, ask
 from haul import program
-from powercut import ACK, RENAME, SYNC, SYNC_ALL, Disk, acknowledge, read_log, states_at_once, states_of
+from powercut import ACK, EXCHANGE, RENAME, SYNC, SYNC_ALL, Disk, acknowledge, read_log, states_at_once, states_of
 from service import RpcError, Service
 from waiting import wait_until
 
@@ -217,7 +217,7 @@ class Lab:
     def choose(self, points, chances=2):
         """So many of the instants that count, by chance; None: all of them."""
         self.ops, self.chances = list(read_log(self.log)), chances
-        instants = [i for i, op in enumerate(self.ops) if op.kind in (SYNC, SYNC_ALL, RENAME, ACK)]
+        instants = [i for i, op in enumerate(self.ops) if op.kind in (SYNC, SYNC_ALL, RENAME, EXCHANGE, ACK)]
         instants.append(len(self.ops)) # the end
         self.counts["operations"], self.counts["instants"] = len(self.ops), len(instants)
         if points is not None:

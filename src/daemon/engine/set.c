@@ -275,8 +275,8 @@ on_swapped(const struct result_msg *r, void *arg)
 	static const struct result ok;
 	struct set *s = arg;
 
-	if (!s->swaps) {
-		end_all(s, &ok); /* there is nothing to tell, and nothing to fail */
+	if (!s->swaps && r->result.code == RESULT_OK) {
+		end_all(s, &ok); /* there is nothing to tell */
 		return;
 	}
 	if (r->result.code == RESULT_OK)
@@ -475,7 +475,7 @@ set_new(struct group *g, const char *directory)
 	s->group = g;
 	s->directory = xstrdup(directory);
 	s->name = strrchr(s->directory, '/') + 1;
-	s->stage = xasprintf(".haul-group-%s", g->name);
+	s->stage = xasprintf(STAGE_PREFIX "%s", g->name);
 	list_init(&s->staged);
 	loop_deferred_init(&s->ask, "publish group", on_ask, s);
 	loop_deferred_init(&s->ends, "end of a set", on_ends, s);
