@@ -76,6 +76,8 @@ list(struct ctl *c)
 	table_done(&t);
 	if (!n)
 		ctl_tell(c, "no event is set, and no job waits for one");
+	if (json_is_true(json_object_get(result, "sampled")))
+		ctl_tell(c, "there are more events, or jobs that wait, than are told at once");
 	return CTL_OK;
 }
 

@@ -312,7 +312,7 @@ def test_events(serve, server):
     s = serve()
     c = s.client()
     ids = c.add(*[job(server, "e%d" % i, "/ok/1", after=["event:go"]) for i in range(3)])
-    assert c.call("event") == {"events": [{"name": "go", "set": False, "waiting": 3, "jobs": ids}]}
+    assert c.call("event") == {"events": [{"name": "go", "set": False, "waiting": 3, "jobs": ids}], "sampled": False}
     assert s.ctl("event").out.split() == ["EVENT", "STATE", "WAITING", "JOBS", "go", "clear", "3", *map(str, ids)]
     assert asked(server) == []
     assert s.ctl("event", "set", "go").rc == 0
@@ -355,7 +355,7 @@ def test_what_haulctl_event_refuses(serve):
     done = s.ctl("event")
     assert (done.rc, done.err) == (0, "haulctl: no event is set, and no job waits for one\n")
     assert s.ctl("event", "set", "x").rc == 0
-    assert s.ctl("--json", "event").lines == [{"events": [{"name": "x", "set": True, "waiting": 0, "jobs": []}]}]
+    assert s.ctl("--json", "event").lines == [{"events": [{"name": "x", "set": True, "waiting": 0, "jobs": []}], "sampled": False}]
 
 
 # ---- restarts
@@ -415,3 +415,21 @@ def test_many_dependents_of_one_job(serve, server):
     assert waiting == {"go": 0, "never": 20000}
     lag = c.call("status")["loop"]
     assert lag["max_cpu_us"] < 20000 or sanitized(), lag
+
+
+def test_a_list_of_events_has_a_bound(serve, server):
+    """However many are waited for: the answer is of some, in a moment, and the client is not let go."""
+    s = serve()
+    with s.client() as c:
+        for k in range(3):
+            c.add(*[job(server, "bound-%d-%d" % (k, i), "/ok/1", after="event:" + "e" * 90 + "%d-%d" % (k, i)) for i in range(1000)])
+        told = c.call("event")
+        assert len(told["events"]) == 2000 and told["sampled"]
+        assert "there are more" in s.ctl("event").err
+        c.call("cancel", all=True)
+        for k in range(12): # many that wait for one
+            c.add(*[job(server, "one-%d-%d" % (k, i), "/ok/1", after="event:all") for i in range(2000)])
+        told = c.call("event")
+        assert [e["name"] for e in told["events"]] == ["all"] and told["sampled"]
+        assert told["events"][0]["waiting"] == 20000 and len(told["events"][0]["jobs"]) == 20
+        c.call("cancel", all=True, timeout=60)

@@ -218,12 +218,13 @@ event_clear(struct engine *e UNUSED, const char *name)
 	paper_event &= strcmp(name, "a") != 0;
 }
 
-void
+bool
 events_each(const struct engine *e UNUSED, void (*cb)(const struct event_view *v, void *arg), void *arg)
 {
 	struct event_view v = { .name = "a", .set = paper_event, .waiting = 2, .first = { 1, 2 }, .n_first = 2 };
 
 	cb(&v, arg);
+	return true;
 }
 
 static uint64_t last_id = 1000;

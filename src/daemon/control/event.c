@@ -28,12 +28,14 @@ static void
 list(struct call *c)
 {
 	struct json w = call_begin(c);
+	bool all;
 
 	jsonw_begin_object(&w);
 	jsonw_key(&w, "events");
 	jsonw_begin_array(&w);
-	events_each(c->control->engine, put_event, &w);
+	all = events_each(c->control->engine, put_event, &w);
 	jsonw_end_array(&w);
+	jsonw_key_bool(&w, "sampled", !all);
 	jsonw_end_object(&w);
 	call_end(c, &w);
 }

@@ -83,39 +83,57 @@ order_restore_event(struct engine *e, const char *name, const void *data UNUSED,
 		map_add(&o->events, hash_str(name), xstrdup(name));
 }
 
-static void
-count(const struct list *edges, struct event_view *v)
+static bool
+count(const struct list *edges, struct event_view *v, unsigned *looks)
 {
 	const struct edge *x;
 
 	LIST_FOREACH(x, edges, struct edge, link) {
+		if (!*looks)
+			return false;
+		(*looks)--;
 		v->waiting++;
 		if (v->n_first < sizeof v->first / sizeof v->first[0])
 			v->first[v->n_first++] = x->order->plan->entry->job.id;
 	}
+	return true;
 }
 
-void
+static bool
+is_awaited(const struct orders *o, const char *name)
+{
+	AUTO_FREE char *key = xasprintf(VALUE_EVENT "%s", name);
+
+	return map_find(&o->targets, hash_str(key), key);
+}
+
+bool
 events_each(const struct engine *e, void (*cb)(const struct event_view *v, void *arg), void *arg)
 {
 	const struct orders *o = e->orders;
+	unsigned told = 0, looks = EVENTS_LOOKS_MAX;
 	const struct target *t;
 	const char *name;
 	size_t cursor = 0;
+	bool all = true;
 
 	LIST_FOREACH(t, &o->awaited, struct target, look) {
 		struct event_view v = { .name = t->key + strlen(VALUE_EVENT) };
 
+		if (told++ == EVENTS_TOLD_MAX)
+			return false;
 		v.set = event_is_set(o, v.name);
-		count(&t->waiting, &v);
-		count(&t->told, &v);
+		all &= count(&t->waiting, &v, &looks) && count(&t->told, &v, &looks);
 		cb(&v, arg);
 	}
 	while ((name = map_next(&o->events, &cursor))) {
-		AUTO_FREE char *key = xasprintf(VALUE_EVENT "%s", name);
 		struct event_view v = { .name = name, .set = true };
 
-		if (!map_find(&o->targets, hash_str(key), key))
-			cb(&v, arg);
+		if (is_awaited(o, name))
+			continue;
+		if (told++ == EVENTS_TOLD_MAX)
+			return false;
+		cb(&v, arg);
 	}
+	return all;
 }

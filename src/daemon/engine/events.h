@@ -11,7 +11,11 @@
 
 struct engine;
 
-enum { EVENTS_SET_MAX = 10000 }; /* at a time */
+enum {
+	EVENTS_SET_MAX = 10000,   /* at a time */
+	EVENTS_TOLD_MAX = 2000,   /* of events_each() */
+	EVENTS_LOOKS_MAX = 20000, /* jobs that are counted for it */
+};
 
 /* False: there are too many that are set. */
 bool event_set(struct engine *e, const char *name);
@@ -25,5 +29,6 @@ struct event_view {
 	unsigned n_first;
 };
 
-/* All that are set or waited for, in no order. */
-void events_each(const struct engine *e, void (*cb)(const struct event_view *v, void *arg), void *arg);
+/* Those that are set or waited for, in no order.  False: some were left out, or not all
+ * that wait were counted. */
+bool events_each(const struct engine *e, void (*cb)(const struct event_view *v, void *arg), void *arg);
