@@ -1,7 +1,11 @@
 """What one feature does to another: several at once, on one job or side by side."""
 
+import os
+import signal
 import time
 
+from haul import children_named
+from test_atomic import N, config as atomic_config
 from test_set import change, job
 from test_groups import killed
 from waiting import wait_until
@@ -74,3 +78,27 @@ def test_what_failed_before_kill_9_counts_in_the_run(serve, server):
     c = killed(s)
     jobs = c.call("wait", timeout=20, group="g")["group"]["jobs"]
     assert (jobs["done"], jobs["failed"]) == (2, 1), jobs
+
+
+def test_a_set_that_goes_while_its_intent_is_being_kept(serve, server):
+    s = serve(start=False)
+    s.write_config(atomic_config(server, s.root, 1, how="delay/1"))
+    s.start()
+    store, = children_named(s.pid, "hauld-store")
+    with s.client() as c:
+        c.wait_state("m0", "active")
+        os.kill(store, signal.SIGSTOP)
+        try:
+            wait_until(lambda: {c.show("m%d" % i)["why"] for i in range(N)} == {"group-publish"})
+            s.write_config({"jobs": []})
+            s.signal(signal.SIGHUP)
+            s.wait_log("retired=%d" % N)
+            s.wait_log("configuration loaded")
+            wait_until(lambda: not any(g["live"] for g in c.call("group")["groups"]))
+        finally:
+            os.kill(store, signal.SIGCONT)
+        wait_until(lambda: c.call("group")["groups"] == [])
+        c.add({"url": server.url("/ok/1000?ip-behind"), "output": "behind", "name": "behind"})
+        assert c.wait_job("behind")["state"] == "done" # and hauld is there still
+    assert not os.path.exists(s.path("set"))
+

@@ -140,7 +140,7 @@ engine_change(struct engine *e, uint64_t id, struct spec *spec)
 	en->job.spec = spec_ref(spec);
 	if (d) {
 		keep_old(d, spec_ref(old));
-		d->output = spec_string(spec, JOB_OUTPUT);
+		d->output = d->staged_output ? d->staged_output : spec_string(spec, JOB_OUTPUT);
 	}
 	if (differs(old, spec, JOB_PRIORITY))
 		scheduler_set_priority(e->scheduler, &en->ticket, (int32_t)spec_number(spec, JOB_PRIORITY));

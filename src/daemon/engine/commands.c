@@ -75,6 +75,8 @@ engine_pause(struct engine *e, uint64_t id)
 		return ENGINE_OVER;
 	if (en->job.state == JOB_PAUSED || (en->download && hook_ends(en->download)))
 		return ENGINE_AS_IS;
+	if (en->download)
+		en->download->resume = en->download->parks = false;
 	if (en->download && en->download->outcome) {
 		if (!set_drop(en->download))
 			return ENGINE_AS_IS; /* too late: it is about to stand under its name */
@@ -82,7 +84,6 @@ engine_pause(struct engine *e, uint64_t id)
 		return ENGINE_OK;
 	}
 	if (en->download) {
-		en->download->resume = en->download->parks = false;
 		download_pause(en->download);
 		return ENGINE_OK;
 	}

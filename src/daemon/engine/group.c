@@ -123,7 +123,7 @@ remove_from_sorted(struct group *g)
 static bool
 is_needed(const struct group *g)
 {
-	return g->conf || g->made || g->refs;
+	return g->conf || g->made || g->refs || set_is_busy(g->set);
 }
 
 void

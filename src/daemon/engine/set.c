@@ -177,6 +177,12 @@ set_drop(struct download *d)
 	return true;
 }
 
+bool
+set_is_busy(const struct set *s)
+{
+	return s && s->state != SET_GATHERS;
+}
+
 void
 set_ask(struct group *g)
 {
@@ -352,11 +358,14 @@ static void
 on_kept(bool kept, void *arg)
 {
 	struct set *s = arg;
+	struct group *g = s->group;
 	struct result r = { 0 };
 
-	if (s->n != s->group->live || missing(s)) { /* members came or went meanwhile */
+	if (!s->n || s->n != g->live || missing(s)) { /* members came or went meanwhile */
 		s->state = SET_GATHERS;
-		set_ask(s->group);
+		set_ask(g);
+		set_take_settings(g); /* which may have waited for this, as the end of the group */
+		group_tidy(g);
 		return;
 	}
 	if (kept) {

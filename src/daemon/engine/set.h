@@ -46,4 +46,6 @@ void set_begin(struct group *g);
 void set_end_run(struct group *g);
 /* Some member has ended, or all were added: perhaps it is whole now. */
 void set_ask(struct group *g);
+/* It is being published, or is about to be: its group stays. */
+bool set_is_busy(const struct set *s);
 void set_note_restore(struct engine *e, const char *name, const void *data, size_t n);
