@@ -44,6 +44,15 @@ fail(struct swap *s, int err, const char *doing, const char *what)
 	return false;
 }
 
+/* Of a file in a directory that stands in the parent. */
+static bool
+fail_in(struct swap *s, int err, const char *doing, const char *dir, const char *name)
+{
+	AUTO_FREE char *path = xasprintf("%s/%s", dir, name);
+
+	return fail(s, err, doing, path);
+}
+
 static bool
 refuse(struct swap *s, const char *what, const char *why)
 {
@@ -124,7 +133,7 @@ drop_file(struct swap *s, int fd, const char *name)
 {
 	if (unlinkat(fd, name, 0) == 0 || errno == ENOENT)
 		return true;
-	return fail(s, errno, "remove", name);
+	return fail_in(s, errno, "remove", s->job->stage, name);
 }
 
 /* Of .haul: what is left there is of jobs that have ended. */
@@ -134,10 +143,10 @@ drop_haul(struct swap *s, int fd)
 	AUTO_CLOSE int haul = open_dir(fd, HAUL_DIR);
 
 	if (haul < 0)
-		return errno == ENOENT || fail(s, errno, "open", HAUL_DIR);
+		return errno == ENOENT || fail_in(s, errno, "open", s->job->stage, HAUL_DIR);
 	if (!each_name(s, haul, HAUL_DIR, drop_file))
 		return false;
-	return unlinkat(fd, HAUL_DIR, AT_REMOVEDIR) == 0 || fail(s, errno, "remove", HAUL_DIR);
+	return unlinkat(fd, HAUL_DIR, AT_REMOVEDIR) == 0 || fail_in(s, errno, "remove", s->job->stage, HAUL_DIR);
 }
 
 /* What is in the stage and in no name, or is to be linked anew. */
@@ -207,17 +216,17 @@ copy_over(struct swap *s, const char *name)
 	int err;
 
 	if (from < 0 || fstat(from, &st) < 0 || !S_ISREG(st.st_mode))
-		return fail(s, from < 0 ? errno : EINVAL, "copy", name);
+		return fail_in(s, from < 0 ? errno : EINVAL, "copy", s->job->name, name);
 	to = openat(s->stage, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (to < 0)
-		return fail(s, errno, "create", name);
+		return fail_in(s, errno, "create", s->job->stage, name);
 	times[0] = st.st_atim;
 	times[1] = st.st_mtim;
 	err = copy_bytes(from, to, st.st_size);
 	/* Whoever has put it there: it is hauld's now, and is nobody's to run as hauld. */
 	if (!err && (fchmod(to, st.st_mode & 0777) < 0 || futimens(to, times) < 0 || (s->job->sync && fsync(to) < 0)))
 		err = errno;
-	return !err || fail(s, err, "copy", name);
+	return !err || fail_in(s, err, "copy", s->job->name, name);
 }
 
 static bool
@@ -229,15 +238,15 @@ gather(struct swap *s)
 
 		if (e->staged) {
 			if (fstatat(s->stage, e->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
-				return fail(s, ENOENT, "find", e->name);
+				return fail_in(s, ENOENT, "find", e->staged ? s->job->stage : s->job->name, e->name);
 			continue;
 		}
 		if (s->live < 0)
-			return fail(s, ENOENT, "find", e->name);
+			return fail_in(s, ENOENT, "find", e->staged ? s->job->stage : s->job->name, e->name);
 		if (linkat(s->live, e->name, s->stage, e->name, 0) == 0)
 			continue;
 		if (errno != EPERM && errno != EMLINK && errno != EOPNOTSUPP && errno != ENOSYS)
-			return fail(s, errno, "link", e->name);
+			return fail_in(s, errno, "link", s->job->name, e->name);
 		if (!copy_over(s, e->name))
 			return false;
 	}

@@ -3,12 +3,14 @@
 import json
 import os
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
 from bodies import body, digest
-from service import Client, Gone, request, sanitized
+from haul import program
+from service import Client, Gone, RpcError, request, sanitized
 from waiting import wait_until
 
 STATES = ["queued", "blocked", "active", "paused", "done", "failed", "cancelled"]
@@ -946,6 +948,54 @@ def test_control_policy_says_who_may(serve, server, reachable):
     assert words_of(s, ["config", "check", "reload"]) == {"config": "ok", "check": "ok", "reload": "ok"}
     assert as_other(s, lambda c: c.call("shutdown")) == {}
     assert s.wait_exit() == 0
+
+
+@needs_root
+@pytest.mark.parametrize("policy, may", [("observe", False), ("submit", False), ("operate", True)])
+def test_groups_and_everything_are_for_who_may_operate(serve, server, reachable, policy, may):
+    """Also where each job of the group is the client's own."""
+    conf = {"groups": [{"name": "g"}], "jobs": [stalled(server, "all%s" % policy, name="x")]}
+    s = serve(conf, control_policy=policy)
+    os.chmod(s.socket, 0o666)
+    mine = policy != "observe" and as_other(s, lambda c: c.call("add", job=stalled(server, "own" + policy, group="g"))["jobs"][0]["id"])
+
+    def ask(c):
+        words = []
+        for params in {"group": "g"}, {"all": True}:
+            for method in "pause", "resume", "cancel":
+                try:
+                    c.call(method, **params)
+                    words.append("ok")
+                except RpcError as error:
+                    words.append(error.word)
+                    assert "control-policy" in error.text
+        for params in {"group": "g", "set": {"max-concurrent": 1}}, {"group": "g", "remove": True}:
+            try:
+                c.call("group", **params)
+                words.append("ok")
+            except RpcError as error:
+                words.append(error.word)
+        return words
+    words = as_other(s, ask)
+    assert isinstance(words, list) and len(words) == 8, words
+    with s.client() as c:
+        if may:
+            assert words[:6] == ["ok"] * 6 and "permission-denied" not in words
+            assert c.show("x")["state"] == c.show(mine)["state"] == "cancelled"
+        else:
+            assert words == ["permission-denied"] * 8
+            assert not c.call("group")["all_paused"] and c.show("x")["state"] in ("active", "queued")
+            assert not mine or c.show(mine)["state"] in ("active", "queued")
+    if not may: # and haulctl says it in one line
+        for verb in ("pause", "resume", "cancel"):
+            for scope in (["--all"], ["--group", "g"]):
+                told = ctl_as_other(s, verb, *scope)
+                assert told.returncode and b"control-policy" in told.stderr and told.stderr.count(b"\n") == 1, told
+
+
+def ctl_as_other(s, *words):
+    return subprocess.run([program("haulctl"), "--socket", s.socket, *words], user=54321, group=54321, extra_groups=[],
+                          capture_output=True, timeout=30, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"})
 
 
 @needs_root
