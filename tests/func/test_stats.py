@@ -55,7 +55,7 @@ def test_what_happens_is_counted(serve, server):
         c.wait_job(c.add({"url": server.url("/status/404?st-404"), "output": "x", "retry": 0})[0])
         c.wait_job(c.add({"url": server.url("/status/503?st-503"), "output": "y", "retry": 2, "retry-delay": "10ms"})[0])
         [held] = c.add({"url": server.url("/stall/1M/64K?st-held"), "output": "held", "stall-timeout": "1h"})
-        c.wait_state(held, "active", "download")
+        wait_until(lambda: c.show(held)["received"] > 0)
         c.call("cancel", job=held)
         assert value(c, "hauld_jobs_added_total") == 8
         assert value(c, "hauld_jobs_ended_total", state="done", cause="done") == 5

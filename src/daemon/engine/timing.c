@@ -123,7 +123,7 @@ look_again(struct engine *e, int64_t jump)
 		heap_update(&e->timings.heap, &all[i]->node);
 	}
 	free(all);
-	log_info("the clock was set by %lld s, and %zu jobs wait for a time of it", (long long)(jump / 1000), n);
+	log_info("the clock was set by %lld s, and %zu jobs wait for a time of it", (long long)((jump + (jump < 0 ? -500 : 500)) / 1000), n);
 }
 
 static void
