@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -89,6 +90,8 @@ main(int argc, char **argv)
 	/* Outside of the sandbox there is no running of just anything. */
 	if (optind != argc || listens != (peer != NULL) || listens != (o.dir != NULL))
 		return usage();
+	/* hauld is of the same user, and is not to reach into us past what may be run (ptrace(2), /proc/PID/mem). */
+	(void)prctl(PR_SET_DUMPABLE, 0);
 	log_init_journal("hauld-spawn", NULL);
 	(void)sigaction(SIGPIPE, &ignore, NULL); /* cannot fail for a valid signal */
 	return listens ? listen_for(peer, &o) : serve_pipes(0, 1, &o);

@@ -263,10 +263,7 @@ take_mode(struct swap *s)
 		return true;
 	if (fstat(s->live, &st) < 0)
 		return fail(s, errno, "look at", s->job->name);
-	/* A sandbox may refuse the bits that give rights away (RestrictSUIDSGID of systemd). */
-	if (fchmod(s->stage, st.st_mode & 07777) == 0 || (errno == EPERM && fchmod(s->stage, st.st_mode & 01777) == 0))
-		return true;
-	return fail(s, errno, "set the mode of", s->job->stage);
+	return fchmod(s->stage, st.st_mode & 07777) == 0 || fail(s, errno, "set the mode of", s->job->stage);
 }
 
 /* The names that lead to it, too. */

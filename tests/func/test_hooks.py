@@ -976,3 +976,18 @@ def test_nonsense_ends_it(nonsense):
 
 def test_its_mode_is_no_more_than_that_of_others():
     assert not os.stat(spawn_program()).st_mode & (stat.S_ISUID | stat.S_ISGID)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="runs it as somebody else")
+def test_another_process_of_the_same_user_cannot_reach_into_it():
+    """A hauld that was taken over is of that user, and hauld-spawn is outside of its sandbox."""
+    def starts_with_hello(process):
+        return process.stdout.read(1)
+    with subprocess.Popen([program("hauld-spawn")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, user=65534, group=65534,
+                          extra_groups=[]) as spawner:
+        assert starts_with_hello(spawner)
+        reach = subprocess.run(["/bin/sh", "-c", "exec 3<>/proc/%d/mem" % spawner.pid], user=65534, group=65534,
+                               extra_groups=[], capture_output=True, check=False)
+        spawner.stdin.close()
+    assert reach.returncode != 0 and b"ermission denied" in reach.stderr, reach
+    assert spawner.returncode == 0
