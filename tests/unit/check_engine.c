@@ -79,6 +79,7 @@ static unsigned n_jobs, order_of_adding[JOBS_MAX];
 static bool event_now[EVENTS], event_cleared[EVENTS];
 static unsigned limit_global, limit_host, on_network, on_host[HOSTS];
 static uint64_t moves; /* whatever happened */
+static uint64_t every_ms; /* 0: none comes again */
 static struct engine *engine;
 static struct loop *loop;
 static char *root;
@@ -651,6 +652,8 @@ add_job(struct model_job *m)
 		put_job(&b, JOB_AFTER_FAILED, m->failed[i]);
 	if (chance(10))
 		spec_put_number(&b, JOB_DEADLINE, 3600 * 1000);
+	if (every_ms)
+		spec_put_number(&b, JOB_EVERY, every_ms);
 	ck_assert_int_eq(spec_new(SCOPE_JOB, buf_bytes(&b), buf_len(&b), NULL, &s), 0);
 	m->open = m->added = true;
 	m->id = engine_add(engine, s, 0, false);
@@ -963,6 +966,21 @@ make_engine(struct conf *conf)
 	return e;
 }
 
+static void
+drop_engine(struct conf *conf)
+{
+	stopped = false;
+	engine_stop(engine, on_stopped, NULL);
+	while (!stopped || one_end())
+		turns(1);
+	engine_free(engine);
+	for (unsigned n = 0; n < GROUPS; n++)
+		spec_unref(conf->groups.items[n]);
+	free(conf->groups.items);
+	spec_unref(conf->daemon);
+	spec_unref(conf->defaults);
+}
+
 /* calm: nobody interferes; then all is as it must be without any "ever". */
 static void
 run_graph(bool calm)
@@ -994,16 +1012,7 @@ run_graph(bool calm)
 	for (unsigned n = 0; n < n_jobs; n++)
 		check_end(&jobs[n]);
 	check_nothing_is_left();
-	stopped = false;
-	engine_stop(engine, on_stopped, NULL);
-	while (!stopped || one_end())
-		turns(1);
-	engine_free(engine);
-	for (unsigned n = 0; n < GROUPS; n++)
-		spec_unref(conf.groups.items[n]);
-	free(conf.groups.items);
-	spec_unref(conf.daemon);
-	spec_unref(conf.defaults);
+	drop_engine(&conf);
 }
 
 static uint64_t
@@ -1044,6 +1053,44 @@ START_TEST(graphs_that_users_command_at_any_time)
 }
 END_TEST
 
+/* Both come in one turn: the command first, then the alarm. */
+START_TEST(who_is_removed_as_its_next_run_is_due_does_not_run)
+{
+	struct conf conf;
+	int64_t due;
+
+	loop = loop_new();
+	log_set_level(LOG_LEVEL_ERR);
+	root = temp_dir_new();
+	random_state = seed = 1;
+	list_init(&transfers);
+	list_init(&tasks);
+	make_model();
+	n_jobs = 1;
+	jobs[0] = (struct model_job){ .nature = FAILS, .event = -1, .group = -1 };
+	every_ms = 1000;
+	engine = make_engine(&conf);
+	engine_restored(engine);
+	add_job(&jobs[0]);
+	engine_jobs_complete(engine, true);
+	while (jobs[0].open) {
+		turns(1);
+		(void)one_end();
+	}
+	turns(3);
+	due = engine_runs(engine, jobs[0].id)->next_ms;
+	while (clock_wall_ms() <= due)
+		(void)usleep(1000);
+	ck_assert_int_eq(engine_remove(engine, jobs[0].id), ENGINE_OK);
+	turns(10);
+	ck_assert(list_empty(&transfers) && !engine->jobs.counts[JOB_QUEUED] && !engine->jobs.counts[JOB_ACTIVE]);
+	every_ms = 0;
+	drop_engine(&conf);
+	temp_dir_remove(root);
+	loop_free(loop);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -1052,5 +1099,6 @@ main(void)
 
 	tcase_add_test(t, graphs_that_nobody_disturbs);
 	tcase_add_test(t, graphs_that_users_command_at_any_time);
+	tcase_add_test(t, who_is_removed_as_its_next_run_is_due_does_not_run);
 	return run_suite(s);
 }

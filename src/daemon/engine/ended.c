@@ -88,6 +88,7 @@ go(struct entry *en)
 	struct engine *e = en->engine;
 
 	kept_discard(e, en->job.id); /* of one that failed before it began */
+	timing_forget(en);
 	registry_remove(&e->jobs, en);
 	list_append(&e->gone, &en->ended);
 	loop_defer(e->loop, &e->forgetting);

@@ -247,6 +247,13 @@ timing_starts(struct entry *en)
 }
 
 void
+timing_forget(struct entry *en)
+{
+	if (timing_of(en))
+		stop_waiting(timing_of(en));
+}
+
+void
 timing_waits(struct entry *en)
 {
 	timing_of(en)->runs.waiting = true;

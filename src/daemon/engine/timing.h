@@ -38,6 +38,8 @@ bool timing_is_early(const struct plan *p, struct gate *ret);
 void timing_starts(struct entry *en);
 /* It has just ended: its next time.  unchanged: it found no other file. */
 void timing_ended(struct entry *en, const struct result *r, bool unchanged);
+/* It goes: in this turn already its time does not come any more. */
+void timing_forget(struct entry *en);
 /* The next run is waited for as a job that has not begun: paused, or to be cancelled. */
 void timing_waits(struct entry *en);
 /* Unix time: when its run began; now, if that was in another life. */
