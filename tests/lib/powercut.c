@@ -10,7 +10,8 @@
  *   HAUL_POWERCUT_LIE      [PROGRAM:]file|dir|all: such syncs of it are not recorded, as if
  *                          a disk or a program had lied; to see that this is found
  *   HAUL_POWERCUT_DIE      PROGRAM:N: it dies with its parent when it is to sync a directory
- *                          for the N-th time, N from 1 to 9; PROGRAM:x: when it has exchanged
+ *                          for the N-th time, N from 1 to 9; PROGRAM:x: when it has exchanged;
+ *                          PROGRAM:y: likewise, without its parent
  *   HAUL_POWERCUT_BOOT_ID  what /proc/sys/kernel/random/boot_id holds
  *
  * A call and its record are one step for all processes (flock on the log and a
@@ -69,7 +70,7 @@ static dev_t device;
 static ino_t log_inode;
 static bool lies_file, lies_dir, hides_links;
 static unsigned dies_in; /* so many directory syncs; 0: does not */
-static bool dies_exchanged;
+static bool dies_exchanged, dies_alone;
 
 /* ---- The log ------------------------------------------------------------------------- */
 
@@ -141,7 +142,8 @@ init(void)
 	log_inode = st.st_ino;
 	read_lie(getenv("HAUL_POWERCUT_LIE"));
 	die = for_us(getenv("HAUL_POWERCUT_DIE"));
-	dies_exchanged = die && die[0] == 'x';
+	dies_alone = die && die[0] == 'y';
+	dies_exchanged = dies_alone || (die && die[0] == 'x');
 	dies_in = die && !dies_exchanged ? (unsigned)(die[0] - '0') : 0;
 }
 
@@ -287,7 +289,8 @@ do_allocate(int fd, int mode, off_t off, off_t len)
 static void
 end_life(void)
 {
-	(void)kill(getppid(), SIGKILL);
+	if (!dies_alone)
+		(void)kill(getppid(), SIGKILL);
 	_exit(1);
 }
 

@@ -86,6 +86,12 @@ class SetLab(Lab):
                 s.start()
                 self.wait_published(s, wanted)
                 s.stop()
+            # Only the worker ends there; another one is given the task.
+            s.extra["HAUL_POWERCUT_DIE"] = "hauld-worker:y"
+            self.want_set(s, 7)
+            s.start()
+            self.wait_published(s, 7)
+            s.stop()
 
     # ---- what a disk may hold
 
