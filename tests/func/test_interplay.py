@@ -102,3 +102,19 @@ def test_a_set_that_goes_while_its_intent_is_being_kept(serve, server):
         assert c.wait_job("behind")["state"] == "done" # and hauld is there still
     assert not os.path.exists(s.path("set"))
 
+
+def test_a_sibling_that_is_removed_as_the_set_begins_anew(serve, server):
+    s = serve(start=False)
+    conf = atomic_config(server, s.root, 1)
+    conf["jobs"][0].update(url=server.url("/status/404?ip-sibling"), retry=0)
+    s.write_config(conf)
+    s.start()
+    with s.client() as c:
+        c.call("wait", timeout=15, group="whole")
+        assert c.show("m1")["code"] == "sibling-failed"
+        ids = [c.show("m%d" % i)["id"] for i in range(N)]
+        c.send_bytes(b"".join(b'{"jsonrpc":"2.0","id":%d,"method":"%s","params":{"jobs":[%d]}}\n' % (900 + k, what, i)
+                              for k, (what, i) in enumerate([(b"retry", ids[0]), (b"remove", ids[1])])))
+        assert c.answer(900) and c.answer(901)["removed"] == 1
+        assert c.call("status")["state"] == "running"
+        c.call("wait", timeout=15, group="whole")

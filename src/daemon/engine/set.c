@@ -432,6 +432,7 @@ on_again(void *arg)
 
 	LIST_FOREACH(p, &s->group->all, struct plan, peer)
 		if (s->group->running && !p->in_group && !p->entry->retired && !p->entry->download &&
+		    engine_job(p->entry->engine, p->entry->job.id) && /* else it was removed in this turn */
 		    p->entry->job.result->code == RESULT_SIBLING_FAILED)
 			(void)engine_retry(p->entry->engine, p->entry->job.id);
 }
