@@ -237,6 +237,7 @@ def test_a_reader_never_sees_a_mix(serve, server):
         for seed in range(101, 120):
             s.reload(config(server, s.root, seed, fsync="off"))
             assert wait_all(s)["jobs"]["done"] == N
+        wait_until(lambda: 119 in seen or not reader.is_alive())
     finally:
         stop.set()
         reader.join()
