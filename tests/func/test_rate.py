@@ -133,8 +133,7 @@ def test_who_waits_for_a_rate_parks_at_once(serve, server):
 
 def test_the_limit_of_a_host_changes_while_its_jobs_run(serve, server):
     jobs = [job(server.url("/ok/4M?rate-change%d" % i), "%d" % i, name="j%d" % i) for i in range(3)]
-    s = serve({"jobs": jobs})
-    s.stop()
+    s = serve(start=False)
     hosts = [{"match": "127.0.0.*", "limit-rate": "10K"}]
     s.write_config({"jobs": jobs, "hosts": hosts})
     s.start()
