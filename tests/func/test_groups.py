@@ -192,9 +192,12 @@ def test_a_failure_does_not_leave_the_group(serve, server):
 
 
 def test_what_was_begun_to_be_ended_is_ended_in_the_next_life(serve, server):
+    """Or, when the kill came before anything of it was on the disk, it fails there once more: it has
+    a host of its own, so that the others do not keep it waiting."""
     s = serve({"groups": [{"name": "g", "on-failure": "cancel"}]})
+    failing = {**bad(server, "kl-bad", "g", priority=5), "url": server.url("/status/404?kl-bad", host="127.0.0.9")}
     with s.client() as c:
-        c.add(*[slow(server, "kl%d" % i, "g") for i in range(1500)], bad(server, "kl-bad", "g", priority=5))
+        c.add(*[slow(server, "kl%d" % i, "g") for i in range(1500)], failing)
         s.wait_log("group is ended: sibling-failed")
     c = killed(s)
     c.call("wait", group="g")
