@@ -11,7 +11,7 @@
 #include "loop_until.h"
 #include "run_suite.h"
 
-enum { TICKETS = 40, FAILURES = 3, PROBE_MS = 20 };
+enum { TICKETS = 40, FAILURES = 3, PROBE_MS = 200 };
 
 static struct {
 	struct loop *loop;
