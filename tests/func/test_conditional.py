@@ -65,7 +65,7 @@ def test_a_file_that_has_not_changed_costs_no_bytes(serve, server, query, condit
         assert shown["received"] == 0 and shown["published"] == 1000 and shown["attempts"] == 1
         assert shown["runs"]["unchanged"] == 1
         assert os.stat(s.path(key)).st_ino == inode and s.read(key) == body(1000, "condition0")
-        assert len(s.log_lines("job done, not modified")) == 1
+        assert len(s.wait_log("job done, not modified")) == 1
         text = s.ctl("show", key).out
         assert "not modified, says the server" in text and "2, 1 not modified" in text
         next_version(server, key)

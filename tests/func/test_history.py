@@ -632,7 +632,7 @@ def test_a_store_that_hangs_is_told_in_status(s, server):
     with s.client() as c, s.client() as other:
         writer = stores(s)[0]
         os.kill(writer, signal.SIGSTOP)
-        number = c.send("add", job=good(server, "a"))
+        number = c.send("add", job=good(server, "a", paused=True)) # nothing more is to be stored
         assert other.call("status")["store"]["state"] == "working"
         wait_until(lambda: other.call("status")["store"]["state"] == "silent", 20)
         told = other.call("status")["store"]
@@ -641,7 +641,7 @@ def test_a_store_that_hangs_is_told_in_status(s, server):
         os.kill(writer, signal.SIGCONT)
         assert c.answer(number)["jobs"]
         assert other.call("status")["store"] == {"state": "working", "reason": None, "silent_s": 0, "queued": 0, "history": 0}
-        assert "has not answered" in s.log and "answers again" in s.log
+        assert s.wait_log("has not answered") and s.wait_log("answers again")
 
 
 def test_the_outbox_has_a_bound(s, server):

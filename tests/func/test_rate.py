@@ -213,7 +213,7 @@ def test_the_timetable_changes_while_a_job_runs(serve, server):
         one, = c.add(job(server.url("/ok/4M?rate-noon"), "one"))
         c.wait_state(one, "active", "download")
         assert c.wait_job(one, timeout=30)["state"] == "done"
-        assert s.log_lines("the limit of all transfers together is 104857600 bytes a second now")
+        s.wait_log("the limit of all transfers together is 104857600 bytes a second now")
 
 
 def test_the_smaller_of_timetable_and_plain_limit_counts(serve):

@@ -152,7 +152,7 @@ def test_a_failed_run_is_followed_by_the_next(serve, server):
         assert c.wait_job("fails")["state"] == "failed"
         wait_until(lambda: c.show("fails")["runs"]["last_success"])
         assert c.show("fails")["runs"]["count"] >= 3 and c.show("fails")["runs"]["failures"] == 0
-    assert len(s.log_lines("job failed")) == 2
+    assert len(s.wait_log("job failed", 2)) == 2
 
 
 def test_cron_runs_at_its_times(serve, server):

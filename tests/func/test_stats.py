@@ -150,7 +150,7 @@ def test_debug_is_switched_while_it_runs(serve, server):
     with s.client() as c:
         assert c.call("debug") == {"debug": False}
         c.wait_job(c.add(good(server, "quiet"))[0])
-        assert len(s.log_lines("job done job=quiet")) == 1
+        assert len(s.wait_log("job done job=quiet")) == 1
         assert c.call("debug", on=True) == {"debug": True} and s.ctl("debug").out == "debug is on\n"
         c.wait_job(c.add(good(server, "loud"))[0])
         assert len(s.wait_log("job done job=loud", 2)) == 2 # the engine's line of debugging, and the service's
