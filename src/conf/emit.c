@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "conf/limits.h"
-#include "wire/build_id.h"
+#include "wire/hello.h"
 
 void
 emit_done(struct emit *e)
@@ -31,7 +31,7 @@ void
 emit_hello(struct emit *e)
 {
 	if (!e->messages)
-		conf_put_text(&e->out, e->id, CONF_HELLO, build_id);
+		hello_put(&e->out, CONF_HELLO, CONF_PROTO);
 }
 
 void

@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "conf/jobs.h"
-#include "wire/build_id.h"
+#include "wire/hello.h"
 
 enum { READ_SIZE = 64 * 1024 };
 
@@ -187,13 +187,10 @@ on_check(struct serve *s, const struct message *m)
 static int
 on_hello(struct serve *s, const struct message *m)
 {
-	struct text id;
+	int r = hello_get(m, CONF_HELLO, CONF_PROTO);
 
-	if (m->type != CONF_HELLO || conf_get_text(m, &id) < 0 || id.len != strlen(build_id) ||
-	    memcmp(id.at, build_id, id.len) != 0)
-		return -EPROTO;
-	s->greeted = true;
-	return 0;
+	s->greeted = r == 0;
+	return r;
 }
 
 static int

@@ -6,23 +6,18 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "wire/build_id.h"
+#include "wire/hello.h"
 
 void
 read_put_hello(struct buf *out)
 {
-	read_put_text(out, 0, READ_HELLO, build_id);
+	hello_put(out, READ_HELLO, READ_PROTO);
 }
 
 int
 read_get_hello(const struct message *m)
 {
-	struct text id;
-
-	if (m->type != READ_HELLO || m->version != READ_PROTO || read_get_text(m, &id) < 0 ||
-	    id.len != strlen(build_id) || memcmp(id.at, build_id, id.len) != 0)
-		return -EPROTO;
-	return 0;
+	return hello_get(m, READ_HELLO, READ_PROTO);
 }
 
 void

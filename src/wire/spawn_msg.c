@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "wire/build_id.h"
+#include "wire/hello.h"
 
 static int
 get_text_only(const struct message *m, struct text *ret, size_t max)
@@ -23,21 +23,13 @@ get_text_only(const struct message *m, struct text *ret, size_t max)
 void
 spawn_put_hello(struct buf *out)
 {
-	size_t f = frame_begin(out, SPAWN_HELLO, SPAWN_PROTO, 0);
-
-	put_str(out, build_id);
-	frame_end(out, f);
+	hello_put(out, SPAWN_HELLO, SPAWN_PROTO);
 }
 
 int
 spawn_get_hello(const struct message *m)
 {
-	struct text id;
-
-	if (m->type != SPAWN_HELLO || m->version != SPAWN_PROTO || get_text_only(m, &id, SPAWN_TEXT_MAX) < 0 ||
-	    id.len != strlen(build_id) || memcmp(id.at, build_id, id.len) != 0)
-		return -EPROTO;
-	return 0;
+	return hello_get(m, SPAWN_HELLO, SPAWN_PROTO);
 }
 
 static unsigned

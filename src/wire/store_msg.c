@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "wire/build_id.h"
+#include "wire/hello.h"
 
 enum { HTTP_STATUS_MAX = 999, OS_ERROR_MAX = 4095 };
 
@@ -39,18 +39,13 @@ store_msg_get_empty(const struct message *m)
 void
 store_msg_put_hello(struct buf *out)
 {
-	store_msg_put_text(out, STORE_HELLO, build_id);
+	hello_put(out, STORE_HELLO, STORE_PROTO);
 }
 
 int
 store_msg_get_hello(const struct message *m)
 {
-	struct text id;
-
-	if (m->type != STORE_HELLO || m->version != STORE_PROTO || store_msg_get_text(m, &id) < 0 ||
-	    id.len != strlen(build_id) || memcmp(id.at, build_id, id.len) != 0)
-		return -EPROTO;
-	return 0;
+	return hello_get(m, STORE_HELLO, STORE_PROTO);
 }
 
 void

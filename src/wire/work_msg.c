@@ -4,31 +4,18 @@
 #include <errno.h>
 #include <string.h>
 
-#include "wire/build_id.h"
+#include "wire/hello.h"
 
 void
 work_put_hello(struct buf *out)
 {
-	size_t f = frame_begin(out, WORK_HELLO, WORK_PROTO, 0);
-
-	put_str(out, build_id);
-	frame_end(out, f);
+	hello_put(out, WORK_HELLO, WORK_PROTO);
 }
 
 int
 work_get_hello(const struct message *m)
 {
-	struct cursor c;
-	struct text id;
-
-	if (m->type != WORK_HELLO || m->version != WORK_PROTO)
-		return -EPROTO;
-	cursor_init(&c, m->payload, m->len);
-	id = get_text(&c);
-	if (cursor_finish(&c) < 0 || id.len != strlen(build_id) ||
-	    memcmp(id.at, build_id, id.len) != 0)
-		return -EPROTO;
-	return 0;
+	return hello_get(m, WORK_HELLO, WORK_PROTO);
 }
 
 static void

@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "daemon/loop/chan.h"
-#include "wire/build_id.h"
+#include "wire/hello.h"
 #include "wire/conf_msg.h"
 
 struct conf_load {
@@ -87,13 +87,10 @@ set_spec(struct conf_load *l, enum setting_scope scope, const struct message *m,
 static int
 on_hello(struct conf_load *l, const struct message *m)
 {
-	struct text id;
+	int r = hello_get(m, CONF_HELLO, CONF_PROTO);
 
-	if (m->type != CONF_HELLO || conf_get_text(m, &id) < 0 || id.len != strlen(build_id) ||
-	    memcmp(id.at, build_id, id.len) != 0)
-		return -EPROTO;
-	l->greeted = true;
-	return 0;
+	l->greeted = r == 0;
+	return r;
 }
 
 static int

@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "daemon/conf/intake_batch.h"
 #include "daemon/loop/chan.h"
-#include "wire/build_id.h"
+#include "wire/hello.h"
 
 /* The child; it is over when its exit was reaped and its pipe is at its end. */
 struct intake_child {
@@ -213,13 +213,10 @@ on_silence(void *arg)
 static int
 on_hello(struct intake_child *c, const struct message *m)
 {
-	struct text id;
+	int r = hello_get(m, CONF_HELLO, CONF_PROTO);
 
-	if (m->type != CONF_HELLO || conf_get_text(m, &id) < 0 || id.len != strlen(build_id) ||
-	    memcmp(id.at, build_id, id.len) != 0)
-		return -EPROTO;
-	c->greeted = true;
-	return 0;
+	c->greeted = r == 0;
+	return r;
 }
 
 static int
@@ -264,7 +261,7 @@ start_child(struct intake *i)
 	c->runs = true;
 	c->chan = chan_new(i->loop, in, out, "intake", on_message, on_closed, i);
 	children_watch(i->children, c->pid, on_exit_status, i);
-	conf_put_text(chan_out(c->chan), 0, CONF_HELLO, build_id);
+	hello_put(chan_out(c->chan), CONF_HELLO, CONF_PROTO);
 	log_debug("hauld-conf --intake started pid=%d", (int)c->pid);
 	return 0;
 }
