@@ -405,16 +405,27 @@ on_step(void *arg)
 		check_command(s);
 }
 
-void
-scope_cancel(struct call *c)
+/* What a command is for; NULL after the answer. */
+static struct scope *
+command_new(struct call *c)
 {
 	const char *group = call_may_command_all(c) ? get_scope(c) : NULL;
 	struct scope *s;
 
 	if (!group)
-		return;
+		return NULL;
 	s = scope_new(c, group);
 	list_append(&c->control->scopes, &s->link);
+	return s;
+}
+
+void
+scope_cancel(struct call *c)
+{
+	struct scope *s = command_new(c);
+
+	if (!s)
+		return;
 	s->stepping = true;
 	s->last = engine_reserve(c->control->engine, 0) - 1;
 	on_step(s);
@@ -443,13 +454,10 @@ set_pause(struct engine *e, const char *group, bool paused)
 void
 scope_pause(struct call *c)
 {
-	const char *group = call_may_command_all(c) ? get_scope(c) : NULL;
-	struct scope *s;
+	struct scope *s = command_new(c);
 
-	if (!group)
+	if (!s)
 		return;
-	s = scope_new(c, group);
-	list_append(&c->control->scopes, &s->link);
 	engine_each_active(c->control->engine, watch_active, s);
 	set_pause(c->control->engine, s->group, true);
 	if (!s->left)
@@ -459,13 +467,10 @@ scope_pause(struct call *c)
 void
 scope_resume(struct call *c)
 {
-	const char *group = call_may_command_all(c) ? get_scope(c) : NULL;
-	struct scope *s;
+	struct scope *s = command_new(c);
 
-	if (!group)
+	if (!s)
 		return;
-	s = scope_new(c, group);
-	list_append(&c->control->scopes, &s->link);
 	set_pause(c->control->engine, s->group, false);
 	answer_command(s);
 }
