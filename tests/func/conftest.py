@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -209,3 +210,20 @@ def mounter(tmp):
     yield mount
     for path in reversed(mounted):
         subprocess.run(["umount", path], check=False)
+
+
+@pytest.fixture
+def black_hole():
+    """The port of a listener whose queue is full: connections to it get no answer."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        filled = []
+        for _ in range(4):
+            one = socket.socket()
+            one.setblocking(False)
+            one.connect_ex(listener.getsockname())
+            filled.append(one)
+        yield listener.getsockname()[1]
+        for one in filled:
+            one.close()

@@ -639,23 +639,6 @@ def test_a_client_that_sends_and_does_not_read_is_not_read_from(serve):
 
 # ---- commands in every state
 
-@pytest.fixture
-def black_hole():
-    """The port of a listener whose queue is full: connections to it get no answer."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        filled = []
-        for _ in range(4):
-            one = socket.socket()
-            one.setblocking(False)
-            one.connect_ex(listener.getsockname())
-            filled.append(one)
-        yield listener.getsockname()[1]
-        for one in filled:
-            one.close()
-
-
 HELD = ["queued", "retry", "connect", "headers", "download", "destination", "paused"]
 
 

@@ -2,29 +2,11 @@
 
 import os
 import signal
-import socket
 import time
 
 import pytest
 from bodies import body, digest
 from waiting import wait_until
-
-
-@pytest.fixture
-def black_hole():
-    """The port of a listener whose queue is full: connections to it get no answer."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        filled = []
-        for _ in range(4):
-            one = socket.socket()
-            one.setblocking(False)
-            one.connect_ex(listener.getsockname())
-            filled.append(one)
-        yield listener.getsockname()[1]
-        for one in filled:
-            one.close()
 
 
 def stalled(server, output, **keys):
