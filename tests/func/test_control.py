@@ -367,7 +367,8 @@ def test_list_pages_over_3000_jobs_with_gaps(serve, server):
         left = [i for i in range(1, 3002) if i not in set(gone)]
         for limit in (1000, 200, 17):
             assert [j["id"] for j in c.list_all(limit=limit)] == left
-        assert len(c.call("list")["jobs"]) == 200
+        pages = (c.call("list")["jobs"] for _ in range(100)) # on a busy machine the time of a page ends before it is full
+        assert [j["id"] for j in next(p for p in pages if len(p) >= 200)] == left[:200]
         assert [j["id"] for j in c.list_all(limit=1000, state=["active"])] == [1]
         assert len(c.list_all(state=["queued"])) == len(left) - 1 and c.list_all(state=["done", "failed"]) == []
         assert c.call("list", after=3001) == {"jobs": [], "next": None}
