@@ -58,6 +58,19 @@ list_remove(struct list *e)
 	list_init(e);
 }
 
+/* Puts all of `from` behind those of `to`. */
+static inline void
+list_move_all(struct list *to, struct list *from)
+{
+	if (list_empty(from))
+		return;
+	from->next->prev = to->prev;
+	to->prev->next = from->next;
+	from->prev->next = to;
+	to->prev = from->prev;
+	list_init(from);
+}
+
 #define LIST_ENTRY(ptr, type, member) \
 	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 #define LIST_FIRST(l, type, member) LIST_ENTRY((l)->next, type, member)

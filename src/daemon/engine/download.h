@@ -50,8 +50,9 @@ struct engine {
 	struct list active;  /* struct download */
 	struct list touched; /* downloads that got bytes in this call into curl */
 	struct map locks;    /* struct lock, owned, by destination: one job at a time; lock.c */
-	struct list free_locks; /* struct lock: some wait, and nobody has it */
+	struct list locks_free, locks_due; /* struct lock: some wait, nobody has it; due: who is next is being woken */
 	struct loop_timer wake_more;
+	struct loop_deferred waking;
 	uint64_t lock_orders; /* given so far */
 	struct {
 		struct list opening; /* struct plan: to be asked again */

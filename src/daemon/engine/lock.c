@@ -4,6 +4,7 @@
  * is woken at a time.  What is woken queues for its host like any job, which may take
  * its time (a group that is paused, an origin that is down); the destination stays free
  * meanwhile, and each second twice as many are woken, so that nobody waits for a free one.
+ * However many that are, of however many destinations: some in each turn of the loop.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -14,14 +15,19 @@
 #include "base/str.h"
 #include "daemon/engine/download.h"
 
-enum { WAKE_MS = 1000 };
+enum {
+	WAKE_MS = 1000,
+	WAKES_PER_TURN = 500,
+	WAKE_MAX = 1 << 20, /* of one destination in a second */
+};
 
 struct lock {
 	char *path;              /* owned */
 	struct download *holder; /* NULL: free; somebody was woken */
 	struct heap waiters;     /* struct download, by lock_node */
-	struct list free;        /* engine->free_locks, while it is */
-	unsigned wake;           /* so many were woken last */
+	struct list free;        /* engine->locks_free or ->locks_due, while it is */
+	unsigned wake;           /* so many are woken in this second, */
+	unsigned left;           /* and so many of these are still to be */
 };
 
 static struct download *
@@ -78,19 +84,43 @@ lock_take(struct engine *e, const char *path, struct download *d)
 		map_add(&e->locks, hash_str(path), l);
 	}
 	l->holder = d;
+	l->left = 0;
 	list_remove(&l->free);
 }
 
-static void
-wake(struct lock *l)
+/* At most n; how many they were. */
+static unsigned
+wake(struct lock *l, unsigned n)
 {
-	for (unsigned n = 0; n < l->wake && l->waiters.len; n++) {
+	unsigned woken = 0;
+
+	for (; woken < n && l->waiters.len; woken++) {
 		struct download *d = waiter(heap_peek(&l->waiters));
 
 		heap_remove(&l->waiters, &d->lock_node);
 		d->lock = NULL;
 		engine_requeue(d->entry, d->url, 0);
 	}
+	return woken;
+}
+
+/* What is left waits for the next second. */
+static void
+rest(struct engine *e, struct lock *l)
+{
+	list_remove(&l->free);
+	l->left = 0;
+	if (l->waiters.len)
+		list_append(&e->locks_free, &l->free);
+	else
+		lock_drop(e, l);
+}
+
+static void
+set_timer(struct engine *e)
+{
+	if (!list_empty(&e->locks_free) && !e->wake_more.set)
+		loop_timer_set(&e->wake_more, WAKE_MS);
 }
 
 static void
@@ -102,13 +132,34 @@ lock_release(struct engine *e, const char *path)
 		return;
 	l->holder = NULL;
 	l->wake = 1;
-	wake(l);
-	if (l->waiters.len) {
-		list_append(&e->free_locks, &l->free);
-		if (!e->wake_more.set)
-			loop_timer_set(&e->wake_more, WAKE_MS);
+	(void)wake(l, 1);
+	rest(e, l);
+	set_timer(e);
+}
+
+/* Those whose second is over, some in each turn. */
+static void
+on_waking(void *arg)
+{
+	struct engine *e = arg;
+	unsigned room = WAKES_PER_TURN;
+
+	while (room && !list_empty(&e->locks_due)) {
+		struct lock *l = LIST_FIRST(&e->locks_due, struct lock, free);
+		unsigned woken;
+
+		if (!l->left)
+			l->left = l->wake = MIN(l->wake * 2, (unsigned)WAKE_MAX);
+		woken = wake(l, MIN(l->left, room));
+		room -= woken;
+		l->left -= woken;
+		if (!l->left || !l->waiters.len)
+			rest(e, l);
 	}
-	lock_drop(e, l);
+	if (list_empty(&e->locks_due))
+		set_timer(e);
+	else
+		loop_defer(e->loop, &e->waking);
 }
 
 /* A second later they are free still: who was woken has something else to wait for. */
@@ -116,15 +167,9 @@ static void
 on_wake_more(void *arg)
 {
 	struct engine *e = arg;
-	struct lock *l;
 
-	LIST_FOREACH(l, &e->free_locks, struct lock, free) {
-		l->wake = MIN(l->wake * 2, 1U << 20);
-		wake(l);
-		lock_drop(e, l);
-	}
-	if (!list_empty(&e->free_locks))
-		loop_timer_set(&e->wake_more, WAKE_MS);
+	list_move_all(&e->locks_due, &e->locks_free);
+	loop_defer(e->loop, &e->waking);
 }
 
 /* Where the packed file is kept is a destination, too; NULL: nowhere. */
@@ -190,7 +235,9 @@ void
 engine_locks_init(struct engine *e)
 {
 	map_init(&e->locks, lock_has_path);
-	list_init(&e->free_locks);
+	list_init(&e->locks_free);
+	list_init(&e->locks_due);
+	loop_deferred_init(&e->waking, "destinations", on_waking, e);
 	loop_timer_init(&e->wake_more, e->loop, "destinations", on_wake_more, e);
 }
 
@@ -200,4 +247,5 @@ engine_locks_done(struct engine *e)
 	assert(!e->locks.len);
 	map_done(&e->locks);
 	loop_timer_done(&e->wake_more);
+	loop_undefer(&e->waking);
 }

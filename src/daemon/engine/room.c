@@ -200,18 +200,6 @@ wait_on(struct room *room)
 		loop_timer_set(&room->again, pause);
 }
 
-static void
-take_all(struct list *from, struct list *to)
-{
-	if (list_empty(from))
-		return;
-	from->next->prev = to->prev;
-	to->prev->next = from->next;
-	from->prev->next = to;
-	to->prev = from->prev;
-	list_init(from);
-}
-
 /* Some in each turn: there may be a million. */
 static void
 on_releasing(void *arg)
@@ -265,7 +253,7 @@ consider(struct room *room)
 	room->released = false;
 	room->budget = room->space.size ? space_available(&room->space) : UINT64_MAX;
 	if (!space_is_short(&room->space) && !room->full) {
-		take_all(&room->waiting, &room->asking);
+		list_move_all(&room->asking, &room->waiting);
 		loop_defer(room->engine->loop, &room->releasing);
 		return;
 	}
