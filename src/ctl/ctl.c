@@ -78,6 +78,16 @@ ctl_safe(const struct ctl *c, const char *text)
 }
 
 char *
+ctl_vsafe(const struct ctl *c, const char *fmt, va_list ap)
+{
+	AUTO_FREE char *text = NULL;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	return ctl_safe(c, text ? text : "");
+}
+
+char *
 ctl_cut(const struct ctl *c, const char *text, size_t columns)
 {
 	char *safe = ctl_safe(c, text);
@@ -93,14 +103,12 @@ ctl_cut(const struct ctl *c, const char *text, size_t columns)
 void
 ctl_put_ink(struct ctl *c, enum term_ink ink, const char *fmt, ...)
 {
-	AUTO_FREE char *text = NULL, *safe = NULL;
+	AUTO_FREE char *safe = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = xstrdup("");
+	safe = ctl_vsafe(c, fmt, ap);
 	va_end(ap);
-	safe = ctl_safe(c, text);
 	term_ink(&c->term, &c->out, ink);
 	buf_append_str(&c->out, safe);
 	term_ink(&c->term, &c->out, TERM_INK_PLAIN);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -48,7 +49,9 @@ void ctl_flush_large(struct ctl *c);
 void ctl_put_json(struct ctl *c, const json_t *value);
 /* Foreign text for a table or a line of standard output, newly allocated. */
 char *ctl_safe(const struct ctl *c, const char *text);
-/* The same, cut in the middle to so many columns where standard output is a terminal. */
+/* The same of what vprintf(3) would print. */
+char *ctl_vsafe(const struct ctl *c, const char *fmt, va_list ap);
+/* ctl_safe(), cut in the middle to so many columns where standard output is a terminal. */
 char *ctl_cut(const struct ctl *c, const char *text, size_t columns);
 /* Ink, printf, plain ink: a piece of text on standard output. */
 void ctl_put_ink(struct ctl *c, enum term_ink ink, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -23,14 +23,12 @@ put_wrapped(struct ctl *c, const char *safe, size_t at)
 static void PRINTF_LIKE(3, 4)
 put_line(struct ctl *c, const char *label, const char *fmt, ...)
 {
-	AUTO_FREE char *text = NULL, *safe = NULL;
+	AUTO_FREE char *safe = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = xstrdup("");
+	safe = ctl_vsafe(c, fmt, ap);
 	va_end(ap);
-	safe = ctl_safe(c, text);
 	ctl_put_ink(c, TERM_INK_FAINT, "%-*s", LABEL_WIDTH, label);
 	put_wrapped(c, safe, LABEL_WIDTH);
 }

@@ -35,16 +35,14 @@ static void PRINTF_LIKE(3, 4)
 put(struct facts *f, enum term_ink ink, const char *fmt, ...)
 {
 	struct ctl *c = f->ctl;
-	AUTO_FREE char *text = NULL, *safe = NULL;
+	AUTO_FREE char *safe = NULL;
 	AUTO_BUF struct buf cut = { 0 };
 	size_t width;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = xstrdup("");
+	safe = ctl_vsafe(c, fmt, ap);
 	va_end(ap);
-	safe = ctl_safe(c, text);
 	width = width_of_text(safe);
 	if (c->term.is_tty && LABEL_WIDTH + width >= c->term.columns) { /* it has a line of its own */
 		size_t room = c->term.columns > LABEL_WIDTH + 1 ? c->term.columns - LABEL_WIDTH - 1 : 1;

@@ -315,6 +315,8 @@ void job_json_settings(struct json *w, const struct engine_view *v, uint32_t uid
 void job_json_id(struct json *w, const struct engine *e, uint64_t id);
 /* The same of a call's. */
 void job_json_of(struct json *w, const struct call *c, uint64_t id);
+/* The member "jobs" with n of them. */
+void job_json_jobs(struct json *w, const struct call *c, const uint64_t *ids, size_t n);
 void job_json_full(struct json *w, const struct engine_view *v);
 /* All of a spec's own settings, and those of its defaults when all is set. */
 void spec_json(struct json *w, const struct spec *s, enum setting_scope scope, bool all);

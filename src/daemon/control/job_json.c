@@ -159,6 +159,16 @@ job_json_of(struct json *w, const struct call *c, uint64_t id)
 		jsonw_null(w);
 }
 
+void
+job_json_jobs(struct json *w, const struct call *c, const uint64_t *ids, size_t n)
+{
+	jsonw_key(w, "jobs");
+	jsonw_begin_array(w);
+	for (size_t i = 0; i < n; i++)
+		job_json_of(w, c, ids[i]);
+	jsonw_end_array(w);
+}
+
 static void
 put_receipt(struct json *w, const struct receipt *r)
 {

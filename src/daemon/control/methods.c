@@ -141,11 +141,7 @@ call_answer_jobs(struct call *c, const uint64_t *ids, size_t n)
 
 	jsonw_init(&w, &text);
 	jsonw_begin_object(&w);
-	jsonw_key(&w, "jobs");
-	jsonw_begin_array(&w);
-	for (size_t i = 0; i < n; i++)
-		job_json_of(&w, c, ids[i]);
-	jsonw_end_array(&w);
+	job_json_jobs(&w, c, ids, n);
 	jsonw_end_object(&w);
 	call_text_durably(c, xstrdup(buf_cstr(&text)));
 }

@@ -413,13 +413,8 @@ method_subscribe(struct call *c)
 	w = call_begin(c);
 	jsonw_begin_object(&w);
 	jsonw_key_u64(&w, "subscription", s->number);
-	if (some) {
-		jsonw_key(&w, "jobs");
-		jsonw_begin_array(&w);
-		for (size_t i = 0; i < n; i++)
-			job_json_of(&w, c, ids[i]);
-		jsonw_end_array(&w);
-	}
+	if (some)
+		job_json_jobs(&w, c, ids, n);
 	jsonw_end_object(&w);
 	call_end(c, &w);
 }

@@ -371,12 +371,10 @@ limits_have_room(const struct engine *e, const char *host)
 	return n < LIMITS_SET_MAX;
 }
 
-void
-limits_set(struct engine *e, const char *host, const char *text)
+/* What a client said of a host, NULL: of the total; l is taken, NULL: nothing any more. */
+static void
+set_client(struct engine *e, const char *host, struct client_limit *l)
 {
-	struct client_limit *l = text ? client_limit_new(text, host ? conf_of_host(e, host) : conf_of_total(e)) : NULL;
-
-	keep(e, host, l);
 	if (host) {
 		set_host(e, host, l);
 		return;
@@ -384,6 +382,15 @@ limits_set(struct engine *e, const char *host, const char *text)
 	client_limit_free(e->client_total);
 	e->client_total = l;
 	set_total(e);
+}
+
+void
+limits_set(struct engine *e, const char *host, const char *text)
+{
+	struct client_limit *l = text ? client_limit_new(text, host ? conf_of_host(e, host) : conf_of_total(e)) : NULL;
+
+	keep(e, host, l);
+	set_client(e, host, l);
 }
 
 void
@@ -402,13 +409,7 @@ limits_restore(struct engine *e, const char *what, const void *data, size_t n)
 		drop_client(e, host, &l);
 		return;
 	}
-	if (host) {
-		set_host(e, host, l);
-		return;
-	}
-	client_limit_free(e->client_total);
-	e->client_total = l;
-	set_total(e);
+	set_client(e, host, l);
 }
 
 /* ---- For who looks --------------------------------------------------------------- */
