@@ -1,9 +1,11 @@
 """haulctl gather: many as one, results in the order given (haulctl(1))."""
 
 import os
+import random
 import signal
 import subprocess
 
+import pytest
 from service import program
 from test_groups import bad, late, most_at_once, slow
 from waiting import wait_until
@@ -79,6 +81,37 @@ def test_more_than_a_request_holds(serve, server):
     done = s.ctl("gather", "--json", "--return-exceptions", *OFF,
                  *[server.url("/ok/1/gx%d?gx=%d" % (i, i)) for i in range(1200)], timeout=120)
     assert done.rc == 0 and names(done) == ["gx%d" % i for i in range(1200)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_jobs_against_a_model(serve, server, seed):
+    """Any order, some given twice, failures and what comes after them: each result where
+    its job was given, and as it must be."""
+    rng = random.Random(seed)
+    s = serve(max_concurrent_downloads=3)
+    with s.client() as c:
+        for r in range(8):
+            jobs, expected = [], {}
+            for i in range(rng.randint(2, 14)):
+                name = "gr%d-%d-%d" % (seed, r, i)
+                failing = rng.random() < 0.25
+                after = rng.sample(list(expected), min(len(expected), rng.choice((0, 0, 1, 2))))
+                path = "/status/404/%s?%s" if failing else "/delay/%g/100/%%s?%%s" % rng.choice((0, 0, 0.02, 0.1))
+                jobs.append({"name": name, "url": server.url(path % (name, name)), "output": name, "fsync": "off",
+                             "retry": 0, "priority": rng.randint(-3, 3), **({"after": after} if after else {})})
+                if any(expected[a] != "done" for a in after):
+                    expected[name] = "dependency-failed"
+                else:
+                    expected[name] = "http-404" if failing else "done"
+            c.add(*jobs)
+            given = rng.choices(list(expected), k=rng.randint(2, 20))
+            done = s.ctl("gather", "--return-exceptions", "--json", *given, timeout=60)
+            assert [(j["name"], j["code"]) for j in done.lines] == [(n, expected[n]) for n in given], (seed, r, jobs)
+            failed = [n for n in given if expected[n] != "done"]
+            assert done.rc == (1 if failed else 0)
+            done = s.ctl("gather", *given, timeout=60)
+            assert done.rc == (1 if failed else 0)
+            assert not failed or any("%s (id " % n in done.err and expected[n] in done.err for n in failed), done
 
 
 def test_a_timeout_leaves_them(serve, server):
