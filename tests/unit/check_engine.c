@@ -79,7 +79,7 @@ static unsigned n_jobs, order_of_adding[JOBS_MAX];
 static bool event_now[EVENTS], event_cleared[EVENTS];
 static unsigned limit_global, limit_host, on_network, on_host[HOSTS];
 static uint64_t moves; /* whatever happened */
-static uint64_t every_ms; /* 0: none comes again */
+static uint64_t every_ms, later_ms; /* 0: none comes again, none waits for a time */
 static struct engine *engine;
 static struct loop *loop;
 static char *root;
@@ -654,6 +654,8 @@ add_job(struct model_job *m)
 		spec_put_number(&b, JOB_DEADLINE, 3600 * 1000);
 	if (every_ms)
 		spec_put_number(&b, JOB_EVERY, every_ms);
+	if (later_ms)
+		spec_put_number(&b, JOB_DELAY, later_ms);
 	ck_assert_int_eq(spec_new(SCOPE_JOB, buf_bytes(&b), buf_len(&b), NULL, &s), 0);
 	m->open = m->added = true;
 	m->id = engine_add(engine, s, 0, false);
@@ -1053,12 +1055,12 @@ START_TEST(graphs_that_users_command_at_any_time)
 }
 END_TEST
 
-/* Both come in one turn: the command first, then the alarm. */
-START_TEST(who_is_removed_as_its_next_run_is_due_does_not_run)
-{
-	struct conf conf;
-	int64_t due;
+/* ---- One job ------------------------------------------------------------------------ */
 
+/* An engine, and a model of one job of this nature that is not added yet. */
+static void
+begin_one(struct conf *conf, enum nature nature)
+{
 	loop = loop_new();
 	log_set_level(LOG_LEVEL_ERR);
 	root = temp_dir_new();
@@ -1067,27 +1069,70 @@ START_TEST(who_is_removed_as_its_next_run_is_due_does_not_run)
 	list_init(&tasks);
 	make_model();
 	n_jobs = 1;
-	jobs[0] = (struct model_job){ .nature = FAILS, .event = -1, .group = -1 };
-	every_ms = 1000;
-	engine = make_engine(&conf);
+	jobs[0] = (struct model_job){ .nature = nature, .event = -1, .group = -1 };
+	engine = make_engine(conf);
 	engine_restored(engine);
-	add_job(&jobs[0]);
 	engine_jobs_complete(engine, true);
+}
+
+static void
+end_one(struct conf *conf)
+{
+	every_ms = later_ms = 0;
+	drop_engine(conf);
+	temp_dir_remove(root);
+	loop_free(loop);
+}
+
+static void
+let_it_end(void)
+{
 	while (jobs[0].open) {
 		turns(1);
 		(void)one_end();
 	}
 	turns(3);
+}
+
+/* Both come in one turn: the command first, then the alarm. */
+START_TEST(who_is_removed_as_its_next_run_is_due_does_not_run)
+{
+	struct conf conf;
+	int64_t due;
+
+	begin_one(&conf, FAILS);
+	every_ms = 1000;
+	add_job(&jobs[0]);
+	let_it_end();
 	due = engine_runs(engine, jobs[0].id)->next_ms;
 	while (clock_wall_ms() <= due)
 		(void)usleep(1000);
 	ck_assert_int_eq(engine_remove(engine, jobs[0].id), ENGINE_OK);
 	turns(10);
 	ck_assert(list_empty(&transfers) && !engine->jobs.counts[JOB_QUEUED] && !engine->jobs.counts[JOB_ACTIVE]);
-	every_ms = 0;
-	drop_engine(&conf);
-	temp_dir_remove(root);
-	loop_free(loop);
+	end_one(&conf);
+}
+END_TEST
+
+/* Its time has come, the alarm has not rung yet, and somebody looks. */
+START_TEST(who_is_looked_at_as_its_time_comes_begins_all_the_same)
+{
+	struct engine_view v;
+	struct conf conf;
+	int64_t due;
+
+	begin_one(&conf, WORKS);
+	later_ms = 1000;
+	due = clock_wall_ms() + 1000;
+	add_job(&jobs[0]);
+	ck_assert_int_eq(state_now(&jobs[0]), JOB_BLOCKED);
+	while (clock_wall_ms() <= due)
+		(void)usleep(1000);
+	ck_assert(engine_view(engine, jobs[0].id, &v));
+	turns(10);
+	ck_assert_int_ne(state_now(&jobs[0]), JOB_BLOCKED);
+	let_it_end();
+	end_one(&conf);
 }
 END_TEST
 
@@ -1100,5 +1145,6 @@ main(void)
 	tcase_add_test(t, graphs_that_nobody_disturbs);
 	tcase_add_test(t, graphs_that_users_command_at_any_time);
 	tcase_add_test(t, who_is_removed_as_its_next_run_is_due_does_not_run);
+	tcase_add_test(t, who_is_looked_at_as_its_time_comes_begins_all_the_same);
 	return run_suite(s);
 }

@@ -95,6 +95,7 @@ plan_holds(struct entry *en)
 
 	if (!en->plan)
 		return false;
+	timing_look(en);
 	if (!ask(en->plan, &gate)) {
 		pass(en->plan);
 		return false;
@@ -142,6 +143,7 @@ try_open(struct entry *en)
 {
 	struct gate gate;
 
+	timing_look(en);
 	if (!ask(en->plan, &gate)) {
 		plan_leave(en);
 		pass(en->plan);

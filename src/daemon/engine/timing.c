@@ -215,23 +215,31 @@ bool
 timing_is_early(const struct plan *p, struct gate *ret)
 {
 	struct timing *t = p->timing;
-	int64_t now;
 
 	if (!t || !t->runs.waiting)
 		return false;
 	if (!t->runs.next_ms)
 		find_first(t);
-	now = clock_wall_ms();
-	if (t->runs.next_ms <= now) {
-		timing_starts(t->entry);
-		deadline_retry(t->entry); /* what it waited is not counted */
-		return false;
-	}
 	if (!heap_contains(&t->node))
 		wait_for(t);
 	(void)snprintf(ret->word, sizeof ret->word, "start-at");
-	ret->until_ms = clock_now_ms() + (uint64_t)(t->runs.next_ms - now);
+	ret->until_ms = clock_now_ms() + (uint64_t)MAX(t->runs.next_ms - clock_wall_ms(), INT64_C(0));
 	return true;
+}
+
+void
+timing_look(struct entry *en)
+{
+	struct timing *t = timing_of(en);
+
+	if (!t || !t->runs.waiting)
+		return;
+	if (!t->runs.next_ms)
+		find_first(t);
+	if (t->runs.next_ms > clock_wall_ms())
+		return;
+	timing_starts(en);
+	deadline_retry(en); /* what it waited is not counted */
 }
 
 void

@@ -32,8 +32,11 @@ void timing_init(struct entry *en);
 void timing_restore(struct entry *en, struct runs *runs);
 void timing_free(struct plan *p);
 
-/* The gate. */
+/* The gate; it opens in timing_look() and nowhere else, so that whoever only looks at
+ * the job takes nothing from the alarm. */
 bool timing_is_early(const struct plan *p, struct gate *ret);
+/* Before who moves the job asks the gates: its run begins if its time has come. */
+void timing_look(struct entry *en);
 /* Its run begins, whatever time it is. */
 void timing_starts(struct entry *en);
 /* It has just ended: its next time.  unchanged: it found no other file. */
