@@ -118,7 +118,7 @@ class Run:
     def wait(self, c, ids):
         """All are over; a fault for ever ends when they are, or are blocked by it."""
         def settled():
-            return all(j["state"] in ("done", "failed") or j["why"] == "disk-space" for j in c.call("list")["jobs"])
+            return all(j["state"] in ("done", "failed") or j["why"] in ("disk-space", "quota") for j in c.call("list")["jobs"])
         wait_until(settled, 60, lambda: "they hang: %r" % c.call("list"))
         if ",count=0," in self.service.rule:
             self.board.end()

@@ -70,7 +70,7 @@ REASONS = {
     "worker-backlog": ["test_why.py::test_worker_backlog_and_a_job_that_waits_for_workers"],
     "decoder-memory": ["test_why.py::test_decoder_memory"],
     "group-publish": ["test_atomic.py::test_who_is_done_waits_for_the_others"],
-    "quota": ["check_why.c::every_word_has_a_sentence_with_and_without_facts"],
+    "quota": ["test_quota.py::test_a_full_quota_is_a_reason_of_its_own"],
     "draining": ["test_why.py::test_draining_is_a_reason"],
 }
 

@@ -117,6 +117,7 @@ START_TEST(sentences_say_who_and_when)
 	reason.need = 3 << 20;
 	reason.available = 1 << 20;
 	check_text("disk-space", "it needs 3.0 MiB, and the filesystem of /srv/haul has 1.0 MiB for it");
+	check_text("quota", "a quota on the filesystem of /srv/haul is used up");
 }
 END_TEST
 

@@ -1,6 +1,7 @@
 /* The sentences of `why`; see why.h. */
 #include "daemon/control/why.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -308,9 +309,11 @@ put_group_publish(const struct why_facts *f, struct buf *out)
 }
 
 static void
-put_quota(const struct why_facts *f UNUSED, struct buf *out)
+put_quota(const struct why_facts *f, struct buf *out)
 {
-	buf_append_str(out, "the quota of the service's user on that filesystem is used up; it goes on when there is room");
+	buf_printf(out, "a quota on the filesystem of %s is used up, that of hauld's user, group or project: remove files of theirs "
+			"there, or have it raised (edquota, xfs_quota); one job at a time tries, and this one goes on by itself",
+	    f->reason->root ? f->reason->root : "its root");
 }
 
 static void
@@ -471,5 +474,7 @@ why_advice(const struct result *r)
 			return "ask this server less often: request-rate or max-connections of its hosts entry";
 		return r->http_status >= 500 ? "the server has a fault of its own: try again later" : "see the url and what the server wants";
 	}
+	if (r->code == RESULT_DISK_FULL && r->os_error == EDQUOT)
+		return "remove files of hauld's user on the filesystem, or have its quota raised, then retry it";
 	return r->code < _RESULT_CODE_MAX && advice[r->code] ? advice[r->code] : "";
 }

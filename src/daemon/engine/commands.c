@@ -316,7 +316,7 @@ fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
 	if (en->job.state == JOB_DONE)
 		v->total = en->job.received;
 	if (space_is_waiting(en))
-		v->blocked = "disk-space";
+		v->blocked = space_why(en);
 	see_gate(en, now, v);
 	if (!d || job_is_over(&en->job))
 		return;

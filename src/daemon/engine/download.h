@@ -190,6 +190,7 @@ struct download {
 	uint64_t fronted;        /* the front that was counted as written */
 	bool admitted;           /* with numbers to judge by */
 	bool hopeless;           /* the filesystem is smaller than the file */
+	bool presumed;           /* that there is no room for it is what other jobs were told */
 	bool attempted;          /* this attempt is in job->attempts */
 	uint8_t hooks_ran;       /* hook.c's: a bit each */
 	uint16_t minted_source;

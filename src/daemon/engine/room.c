@@ -141,11 +141,13 @@ room_others_run(const struct room *room, const struct download *d)
 }
 
 void
-room_refused(struct room *room, const struct entry *en)
+room_refused(struct room *room, const struct entry *en, bool quota)
 {
-	if (!room->full)
-		log_warning("no room on the filesystem of %s: jobs wait root=%s", room->root, room->root);
+	if (!room->full || room->quota != quota)
+		log_warning("%s on the filesystem of %s%s: jobs wait root=%s", quota ? "a quota" : "no room", room->root,
+		    quota ? " is used up" : "", room->root);
 	room->full = true;
+	room->quota = quota;
 	if (room->probe == en->job.id)
 		room->probe = 0;
 }

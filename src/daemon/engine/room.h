@@ -25,6 +25,7 @@ struct room {
 	uint64_t pause_ms;
 	bool soon;             /* `again` rings for an event */
 	bool full;             /* a write has failed: one job tries before the others may */
+	bool quota;            /* it is full for us, by a quota */
 	bool released;         /* the last look has let a job go on */
 	struct result why;     /* of those that were not begun; outlives the jobs' waiting */
 	uint64_t probe;        /* the id of that job; 0: none */
@@ -43,8 +44,9 @@ bool room_has_waiting(const struct room *room);
 bool room_others_run(const struct room *room, const struct download *d);
 /* The job is blocked and waits there. */
 void room_wait(struct room *room, struct entry *en);
-/* The disk has refused this job's bytes: others wait for one that tries. */
-void room_refused(struct room *room, const struct entry *en);
+/* The disk has refused this job's bytes, by a quota or for want of room: others wait for
+ * one that tries. */
+void room_refused(struct room *room, const struct entry *en, bool quota);
 /* It takes bytes again. */
 void room_opened(struct room *room);
 /* The job has ended; its download, if it has one, is still there. */

@@ -28,9 +28,9 @@ get_room(struct download *d)
 
 /* The disk itself has said so, and not we. */
 static bool
-is_refusal(const struct result *r)
+is_refusal(const struct download *d, const struct result *r)
 {
-	return r->os_error == ENOSPC || r->os_error == EDQUOT;
+	return !d->presumed && (r->os_error == ENOSPC || r->os_error == EDQUOT);
 }
 
 /* ---- Words -------------------------------------------------------------------- */
@@ -44,6 +44,15 @@ say_short(const struct room *room, struct result *why)
 	    format_size(a, sizeof a, space_free_now(&room->space)), room->root,
 	    format_size(b, sizeof b, space_kept(&room->space)));
 	why->os_error = 0;
+}
+
+/* A write of another job has failed. */
+static void
+say_full(const struct room *room, struct result *why)
+{
+	result_set(why, RESULT_DISK_FULL, room->quota ? "a quota on the filesystem of %s is used up" :
+	    "the filesystem of %s is full", room->root);
+	why->os_error = room->quota ? EDQUOT : ENOSPC;
 }
 
 static void
@@ -72,6 +81,12 @@ bool
 space_is_waiting(const struct entry *en)
 {
 	return en->job.state == JOB_BLOCKED && list_linked(&en->ended);
+}
+
+const char *
+space_why(const struct entry *en)
+{
+	return !space_is_waiting(en) ? NULL : en->job.result->os_error == EDQUOT ? "quota" : "disk-space";
 }
 
 void
@@ -116,8 +131,8 @@ space_later(struct download *d, const struct result *r)
 	part_mend(d->part);
 	scheduler_withdraw(d->engine->scheduler, &d->entry->ticket);
 	space_give_back(d);
-	if (is_refusal(r))
-		room_refused(room, d->entry);
+	if (is_refusal(d, r))
+		room_refused(room, d->entry, r->os_error == EDQUOT);
 	d->result = *r;
 	job_set_result(d->job, r);
 	free(d->url);
@@ -151,8 +166,8 @@ space_park(struct download *d)
 
 	if (why.code != RESULT_DISK_FULL || !room || d->hopeless)
 		return false;
-	if (is_refusal(&why))
-		room_refused(room, en);
+	if (is_refusal(d, &why))
+		room_refused(room, en, why.os_error == EDQUOT);
 	if (!d->engine->options.wait_for_room && !room_others_run(room, d))
 		return false;
 	counted = take_back_attempt(d);
@@ -187,8 +202,9 @@ space_may_start(struct download *d)
 	if (space_is_short(&room->space))
 		say_short(room, &why);
 	else if (room->full && room->probe != d->job->id)
-		result_set(&why, RESULT_DISK_FULL, "the filesystem of %s is full", room->root);
-	else
+		say_full(room, &why);
+	d->presumed = why.code != RESULT_OK;
+	if (!d->presumed)
 		return true;
 	/* One that can go on keeps what it has. */
 	if (!space_later(d, &why))

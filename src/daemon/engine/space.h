@@ -1,6 +1,6 @@
 /*
  * Jobs and the room on their filesystems: which may begin, which must wait
- * (blocked, disk-space).  HACKING section 2 has the rules; who waits, and when it goes
+ * (blocked, disk-space or quota).  HACKING section 2 has the rules; who waits, and when it goes
  * on, is room.c's.  Callers: download.c, engine.c, commands.c, door.c, work.c.
  */
 #pragma once
@@ -27,6 +27,8 @@ void space_give_back(struct download *d);
 /* It waits no more; nothing happens when it did not. */
 void space_leave(struct entry *en);
 bool space_is_waiting(const struct entry *en);
+/* What for: "disk-space" or "quota"; NULL: it does not wait for room. */
+const char *space_why(const struct entry *en);
 /* About once a second while transfers run. */
 void space_tick(struct engine *e);
 /* There are new numbers: who receives and may not any more stops. */
