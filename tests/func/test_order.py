@@ -241,6 +241,27 @@ def test_one_that_ended_long_ago_counts_by_its_result(serve, server):
     assert '"bad" failed: http-404' in c.show("f1")["reason"]
 
 
+def test_who_goes_while_the_history_is_asked_leaves_the_question(serve, server):
+    """The next one that waits for an old job asks when that is answered."""
+    s = serve()
+    c = s.client()
+    c.add(job(server, "good", "/ok/1"), job(server, "bad", "/status/404"))
+    many = c.add(*[{"url": server.url("/ok/1?ordgoes"), "output": "m%d" % i} for i in range(1100)])
+    for k in range(0, 1100, 500):
+        c.call("wait", jobs=many[k:k + 500], timeout=60)
+    c.show("good") # so that the reader runs
+    reader = children_named(s.pid, "hauld-store")[1]
+    os.kill(reader, signal.SIGSTOP)
+    try:
+        gone, = c.add(job(server, "gone", "/ok/1", after="good"))
+        assert c.call("cancel", jobs=[gone])["jobs"][0]["state"] == "cancelled"
+        stays, = c.add(job(server, "stays", "/ok/1", after="bad"))
+        assert c.show(stays)["state"] == "blocked"
+    finally:
+        os.kill(reader, signal.SIGCONT)
+    assert code(c.wait_job(stays)) == ("failed", "dependency-failed")
+
+
 def test_one_that_was_removed(serve, server):
     s = serve()
     c = s.client()

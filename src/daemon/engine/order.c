@@ -464,7 +464,8 @@ ask(void *arg)
 	uint64_t ids[ASKED_AT_ONCE];
 	size_t n = 0;
 
-	if (!list_empty(&o->asked) || list_empty(&o->to_ask) || o->again.set || !o->archive)
+	/* Its targets may all have gone since. */
+	if (o->fetch.archive || list_empty(&o->to_ask) || o->again.set || !o->archive)
 		return;
 	while (n < ASKED_AT_ONCE && !list_empty(&o->to_ask)) {
 		struct target *t = LIST_FIRST(&o->to_ask, struct target, look);
