@@ -25,6 +25,7 @@ struct reload {
 	struct engine *engine;
 	struct store *store;
 	const struct archive *archive;
+	const struct control *control;
 	const struct conf *conf;
 	reload_cb on_done;
 	void *arg;
@@ -140,7 +141,8 @@ add_one(struct reload *r, struct spec *s)
 	const char *name = spec_string(s, JOB_NAME);
 	uint64_t other = name ? archive_find_name(r->archive, name) : 0;
 
-	if (!other) {
+	/* One that is with the store has no id that means anything yet. */
+	if (!other && !(name && control_is_adding(r->control, name))) {
 		keep_new(r->store, engine_add(r->engine, s, JOB_NO_UID, true), s, JOB_NO_UID, true, clock_wall_s());
 		r->report.added++;
 		return;
@@ -211,8 +213,8 @@ on_step(void *arg)
 }
 
 struct reload *
-reload_start(struct loop *l, struct engine *e, struct store *store, struct archive *archive, const struct conf *conf,
-    reload_cb on_done, void *arg)
+reload_start(struct loop *l, struct engine *e, struct store *store, struct archive *archive,
+    const struct control *control, const struct conf *conf, reload_cb on_done, void *arg)
 {
 	struct reload *r = NEW(struct reload);
 
@@ -220,6 +222,7 @@ reload_start(struct loop *l, struct engine *e, struct store *store, struct archi
 	r->engine = e;
 	r->store = store;
 	r->archive = archive;
+	r->control = control;
 	r->conf = conf;
 	r->on_done = on_done;
 	r->arg = arg;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "daemon/conf/conf_load.h"
+#include "daemon/control/control.h"
 #include "daemon/engine/archive.h"
 #include "daemon/engine/engine.h"
 #include "daemon/loop/loop.h"
@@ -23,6 +24,6 @@ struct reload_report {
 typedef void (*reload_cb)(const struct reload_report *r, void *arg);
 
 /* Begins; on_done comes later, never from here.  conf is borrowed until then. */
-struct reload *reload_start(struct loop *l, struct engine *e, struct store *store, struct archive *archive, const struct conf *conf,
-    reload_cb on_done, void *arg);
+struct reload *reload_start(struct loop *l, struct engine *e, struct store *store, struct archive *archive,
+    const struct control *control, const struct conf *conf, reload_cb on_done, void *arg);
 void reload_free(struct reload *r);

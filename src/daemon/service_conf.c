@@ -139,7 +139,7 @@ take_conf(struct service *s, struct conf *conf)
 	service_set_limits(s);
 	control_set_conf(s->control, conf);
 	conf_free(old);
-	s->reload = reload_start(s->loop, s->engine, s->store, s->archive, conf, service_on_reloaded, s);
+	s->reload = reload_start(s->loop, s->engine, s->store, s->archive, s->control, conf, service_on_reloaded, s);
 }
 
 static void

@@ -47,7 +47,7 @@ on_loaded(uint64_t last_id, void *arg)
 	engine_set_last_id(s->engine, last_id);
 	engine_restored(s->engine);
 	s->state = RUNNING;
-	s->reload = reload_start(s->loop, s->engine, s->store, s->archive, s->conf, on_first_jobs, s);
+	s->reload = reload_start(s->loop, s->engine, s->store, s->archive, s->control, s->conf, on_first_jobs, s);
 }
 
 static void

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from bodies import body, digest
-from haul import program
+from haul import children_named, program
 from service import Gone, request
 from waiting import wait_until
 
@@ -189,6 +189,25 @@ def test_a_name_that_a_client_has_is_left_out(serve, server):
         with s.client() as other:
             assert counts(other.call("reload")) == (1, 0, 0, 1)
         assert c.wait_job("x")["origin"] == "config"
+
+
+def test_a_name_that_a_client_is_about_to_have_is_left_out(serve, server):
+    """Two jobs of one name would be one too many for the next life, which would know only the first."""
+    s = serve()
+    store, = children_named(s.pid, "hauld-store")
+    with s.client() as c, s.client() as other:
+        os.kill(store, signal.SIGSTOP)
+        try:
+            number = c.send("add", jobs=[stalled(server, "x")], scope={"name": "with-the-store"})
+            wait_until(lambda: other.call("group")["groups"])
+            s.write_config({"jobs": [good(server, "x"), good(server, "y")]})
+            s.signal(signal.SIGHUP)
+            s.wait_log("configuration loaded added=1 changed=0 retired=0 unchanged=0")
+        finally:
+            os.kill(store, signal.SIGCONT)
+        mine = c.answer(number)["jobs"][0]["id"]
+        assert c.wait_job("y")["state"] == "done"
+        assert [j["id"] for j in c.list_all() if j["name"] == "x"] == [mine]
 
 
 def test_jobs_of_clients_are_none_of_the_configurations_business(serve, server):

@@ -197,7 +197,7 @@ names_are_free(struct call *c, const struct intake_result *results, size_t n)
 		if (!name)
 			continue;
 		if (archive_find_name(c->control->archive, name) || map_find(&names, hash_str(name), name) ||
-		    map_find(&c->control->pending_names, hash_str(name), name))
+		    control_is_adding(c->control, name))
 			taken = name;
 		else
 			map_add(&names, hash_str(name), (void *)(uintptr_t)name);
@@ -254,6 +254,12 @@ groups_are_there(const struct adding *a, const struct intake_result *results, si
 	for (size_t i = 0; i < n; i++)
 		free(refused[i].errors);
 	return !n_bad;
+}
+
+bool
+control_is_adding(const struct control *c, const char *name)
+{
+	return map_find(&c->pending_names, hash_str(name), name);
 }
 
 static void

@@ -47,7 +47,7 @@ is_there(const struct call *c, const char *one)
 		return true;
 	if (parse_u64(one, &id) == 0)
 		return call_job(c, id);
-	return archive_find_name(c->control->archive, one) || map_find(&c->control->pending_names, hash_str(one), one);
+	return archive_find_name(c->control->archive, one) || control_is_adding(c->control, one);
 }
 
 /* False after the answer. */

@@ -63,6 +63,8 @@ void control_begin(struct control *c, struct engine *e, struct store *store);
 /* New jobs and changes are refused from now on; word is status' state. */
 void control_set_stopping(struct control *c, const char *word);
 unsigned control_clients(const struct control *c);
+/* A job of that name is with the store, and about to be the engine's. */
+bool control_is_adding(const struct control *c, const char *name);
 
 /* A job as `show` tells it, or (not full) as `list` does. */
 void control_describe(struct json *w, const struct engine_view *v, bool full);
