@@ -4,6 +4,7 @@ import os
 import signal
 
 import pytest
+from haul import children_named
 from waiting import wait_until
 
 SLOW = "/drip/1M/1K/0.05?"
@@ -424,6 +425,26 @@ def test_a_scope_goes_with_its_jobs(serve, server):
     with s.client() as c:
         assert c.wait_job(ids[0])["state"] == "done"
         assert [g["name"] for g in c.call("group")["groups"]] == ["outer"]
+
+
+def test_a_scope_whose_jobs_are_with_the_store_outlives_a_reload(serve, server):
+    s = serve()
+    store, = children_named(s.pid, "hauld-store")
+    with s.client() as c, s.client() as other:
+        os.kill(store, signal.SIGSTOP)
+        try:
+            number = c.send("add", jobs=[slow(server, "sr0"), slow(server, "sr1")], scope={"name": "sr", "max-concurrent": 1})
+            wait_until(lambda: other.call("group")["groups"])
+            s.signal(signal.SIGHUP)
+            s.wait_log("configuration loaded", count=2)
+        finally:
+            os.kill(store, signal.SIGCONT)
+        ids = [j["id"] for j in c.answer(number)["jobs"]]
+        g = group_of(c, "sr")
+        assert (g["live"], g["max_concurrent"]) == (2, 1)
+        c.call("cancel", group="sr")
+        c.call("remove", jobs=ids)
+        wait_until(lambda: not c.call("group")["groups"])
 
 
 def test_a_scope_outlives_hauld_with_its_jobs(serve, server):

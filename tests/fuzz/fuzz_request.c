@@ -464,6 +464,12 @@ engine_make_scope(struct engine *e UNUSED, const char *name, const struct spec *
 	assert(*name && settings);
 }
 
+void
+engine_leave_scope(struct engine *e UNUSED, const char *name)
+{
+	assert(*name);
+}
+
 bool
 engine_remove_group(struct engine *e UNUSED, const char *name UNUSED)
 {

@@ -26,7 +26,7 @@ struct adding {
 	struct backlog_place place;
 	struct key *key;         /* borrowed, of control->keys; NULL: none */
 	char *scope;             /* owned: the group that is made for these jobs; NULL: none */
-	struct spec *scope_settings; /* owned */
+	struct spec *scope_settings; /* owned; it is made when n is not 0 */
 	uint64_t first_id;
 	struct new_job {
 		struct spec *spec; /* ref */
@@ -287,6 +287,8 @@ adding_free(struct adding *a)
 {
 	backlog_leave(&a->place);
 	give_names(a);
+	if (a->scope && a->n)
+		engine_leave_scope(a->control->engine, a->scope);
 	if (a->key)
 		key_drop(a->control, a->key);
 	list_remove(&a->link);

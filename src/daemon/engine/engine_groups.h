@@ -44,8 +44,10 @@ size_t engine_groups_made(const struct engine *e);
 /* A group of a client's, made when there is none, or one of the configuration: these
  * settings count, and those of drop (by id; NULL: none) are the configuration's again. */
 void engine_set_group(struct engine *e, const char *name, const struct spec *settings, const bool *drop);
-/* The same for one that goes with its jobs; one that is there stays as it is. */
+/* The same for one that goes with its jobs; one that is there stays as it is.  Until
+ * they are there it stays for the caller's sake. */
 void engine_make_scope(struct engine *e, const char *name, const struct spec *settings);
+void engine_leave_scope(struct engine *e, const char *name);
 /* What a client made or set goes.  False: it has members that are not over. */
 bool engine_remove_group(struct engine *e, const char *name);
 /* Nothing of it starts from now on; what runs is parked, and goes on from there. */

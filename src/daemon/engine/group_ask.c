@@ -148,11 +148,22 @@ engine_make_scope(struct engine *e, const char *name, const struct spec *setting
 {
 	struct group *g = group_find(e, name);
 
-	if (g)
-		return;
-	g = group_get(e, name);
-	set_own(g, settings, NULL);
-	group_note(g);
+	if (!g) {
+		g = group_get(e, name);
+		set_own(g, settings, NULL);
+		group_note(g);
+	}
+	g->refs++;
+}
+
+void
+engine_leave_scope(struct engine *e, const char *name)
+{
+	struct group *g = group_find(e, name);
+
+	g->refs--;
+	if (!e->interrupted) /* else its note is of use to the next life */
+		group_tidy(g);
 }
 
 bool
