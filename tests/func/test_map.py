@@ -87,11 +87,11 @@ def test_what_is_unpacked_goes_on_too(s, server, keep, codec, tool):
 def test_three_lives(s, server):
     with s.client() as c:
         [job] = begin(s, c, held(server, times=3, checksum=digest(body(SIZE))))
-    for _ in range(2):
+    for life in (2, 3):
         kill(s)
         s.start()
+        server.wait_requests(life, "/held")
         with s.client() as c:
-            wait_until(lambda: len(server.requests("/held")) > 1)
             wait_until(lambda: c.show(job)["received"] >= HALF)
     stop(s)
     s.start()

@@ -1,5 +1,6 @@
 """`hauld --once` goes on: the same command, after ^C or a death, does only what is missing."""
 
+import contextlib
 import itertools
 import os
 import signal
@@ -20,7 +21,12 @@ def state_dirs(h):
 
 
 def parts(h):
-    return sum((os.listdir(d) for d in h.leftovers()), [])
+    """The files of hauld's own; their directory comes and goes while it runs."""
+    found = []
+    for directory in h.leftovers():
+        with contextlib.suppress(FileNotFoundError):
+            found += [os.path.join(directory, f) for f in os.listdir(directory)]
+    return found
 
 
 def jobs(server, n_quick=3, **keys):
@@ -33,8 +39,11 @@ def jobs(server, n_quick=3, **keys):
 
 def received(h):
     """Bytes in the part; it is what has been written."""
-    sizes = [os.stat(os.path.join(d, f)).st_size for d in h.leftovers() for f in os.listdir(d) if f.endswith(".part")]
-    return max(sizes, default=0)
+    sizes = [0]
+    for path in parts(h):
+        with contextlib.suppress(FileNotFoundError):
+            sizes.append(os.stat(path).st_size if path.endswith(".part") else 0)
+    return max(sizes)
 
 
 def run_half(h, these, number):
@@ -43,7 +52,7 @@ def run_half(h, these, number):
             run.wait_event("end", len(these) - 1, state="done")
         wait_until(lambda: received(h) == HALF)
         run.interrupt(number)
-        return run.finish(30)
+        return run.finish()
 
 
 def starts(server):
@@ -99,7 +108,7 @@ def test_two_runs_of_one_command_do_not_share(h, server):
         wait_until(lambda: received(h) == HALF)
         assert_done(h.once_jobs(these))
         run.interrupt()
-        assert run.finish(30).rc == 130
+        assert run.finish().rc == 130
     assert len(state_dirs(h)) == 1
     assert_done(h.once_jobs(these))
     assert starts(server) == [0, 0, HALF]

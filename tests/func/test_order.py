@@ -16,6 +16,11 @@ def job(server, name, path, **keys):
     return {"name": name, "output": name, "url": server.url("%s?ord-%s%s" % (path, name, key)), "retry": 0, **keys}
 
 
+def endless(server, name, **keys):
+    """Runs until it is cancelled."""
+    return job(server, name, "/slow-headers", **{"stall-timeout": "1h", **keys})
+
+
 def asked(server):
     """The names of the jobs whose files were asked for, in order."""
     return [r["path"].split("?ord-")[1].split("&")[0] for r in server.requests("?ord-")]
@@ -149,9 +154,10 @@ def test_what_add_refuses(serve, server):
 def test_jobs_of_one_request_by_name_and_others_by_id(serve, server):
     s = serve()
     c = s.client()
-    b, a = c.add(job(server, "b", "/ok/1", after="a"), job(server, "a", "/delay/0.2/1"))
+    b, a = c.add(job(server, "b", "/ok/1", after="a"), job(server, "a", "/ok/1", after="event:go"))
     (third,) = c.add(job(server, "third", "/ok/1", after=[str(b), "a"]))
     assert c.show(third)["why"] in ("after:%d" % b, "after:a")
+    c.call("event", set="go")
     assert c.wait_job(third)["state"] == "done"
     assert asked(server) == ["a", "b", "third"]
     done = s.ctl("add", "--after", "a", "--after", b, server.url("/ok/1?ord-x1"), server.url("/ok/2?ord-x2"))
@@ -162,7 +168,7 @@ def test_jobs_of_one_request_by_name_and_others_by_id(serve, server):
 def test_why_and_where_it_waits(serve, server):
     s = serve()
     c = s.client()
-    c.add(job(server, "slow", "/delay/30/1"))
+    c.add(endless(server, "slow"))
     ids = c.add(job(server, "after", "/ok/1", after=["slow"]), job(server, "spare", "/ok/1", **{"after-failed": ["slow"]}),
                 job(server, "go", "/ok/1", after=["event:go"]))
     shown = [c.show(i) for i in ids]
@@ -232,10 +238,10 @@ def test_one_that_ended_long_ago_counts_by_its_result(serve, server):
         c.wait_job(i)
     many = c.add(*[{"url": server.url("/ok/1?ordmany"), "output": "m%d" % i} for i in range(1100)])
     for k in range(0, 1100, 500):
-        c.call("wait", jobs=many[k:k + 500], timeout=60)
+        c.call("wait", jobs=many[k:k + 500], timeout=120)
     ids = c.add(job(server, "n1", "/ok/1", after="good"), job(server, "n2", "/ok/1", after=str(good)),
                 job(server, "f1", "/ok/1", after=["bad"]), job(server, "f2", "/ok/1", **{"after-failed": [str(bad)]}))
-    c.call("wait", jobs=ids, timeout=30)
+    c.call("wait", jobs=ids, timeout=60)
     assert [code(c.show(i)) for i in ids] == [("done", "done"), ("done", "done"), ("failed", "dependency-failed"),
                                               ("done", "done")]
     assert '"bad" failed: http-404' in c.show("f1")["reason"]
@@ -299,7 +305,7 @@ def test_names_that_came_to_mean_another_job(serve, server):
 
 
 def test_a_reload_changes_what_is_waited_for(serve, server):
-    config = {"jobs": [job(server, "base", "/delay/30/1"), job(server, "next", "/ok/1", after="base")]}
+    config = {"jobs": [endless(server, "base"), job(server, "next", "/ok/1", after="base")]}
     s = serve(config)
     c = s.client()
     c.add(job(server, "mine", "/ok/1", after="base"), job(server, "mine2", "/ok/1", after="next"))
@@ -309,7 +315,7 @@ def test_a_reload_changes_what_is_waited_for(serve, server):
     for name in ("base", "next", "mine", "mine2"):
         assert c.wait_job(name)["state"] == "done", c.show(name)
     # one that the configuration wants no more
-    config = {"jobs": [job(server, "base", "/delay/30/2"), config["jobs"][1]]}
+    config = {"jobs": [endless(server, "base", priority=1), config["jobs"][1]]}
     s.reload(config)
     c.add(job(server, "lost", "/ok/1", after="base"))
     s.reload({"jobs": []})
@@ -410,7 +416,7 @@ def test_over_kill_9(serve, server):
 def test_an_interrupted_dependency_changes_nothing(serve, server):
     s = serve()
     c = s.client()
-    c.add(job(server, "a", "/delay/30/1"), job(server, "b", "/ok/1", after="a"))
+    c.add(endless(server, "a"), job(server, "b", "/ok/1", after="a"))
     c.wait_state("a", "active")
     s.stop()
     with s.start().client() as c:
@@ -431,7 +437,7 @@ def test_many_dependents_of_one_job(serve, server):
     assert c.call("status")["jobs"]["blocked"] == 20001
     c.call("event", set="go")
     c.wait_job("one")
-    wait_until(lambda: c.show(20000)["why"] == "event:never", 20)
+    wait_until(lambda: c.show(20000)["why"] == "event:never", 60)
     waiting = {e["name"]: e["waiting"] for e in c.call("event")["events"]}
     assert waiting == {"go": 0, "never": 20000}
     lag = c.call("status")["loop"]

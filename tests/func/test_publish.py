@@ -44,11 +44,12 @@ def test_no_clobber_publishes_where_nothing_is(h, server):
 
 def test_no_clobber_never_replaces_a_file_that_came_meanwhile(h, server):
     config = {"defaults": {"retry": 0},
-              "jobs": [job(server.url("/drip/1000/500/0.5"), **{"no-clobber": True})]}
+              "jobs": [job(server.url("/gate/1000/500?gate=mine"), **{"no-clobber": True})]}
     with h.start(config=config) as run:
         server.wait_requests(1)
         with open(h.path("a"), "wb") as f:
             f.write(b"mine")
+        server.open("mine")
         result = run.finish()
     assert_failed(result, "exists")
     h.expect({"a": b"mine"})

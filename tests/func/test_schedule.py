@@ -2,6 +2,7 @@
 a job between two of its runs.  The server's log is the witness."""
 
 import datetime
+import os
 import signal
 import time
 
@@ -21,13 +22,28 @@ def asked(server, name):
     return [e["time"] for e in server.requests("schedule=" + name)]
 
 
-def wait_asked(server, name, count, timeout=30):
+def asked_at(server, name):
+    """The same by the clock on the wall."""
+    ahead = time.time() - time.monotonic()
+    return [at + ahead for at in asked(server, name)]
+
+
+def wait_asked(server, name, count, timeout=60):
     wait_until(lambda: len(asked(server, name)) >= count, timeout, lambda: "%d requests" % len(asked(server, name)))
 
 
-def crash(s):
+def crash(s, server):
+    """And the server has seen all that it sent before."""
     s.process.kill()
     assert s.wait_exit() == -signal.SIGKILL
+    wait_until(lambda: server.stats()["connections"] == 1) # that which asks
+
+
+def due(c, name):
+    """When it begins, by the clock on the wall: between these two, for asking takes a while."""
+    before = time.time()
+    left = c.show(name)["retry_in_ms"] / 1000
+    return before + left - 0.002, time.time() + left + 0.002
 
 
 def utc(seconds):
@@ -37,13 +53,13 @@ def utc(seconds):
 # ---- start-at, delay
 
 def test_a_job_waits_for_its_time_and_says_so(serve, server):
-    s, at = serve(), int(time.time()) + 3
+    s, at = serve(), int(time.time()) + 5
     with s.client() as c:
         ids = c.add(job(server, "at", **{"start-at": utc(at)}), job(server, "in", delay="2s"),
                     job(server, "tomorrow", **{"start-at": "TZ=UTC " + utc(at - 60)[11:16]}),
                     job(server, "past", **{"start-at": "2020-01-01"}))
         first = c.show("at")
-        assert (first["state"], first["why"]) == ("blocked", "start-at") and 0 < first["retry_in_ms"] <= 3000
+        assert (first["state"], first["why"]) == ("blocked", "start-at") and 0 < first["retry_in_ms"] <= 5000
         assert first["next_run"] is None and first["runs"] is None # it does not come again
         assert 86000000 < c.show("tomorrow")["retry_in_ms"] <= 86400000
         assert c.wait_job("past")["state"] == "done"
@@ -60,11 +76,11 @@ def test_a_job_waits_for_its_time_and_says_so(serve, server):
 
 
 def test_a_time_is_kept_through_a_crash(serve, server):
-    s, at = serve(), int(time.time()) + 4
+    s, at = serve(), int(time.time()) + 6
     with s.client() as c:
-        c.add(job(server, "kept", **{"start-at": utc(at)}), job(server, "missed", delay="1s"), job(server, "far", delay="1h"))
-    crash(s)
-    time.sleep(max(0, at - 2 - time.time())) # its time is over while there is no hauld
+        c.add(job(server, "kept", **{"start-at": utc(at)}), job(server, "missed", delay="3s"), job(server, "far", delay="1h"))
+    crash(s, server)
+    wait_until(lambda: time.time() > at - 2) # its time is over while there is no hauld
     s.start()
     with s.client() as c:
         assert c.wait_job("missed")["state"] == "done"
@@ -77,7 +93,7 @@ def test_a_time_is_kept_through_a_crash(serve, server):
 def test_a_waiting_job_can_be_cancelled_paused_and_resumed(serve, server):
     s = serve()
     with s.client() as c:
-        c.add(job(server, "cancelled", delay="1h"), job(server, "paused", delay="2s"), job(server, "early", delay="3s"))
+        c.add(job(server, "cancelled", delay="1h"), job(server, "paused", delay="4s"), job(server, "early", delay="5s"))
         assert c.call("cancel", jobs=["cancelled"])["jobs"][0]["state"] == "cancelled"
         assert c.call("pause", jobs=["paused"])["jobs"][0]["state"] == "paused"
         c.call("pause", jobs=["early"])
@@ -110,21 +126,25 @@ def test_what_makes_no_sense_is_refused(serve, server, keys, text):
 def test_a_job_comes_again_and_keeps_its_id(serve, server):
     s = serve()
     with s.client() as c:
-        c.call("subscribe", jobs=c.add(job(server, "again", every="1s")))
-        [number] = [j["id"] for j in c.list_all()]
+        c.call("subscribe")
+        number, = c.add(job(server, "again", every="1s"))
+        ends = []
         for _ in range(3):
             c.event("start", id=number)
-            end = c.event("end", id=number)["job"]
-            assert end["state"] == "done" and end["next_run"] > end["ended"]
+            ends.append(c.event("end", id=number)["job"])
+            assert ends[-1]["state"] == "done" and ends[-1]["next_run"] > ends[-1]["ended"]
         runs = c.show("again")["runs"]
         assert runs["count"] >= 3 and runs["failures"] == 0 and runs["last_code"] == "done"
         assert runs["last_success"] == runs["last_end"] <= runs["next"] + 1
         # between two runs it is over: whoever waits has the last result at once
         assert c.wait_job(number)["state"] in ("done", "active")
         assert "next run" in s.ctl("show", "again").out
-    times = asked(server, "again")
-    # in steps from when it was added, which is known to the second, whatever a run takes
-    assert 0 < times[1] - times[0] < 1.5 and abs(times[2] - times[1] - 1) < 0.5, times
+    times = asked_at(server, "again")
+    # in steps from when it was added, which is known to the second, whatever a run takes; never before
+    # its time, and not late but where the machine is
+    late = [at - end["next_run"] for at, end in zip(times[1:], ends)]
+    assert min(late) > -0.01 and min(late) < 0.5, (times, ends)
+    assert all(end["next_run"] - end["ended"] <= 2 for end in ends), ends
     assert s.read("again") == body(1000, 0)
 
 
@@ -138,25 +158,34 @@ def test_runs_of_a_slow_job_never_overlap(serve, server):
     starts = [(e["n"], e["time"]) for e in server.requests("schedule=slow")]
     for (n, _), (_, later) in zip(starts, starts[1:]):
         assert ends[n] <= later # never two at once
-    for (_, a), (_, b) in zip(starts, starts[1:]):
-        assert abs(b - a - 2) < 0.6 # the time that fell into a run is not made up for
+    # the time that fell into a run is not made up for, or each would begin with the end of another
+    assert any(abs(b - a - 2) < 0.3 for (_, a), (_, b) in zip(starts, starts[1:])), starts
 
 
-def test_a_failed_run_is_followed_by_the_next(serve, server):
-    s = serve()
+def test_a_failed_run_is_followed_by_the_next(serve, server, data_dir):
+    s, path = serve(), os.path.join(data_dir, "comes-late")
     with s.client() as c:
-        c.add({**job(server, "fails", every="1s", retry=0), "url": server.url("/flaky/2/1000?key=schedule1&status=404&schedule=fails")})
+        c.add({**job(server, "fails", every="1s", retry=0), "url": server.url("/file/comes-late?schedule=fails")})
         c.wait_state("fails", "failed")
         shown = c.show("fails")
         assert shown["next_run"] and shown["runs"]["failures"] >= 1 and shown["runs"]["last_success"] is None
         assert c.wait_job("fails")["state"] == "failed"
-        wait_until(lambda: c.show("fails")["runs"]["last_success"])
-        assert c.show("fails")["runs"]["count"] >= 3 and c.show("fails")["runs"]["failures"] == 0
-    assert len(s.wait_log("job failed", 2)) == 2
+        wait_until(lambda: c.show("fails")["runs"]["failures"] >= 2)
+        with open(path + ".new", "wb") as f:
+            f.write(body(1000))
+        os.rename(path + ".new", path)
+        try:
+            wait_until(lambda: c.show("fails")["runs"]["last_success"])
+            assert c.show("fails")["runs"]["count"] >= 3 and c.show("fails")["runs"]["failures"] == 0
+        finally:
+            os.unlink(path)
+        c.call("cancel", jobs=["fails"])
+    assert len(s.wait_log("job failed", 2)) >= 2
 
 
 def test_cron_runs_at_its_times(serve, server):
     s = serve()
+    wait_until(lambda: time.time() % 60 < 50) # so that none begins while it is looked at
     now = time.time()
     soon = time.gmtime(now + 61)
     with s.client() as c:
@@ -165,7 +194,8 @@ def test_cron_runs_at_its_times(serve, server):
         shown = c.show("cron")
         assert (shown["state"], shown["why"]) == ("blocked", "start-at")
         assert 0 < shown["retry_in_ms"] <= 60000
-        assert abs((time.time() + shown["retry_in_ms"] / 1000) % 60) < 0.1 or (time.time() + shown["retry_in_ms"] / 1000) % 60 > 59.9
+        least, most = due(c, "cron")
+        assert least // 60 < most // 60, (least, most) # a full minute is in between
         assert c.show("rare")["retry_in_ms"] <= 61000 + 60000
         assert c.show("daily")["retry_in_ms"] <= 25 * 3600 * 1000
 
@@ -174,14 +204,16 @@ def test_jitter_keeps_the_period_and_is_the_same_after_a_restart(serve, server):
     s = serve()
     names = ["jitter%d" % i for i in range(20)]
     with s.client() as c:
-        c.add(*[job(server, n, every="1h", jitter="30m", **{"start-at": "2020-01-01T00:00:00Z"}) for n in names])
-        first = [int(time.time() + c.show(n)["retry_in_ms"] / 1000 + 0.5) % 3600 for n in names]
-        assert len(set(first)) > 10 and all(t <= 1801 for t in first)
+        soon = int(time.time()) + 1200 # none of them runs while they are looked at
+        c.add(*[job(server, n, every="1h", jitter="30m", **{"start-at": utc(soon - 1000 * 3600)}) for n in names])
+        first = [due(c, n) for n in names]
+        assert len({int(most) for _, most in first}) > 10
+        assert all(most >= soon and least <= soon + 1801 for least, most in first), (soon, first)
     s.stop()
     s.start()
     with s.client() as c:
-        again = [int(time.time() + c.show(n)["retry_in_ms"] / 1000 + 0.5) % 3600 for n in names]
-        assert all(abs(a - b) <= 1 for a, b in zip(first, again))
+        again = [due(c, n) for n in names]
+        assert all(a[0] - 1 <= b[1] and b[0] - 1 <= a[1] for a, b in zip(first, again)), (first, again)
 
 
 # ---- the clock is set
@@ -195,7 +227,8 @@ def test_times_of_the_wall_hold_when_the_clock_is_set(serve, server, tmp):
     with s.client() as c:
         soon = int(time.time()) + 7200
         c.add(job(server, "wall", **{"start-at": utc(soon)}), job(server, "later", **{"start-at": utc(soon + 36000)}),
-              job(server, "hourly", every="1h"), job(server, "day", cron="TZ=UTC 0 0 * * *"))
+              # far from now, so that a few hours more or less do not lead past it
+              job(server, "hourly", every="1h"), job(server, "day", cron="TZ=UTC 0 %d * * *" % ((soon // 3600 + 10) % 24)))
         c.wait_job("hourly")
         before = c.show("later")["retry_in_ms"]
         clock.set(-3600)  # back: the times of the wall are further away, an interval is not
@@ -229,17 +262,16 @@ def test_cron_runs_on_the_minute(serve, server, tmp, now, cron, following):
     clock, name = Clock(tmp), "minute" + now[5:7]
     s = serve(start=False)
     s.prefix = clock.prefix
-    begin = time.monotonic()
-    clock.set(seconds(now) - time.time() + 1) # which start and add may take
+    clock.set(seconds(now) - 50 - time.time()) # start and add take a while
     s.start()
     with s.client() as c:
-        clock.set(seconds(now) - time.time())
-        begin = time.monotonic()
         c.add(job(server, name, cron=cron))
         assert c.show(name)["why"] == "start-at"
+        clock.set(seconds(now) - time.time())
+        begin = time.monotonic()
         shown = c.wait_job(name)
         assert shown["next_run"] == seconds(following)
-    assert 2.9 < asked(server, name)[0] - begin < 5
+    assert 2.9 < asked(server, name)[0] - begin < 30
 
 
 def test_waiting_costs_nothing(serve, server):
@@ -255,27 +287,33 @@ def test_waiting_costs_nothing(serve, server):
         before = switches()
         time.sleep(2)
         return switches() - before <= 1
-    wait_until(rests, 30) # when all of the beginning is over
+    wait_until(rests, 60) # when all of the beginning is over
 
 
 # ---- missed runs
 
 def test_missed_runs_are_made_up_for_once(serve, server):
-    s = serve()
+    s, at = serve(), int(time.time()) + 5
     with s.client() as c:
-        c.add(job(server, "down", every="2s"), job(server, "long", every="1h"))
+        c.add(job(server, "down", every="2s"), job(server, "long", every="1h"),
+              job(server, "rare", every="1h", **{"start-at": utc(at)}))
         c.wait_job("down")
         c.wait_job("long")
-        before = c.show("long")
-    crash(s)
+        before, added = c.show("long"), c.show("down")["added"]
+    crash(s, server)
     n = len(asked(server, "down"))
-    time.sleep(5) # two of its times and more
+    assert asked(server, "rare") == []
+    # two of its times and more, and the next one is not near
+    wait_until(lambda: time.time() > at + 1 and 0.1 < (time.time() - added) % 2 < 0.5)
+    following = added + ((time.time() - added) // 2 + 1) * 2
     s.start()
     with s.client() as c:
+        wait_asked(server, "rare", 1) # and not in an hour
         wait_asked(server, "down", n + 3)
-        times = asked(server, "down")[n:]
-        assert times[1] - times[0] > 0.1 and abs(times[2] - times[1] - 2) < 0.6 # one at once, then as usual
+        times = asked_at(server, "down")[n:]
+        assert times[1] > following - 0.01 and times[2] > following + 1.99 # one at once, then as usual
         assert c.show("down")["runs"]["count"] >= 3
+        assert len(asked(server, "rare")) == 1
         after = c.show("long")
         assert after["id"] == before["id"] and after["next_run"] == before["next_run"] and after["runs"] == before["runs"]
         assert after["state"] == "done" and after["ended"] == before["ended"]
@@ -289,7 +327,7 @@ def test_crashes_lose_no_schedule_and_start_no_run_twice(serve, server):
         number = c.add({**job(server, "crashes", every="1s"), "url": server.url("/delay/0.3/1000?schedule=crashes")})[0]
     for i in range(6):
         time.sleep(0.25 * i) # before, in and between runs
-        crash(s)
+        crash(s, server)
         server.mark()
         s.start()
         with s.client() as c:
@@ -310,7 +348,7 @@ def test_a_run_that_a_crash_cut_off_goes_on(serve, server):
     with s.client() as c:
         c.add({**job(server, "cut", every="1h"), "url": url})
         wait_asked(server, "cut", 1)
-    crash(s)
+    crash(s, server)
     s.start()
     with s.client() as c:
         wait_asked(server, "cut", 2)
@@ -325,12 +363,13 @@ def test_paused_jobs_make_up_for_one_when_they_are_resumed(serve, server):
         c.wait_job("held")
         paused = c.call("pause", jobs=["held"])["jobs"][0]
         assert paused["state"] == "paused"
-        n = len(asked(server, "held"))
+        count = c.show("held")["runs"]["count"]
     s.stop()
+    n = len(asked(server, "held"))
     s.start() # it stays paused
     with s.client() as c:
-        assert c.show("held")["state"] == "paused" and c.show("held")["runs"]["count"] == n
-        time.sleep(max(0, c.show("held")["runs"]["next"] + 2.2 - time.time()))
+        assert c.show("held")["state"] == "paused" and c.show("held")["runs"]["count"] == count
+        wait_until(lambda: time.time() > c.show("held")["runs"]["next"] + 2.2)
         assert len(asked(server, "held")) == n
         c.call("resume", jobs=["held"])
         wait_asked(server, "held", n + 2)
@@ -346,15 +385,15 @@ def test_cancel_ends_the_schedule_and_retry_takes_it_up_again(serve, server):
         wait_until(lambda: c.show("ended")["state"] == "done")
         answer = c.call("cancel", jobs=["ended"])["jobs"][0]
         assert answer["state"] == "cancelled" and answer["next_run"] is None
-        n = len(asked(server, "ended"))
-    crash(s)
+    crash(s, server)
+    n = len(asked(server, "ended"))
     s.start()
     with s.client() as c:
         assert c.show("ended")["state"] == "cancelled"
         assert c.refused("run", jobs=["ended"]).word == "conflict"
         c.call("retry", jobs=["ended"])
         wait_asked(server, "ended", n + 2)
-        assert c.show("ended")["runs"]["count"] > n
+        wait_until(lambda: c.show("ended")["runs"]["count"] > n)
 
 
 def test_run_begins_one_now_and_the_times_stay(serve, server):
@@ -394,11 +433,11 @@ def test_jobs_that_come_again_are_not_history(serve, server):
 def test_a_deadline_counts_from_the_begin_of_each_run(serve, server):
     s = serve()
     with s.client() as c:
-        c.add(job(server, "waits", delay="3s", deadline="2s"),
+        c.add(job(server, "waits", delay="6s", deadline="5s"),
               {**job(server, "stalls", every="4s", deadline="1s"), "url": server.url("/stall/1M/64K?schedule=stalls")})
         assert c.wait_job("waits")["state"] == "done"
         wait_asked(server, "stalls", 2)
-        wait_until(lambda: c.show("stalls")["runs"]["failures"] == 2)
+        wait_until(lambda: c.show("stalls")["runs"]["failures"] >= 2)
         assert c.show("stalls")["runs"]["last_code"] == "deadline"
         c.call("cancel", jobs=["stalls"])
 
@@ -422,9 +461,10 @@ def test_a_run_that_its_group_ends_is_followed_by_the_next(serve, server):
     with s.client() as c:
         c.add({**job(server, "member", every="3s", group="g"), "url": server.url("/stall/1M/64K?schedule=member")})
         wait_asked(server, "member", 1)
+        number = c.send("wait", jobs=["member"])
         failing = c.add({"url": server.url("/status/404"), "output": "f", "group": "g", "retry": 0})[0]
         assert c.wait_job(failing)["state"] == "failed"
-        ended = c.wait_job("member")
+        ended, = c.answer(number)["jobs"]
         assert ended["code"] == "sibling-failed" and ended["next_run"]
         wait_asked(server, "member", 2)
         answer = c.call("cancel", jobs=["member"])["jobs"][0]
@@ -454,13 +494,17 @@ def test_a_reload_leaves_the_schedule_of_an_unchanged_job(serve, server):
 
 def test_a_drain_begins_nothing_and_the_next_life_makes_up_for_it(serve, server):
     s = serve()
-    with s.client() as c:
-        c.add(job(server, "drained", every="2s"), {**job(server, "busy"), "url": server.url("/delay/3/1000")})
+    with s.client() as c, s.client() as other:
+        c.add(job(server, "drained", every="2s"), {**job(server, "busy"), "url": server.url("/gate/1000?gate=drained")})
         c.wait_job("drained")
-        wait_until(lambda: c.show("drained")["state"] == "done")
         c.wait_state("busy", "active")
+        drain = other.send("drain")
+        wait_until(lambda: c.call("status")["state"] == "draining")
+        over = wait_until(lambda: c.show("drained")["state"] == "done" and c.show("drained"))
         n = len(asked(server, "drained"))
-        assert s.ctl("drain").rc == 0
+        wait_until(lambda: time.time() > over["runs"]["next"] + 0.5) # one of its times, and nothing begins
+        server.open("drained")
+        assert other.answer(drain) == {}
     assert s.wait_exit() == 0
     assert len(asked(server, "drained")) == n
     s.start()

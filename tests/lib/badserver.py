@@ -15,8 +15,9 @@ Each request and each end of one is a JSON line in the log:
      "method":M,"path":P,"headers":[[NAME,VALUE],...]}
     {"ev":"end","n":1,"time":T,"how":"sent"|"lost"}
 (time is CLOCK_MONOTONIC).  /_stats answers with maxima and counts as JSON,
-/_stats?reset=1 also sets them back.  It is an http proxy as well: absolute
-request targets are served by their path, CONNECT makes a tunnel.
+/_stats?reset=1 also sets them back, /_stats?open=NAME opens a gate.  It is an
+http proxy as well: absolute request targets are served by their path, CONNECT
+makes a tunnel.
 """
 
 import argparse
@@ -57,6 +58,7 @@ class Server:
         self.conn_number = 0
         self.request_number = 0
         self.failed = collections.Counter()
+        self.gates = collections.defaultdict(asyncio.Event)
         self.open = collections.Counter()
         self.active = collections.Counter()
         self.reset()
@@ -338,6 +340,8 @@ class Conn(asyncio.Protocol):
         text = json.dumps(self.server.stats())
         if "reset" in request.query:
             self.server.reset()
+        if "open" in request.query:
+            self.server.gates[request.query["open"]].set()
         self.close_after = True
         await self.answer(text, Content_Type="application/json", Connection="close")
 

@@ -72,6 +72,20 @@ async def delay(c, r):
     await c.send_body(size, r.seed)
 
 
+@route("gate")
+async def gate(c, r):
+    """/gate/SIZE[/UPTO]?gate=NAME: a right answer that begins, or goes on behind UPTO bytes, when the test
+    opens the gate (BadServer.open); then it stays open"""
+    size, upto = parse_size(r.parts[1]), parse_size(r.parts[2]) if len(r.parts) > 2 else 0
+    opened = c.server.gates[r.query["gate"]]
+    if len(r.parts) == 2:
+        await opened.wait()
+    await c.head(Content_Length=size, **validators(size, r.seed))
+    await c.send_body(size, r.seed, 0, upto)
+    await opened.wait()
+    await c.send_body(size, r.seed, upto)
+
+
 @route("file")
 async def file(c, r):
     """/file/PATH: a real file beneath --root; ?framing=length|close|chunked|tls-noclose,

@@ -85,9 +85,16 @@ class BadServer:
     # the control path (plain http only)
 
     def stats(self, reset=False):
-        address = "http://%s:%d/_stats%s" % (self.host, self.port, "?reset=1" if reset else "")
+        return self._control("?reset=1" if reset else "")
+
+    def open(self, gate):
+        """Answers of /gate that wait for this name go on, those of now and those to come."""
+        self._control("?open=" + gate)
+
+    def _control(self, query):
+        address = "http://%s:%d/_stats%s" % (self.host, self.port, query)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(address, timeout=10) as answer:
+        with opener.open(address, timeout=60) as answer:
             return json.load(answer)
 
 
