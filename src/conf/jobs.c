@@ -181,13 +181,15 @@ group_of(const struct jobs *j, const struct draft *d)
 static void
 check_atomic(const struct jobs *j, const struct draft *d)
 {
-	static const enum setting_id keys[] = { JOB_KEEP_DOWNLOAD, JOB_NO_CLOBBER, JOB_EVERY, JOB_CRON, JOB_CONDITIONAL };
+	static const enum setting_id keys[] = { JOB_KEEP_DOWNLOAD, JOB_NO_CLOBBER };
 
 	if (j->check->intake || !groups_is_atomic(&j->check->groups, group_of(j, d)))
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		if (draft_find(d, keys[i]) || draft_find(j->defaults, keys[i]))
 			tell(j, d, keys[i], "has no meaning in a group that is published as a whole");
+	if (draft_find(d, JOB_EVERY) || draft_find(j->defaults, JOB_EVERY))
+		tell(j, d, JOB_EVERY, "has no meaning in a group that is published as a whole, whose members come together: cron says when");
 }
 
 /* Puts the absolute path of a destination into the draft, once only. */

@@ -294,6 +294,7 @@ WRONG = [
     ({"publish": "atomic", "directory": "ROOT/set"}, {"output": "ROOT/set/deeper/f"}, "does not lie in"),
     ({"publish": "atomic", "directory": "ROOT/set"}, {"group": None, "output": "ROOT/set/f"}, "only its members"),
     ({"publish": "atomic", "directory": "ROOT/set"}, {"no-clobber": True}, "published as a whole"),
+    ({"publish": "atomic", "directory": "ROOT/set"}, {"every": "1h"}, "cron says when"),
 ]
 
 

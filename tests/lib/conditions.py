@@ -25,9 +25,13 @@ async def condition_next(c, r):
 
 @route("condition")
 async def condition(c, r):
-    """/condition/SIZE?key=K[&etag=weak|none][&date=none|now][&gzip=1][&lie=tag|always]: a file with
-    validators; 304 to who has it.  lie: 304 with another tag, or 304 whatever is asked"""
+    """/condition/SIZE?key=K[&etag=weak|none][&date=none|now][&gzip=1][&lie=tag|always][&missing=N]: a file
+    with validators; 304 to who has it.  lie: 304 with another tag, or 304 whatever is asked; missing: 404 while
+    it is the Nth"""
     n, query = version(c, r), r.query
+    if query.get("missing") == str(n):
+        await c.answer("gone\n", 404)
+        return
     data = body(parse_size(r.parts[1]), "condition%d" % n)
     tag, when = '"v%d"' % n, dated(LAST_MODIFIED + n)
     heads = {"Date": dated(LAST_MODIFIED + n + (1 if query.get("date") == "now" else 3600))}

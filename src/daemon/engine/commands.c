@@ -138,6 +138,7 @@ void
 engine_begin_again(struct entry *en)
 {
 	anew(en);
+	set_forget_intent(en);
 	timing_starts(en);
 	deadline_retry(en);
 	engine_queue_again(en);

@@ -14,6 +14,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "daemon/engine/set.h"
 #include "model/schedule.h"
 
 static bool
@@ -78,9 +79,9 @@ is_strong(const struct seen *s)
 
 /* What the file remembers, if it is still what it was. */
 static bool
-read_file(const struct dest_dir *dir, const char *name, struct seen *ret)
+read_file(int dir, const char *name, struct seen *ret)
 {
-	AUTO_CLOSE int fd = openat(dir->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	AUTO_CLOSE int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	char data[SEEN_MAX];
 	struct stat st;
 	ssize_t n;
@@ -97,13 +98,14 @@ read_file(const struct dest_dir *dir, const char *name, struct seen *ret)
 static bool
 read_files(const struct download *d, struct seen *ret)
 {
+	AUTO_CLOSE int live = d->staged_output ? set_open_live(d) : -1;
 	struct seen kept;
 
-	if (!read_file(d->dir, d->name, ret) || ret->settings != settings_of(d->job->spec))
+	if (!read_file(d->staged_output ? live : d->dir->fd, d->name, ret) || ret->settings != settings_of(d->job->spec))
 		return false;
 	if (!d->keep_dir)
 		return true;
-	return read_file(d->keep_dir, d->keep_name, &kept) && kept.last == ret->last && kept.modified == ret->modified &&
+	return read_file(d->keep_dir->fd, d->keep_name, &kept) && kept.last == ret->last && kept.modified == ret->modified &&
 	    text_equal(kept.etag, ret->etag);
 }
 
@@ -178,6 +180,7 @@ conditional_unchanged(struct download *d, const struct response *r)
 		engine_go_on(d->entry, d->url);
 		return;
 	}
+	d->is_live = d->staged_output != NULL;
 	result_set(&ok, RESULT_OK, "not modified");
 	d->job->received = 0;
 	d->job->published = now.size;

@@ -108,6 +108,14 @@ set_live_dir(const struct download *d)
 	return s->live_dir;
 }
 
+int
+set_open_live(const struct download *d)
+{
+	AUTO_FREE char *path = xasprintf("../%s", set_of(d)->name);
+
+	return openat(d->dir->fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 /* What stands beside the stage; name NULL: the directory itself. */
 static bool
 look_at_live(const struct download *d, const char *name, struct stat *ret)
@@ -382,13 +390,9 @@ publish(struct set *s)
 	const struct engine_ops *ops = s->group->engine->ops;
 	const struct download *d;
 	AUTO_BUF struct buf names = { 0 };
-	struct result r = { 0 };
 
-	if (!list_names(s, &names)) { /* all of it stands there already */
-		if (s->n_ids)
-			submit(s);
-		else
-			end_all(s, &r);
+	if (!list_names(s, &names)) { /* all of it stands there already: the stage goes */
+		submit(s);
 		return;
 	}
 	LIST_FOREACH(d, &s->staged, struct download, held_by_set)
@@ -453,6 +457,16 @@ was_in_intent(const struct set *s, uint64_t id)
 		if (s->ids[i] == id)
 			return true;
 	return false;
+}
+
+void
+set_forget_intent(const struct entry *en)
+{
+	struct set *s = set_of_spec(en->engine, en->job.spec);
+
+	for (size_t i = 0; s && i < s->n_ids; i++)
+		if (s->ids[i] == en->job.id)
+			s->ids[i] = 0; /* no job's */
 }
 
 bool

@@ -36,8 +36,12 @@ bool set_holds(struct download *d, const struct result *r, const struct job_rece
 bool set_drop(struct download *d);
 /* An earlier life exchanged the directories and could not say so: true, and d has ended or waits. */
 bool set_was_swapped(struct download *d);
+/* It begins anew: what an earlier life was about to publish is no end of this run. */
+void set_forget_intent(const struct entry *en);
 /* What stands in the directory is to be looked at, before what is in the stage: once. */
 bool set_looks_at_live(struct download *d);
+/* The directory, opened; -1: there is none yet.  The caller closes it. */
+int set_open_live(const struct download *d);
 /* The directory, relative to d's root. */
 const char *set_live_dir(const struct download *d);
 /* A run begins: those that ended only because another failed begin anew with it. */

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/engine/deadline.h"
+#include "daemon/engine/group.h"
 #include "daemon/engine/plan.h"
 #include "model/schedule.h"
 
@@ -16,11 +17,13 @@ enum {
 	SET_BACK_MS = 3 * 3600 * 1000, /* as in schedule.c */
 };
 
-/* What jitter goes by: the same in each life, another on each machine. */
+/* What jitter goes by: the same in each life, another on each machine; one for all that
+ * are published together. */
 static uint64_t
 own_number(const struct entry *en)
 {
-	const char *name = spec_string(en->job.spec, JOB_NAME), *instance = en->engine->options.instance;
+	const struct group *g = en->plan ? en->plan->group : NULL;
+	const char *name = g && g->set ? g->name : spec_string(en->job.spec, JOB_NAME), *instance = en->engine->options.instance;
 	uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
 
 	for (const char *s = instance ? instance : ""; *s; s++)
