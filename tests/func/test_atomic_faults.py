@@ -3,11 +3,12 @@ say why, and a retry puts it right."""
 
 import errno
 import os
+import signal
 
 import pytest
 from bodies import body
-from faults import Board, FaultyService, rule
-from test_atomic import N, config, member, read_set, wait_all, whole
+from faults import HANG, Board, FaultyService, rule
+from test_atomic import N, config, member, nothing_left, read_set, wait_all, whole
 from waiting import wait_until
 
 CHANGED = 2 # members that are fetched; the others are linked
@@ -169,3 +170,28 @@ def test_the_exchange_is_taken_back_when_it_cannot_be_synced(faulty, server):
         if taken_back:
             break
     assert taken_back == [True]
+
+
+@pytest.mark.parametrize("call, where", [("linkat", ".haul-group-whole"), ("rename", "set")])
+def test_who_comes_while_the_set_is_published_begins_behind_it(faulty, server, call, where):
+    """What is the stage to it would be the directory before it is done, and its file there by itself."""
+    s = faulty
+    s.rule = rule("hauld-worker", call, s.path(where), error=HANG)
+    s.write_config(second(server, s), workers=2)
+    s.start()
+    wait_until(lambda: s.board.hits)
+    conf = second(server, s)
+    conf["jobs"] += [member(server, s.root, N, seed=502)]
+    s.write_config(conf, workers=2)
+    with s.client() as c:
+        s.signal(signal.SIGHUP)
+        s.wait_log("configuration loaded added=1 ")
+        c.wait_state("m%d" % N, "queued", why="group-publish")
+        assert "being published at once" in c.call("why", job="m%d" % N)["jobs"][0]["text"]
+        assert not server.requests("seed=502")
+        s.board.end()
+        wait_all(s, 30)
+        assert c.show("m%d" % N)["state"] == "done"
+    assert read_set(s.path("set")) == {**NEW, "f%d" % N: body(1000, "502")}
+    assert len(s.log_lines("published as a whole")) == 2
+    wait_until(lambda: nothing_left(s))

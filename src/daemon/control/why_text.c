@@ -305,7 +305,10 @@ put_decoder_memory(const struct why_facts *f, struct buf *out)
 static void
 put_group_publish(const struct why_facts *f, struct buf *out)
 {
-	buf_printf(out, "all of group %s is published at once, when the last of it is ready", group_of(f));
+	if (f->view && f->view->state == JOB_QUEUED)
+		buf_printf(out, "group %s is being published at once just now, and who comes meanwhile begins behind that", group_of(f));
+	else
+		buf_printf(out, "all of group %s is published at once, when the last of it is ready", group_of(f));
 }
 
 static void

@@ -313,6 +313,8 @@ fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
 	};
 	if (en->engine->groups.all_paused && !en->engine->draining && text_equal(v->blocked, "draining"))
 		v->blocked = "all-paused";
+	if (text_equal(v->blocked, "group-paused") && en->plan && set_is_busy(en->plan->group->set) && !group_is_held(en->plan->group))
+		v->blocked = "group-publish";
 	/* An ended job looks the same in its last event and to who asks later. */
 	if (en->job.state == JOB_DONE)
 		v->total = en->job.received;

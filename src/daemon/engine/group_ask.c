@@ -189,7 +189,7 @@ engine_remove_group(struct engine *e, const char *name)
 void
 group_set_hold(struct group *g)
 {
-	scheduler_group_hold(g->sched, g->paused || g->ending.code != RESULT_OK);
+	scheduler_group_hold(g->sched, g->paused || g->ending.code != RESULT_OK || set_is_busy(g->set));
 }
 
 /* What runs is put back into the queue, where it is held; what waits stays where it is,

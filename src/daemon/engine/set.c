@@ -24,7 +24,7 @@ struct set {
 	char *live_dir;     /* owned: the directory beneath the root of its members; NULL: not known yet */
 	struct list staged; /* struct download: those that wait */
 	size_t n;
-	enum { SET_GATHERS, SET_NOTES, SET_SWAPS, SET_ENDS } state;
+	enum set_state { SET_GATHERS, SET_NOTES, SET_SWAPS, SET_ENDS } state;
 	struct pool_task task;
 	struct result result; /* of the publishing */
 	struct loop_deferred ask, ends, again;
@@ -200,10 +200,19 @@ set_ask(struct group *g)
 
 /* ---- Publishing ----------------------------------------------------------------------------- */
 
+/* While it is being published no member begins: what the stage is now would be the
+ * directory before that one is done. */
+static void
+move(struct set *s, enum set_state to)
+{
+	s->state = to;
+	group_set_hold(s->group);
+}
+
 static void
 end_all(struct set *s, const struct result *r)
 {
-	s->state = SET_ENDS;
+	move(s, SET_ENDS);
 	s->result = *r;
 	loop_defer(s->group->engine->loop, &s->ends);
 }
@@ -279,7 +288,7 @@ on_ends(void *arg)
 		d->job->phase = PHASE_PUBLISH;
 		engine_finish(d, &o->result, &o->receipt);
 	}
-	s->state = SET_GATHERS;
+	move(s, SET_GATHERS);
 	set_take_settings(s->group); /* which may have waited for this */
 }
 
@@ -344,7 +353,7 @@ submit(struct set *s)
 	if (!s->swaps) /* what an earlier life has exchanged and not removed goes */
 		buf_consume(&names, buf_len(&names));
 	m.names = (struct text){ (const char *)buf_bytes(&names), buf_len(&names) };
-	s->state = SET_SWAPS;
+	move(s, SET_SWAPS);
 	LIST_FOREACH(d, &s->staged, struct download, held_by_set) /* who asks for most */
 		m.fsync = (uint8_t)MAX((uint64_t)m.fsync, spec_number(d->job->spec, JOB_FSYNC));
 	pool_submit(s->group->engine->pool, &s->task, &m, false, &swap_ops, s);
@@ -370,7 +379,7 @@ on_kept(bool kept, void *arg)
 	struct result r = { 0 };
 
 	if (!s->n || s->n != g->live || missing(s)) { /* members came or went meanwhile */
-		s->state = SET_GATHERS;
+		move(s, SET_GATHERS);
 		set_ask(g);
 		set_take_settings(g); /* which may have waited for this, as the end of the group */
 		group_tidy(g);
@@ -397,7 +406,7 @@ publish(struct set *s)
 	}
 	LIST_FOREACH(d, &s->staged, struct download, held_by_set)
 		s->inode = d->dir->inode;
-	s->state = SET_NOTES;
+	move(s, SET_NOTES);
 	if (!ops->when_kept) {
 		submit(s);
 		return;

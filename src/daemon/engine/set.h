@@ -5,7 +5,7 @@
  * members are there, those of earlier runs included, the intent is put into the store
  * and a worker exchanges the two (TASK_SWAP).  One that failed leaves the old directory
  * as it is: then those that waited end as sibling-failed, and what they fetched stays
- * in the stage for the next run.
+ * in the stage for the next run.  Members that come while it is published begin behind it.
  * Callers: group.c, download.c, engine.c, commands.c, keep.c.
  */
 #pragma once
