@@ -13,7 +13,7 @@ struct conf_group {
 	char *label;         /* owned */
 	struct where at, parent_at;
 	bool in_circle;      /* told */
-	bool atomic, has_children;
+	bool atomic;
 	char *directory;     /* owned; NULL: none */
 	struct where directory_at;
 	unsigned members;    /* of an atomic one */
@@ -62,7 +62,7 @@ void
 groups_add(struct groups *g, struct emit *emit, const struct draft *d)
 {
 	const struct draft_item *name = draft_find(d, GROUP_NAME), *parent = draft_find(d, GROUP_PARENT);
-	const struct draft_item *directory = draft_find(d, GROUP_DIRECTORY);
+	const struct draft_item *directory = draft_find(d, GROUP_DIRECTORY), *submit = draft_find(d, GROUP_ALLOW_SUBMIT);
 	struct conf_group *n = find(g, name->text);
 
 	if (n) {
@@ -78,6 +78,9 @@ groups_add(struct groups *g, struct emit *emit, const struct draft *d)
 		n->parent_at = parent->at;
 	}
 	n->atomic = draft_number(d, NULL, GROUP_PUBLISH) == GROUP_PUBLISH_ATOMIC;
+	if (n->atomic && submit && submit->number)
+		emit_error(emit, submit->at, d->label, "allow-submit has no meaning with publish = \"atomic\": members of such a group "
+		    "are jobs of the configuration");
 	if (directory) {
 		n->directory = xstrdup(directory->text);
 		n->directory_at = directory->at;

@@ -190,7 +190,7 @@ put_pair(struct ctl *c, json_t *set, const char *word)
 	json_t *value;
 
 	if (!equals || equals == word) {
-		ctl_tell(c, "\"%s\" must be KEY=VALUE, with max-concurrent, limit-rate, on-failure, deadline or parent as KEY", word);
+		ctl_tell(c, "\"%s\" must be KEY=VALUE, with max-concurrent, limit-rate, on-failure, allow-submit, deadline or parent as KEY", word);
 		return false;
 	}
 	value = equals[1] ? json_string(equals + 1) : json_null();

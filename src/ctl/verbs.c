@@ -217,7 +217,7 @@ static const struct verb verbs[] = {
 	    "What was paused as jobs, as a group or with --all is resumed in the same way. " JOB_TEXT, command_options, WORDS_JOBS,
 	    0, 0, false, verb_resume },
 	{ "group", "[GROUP [KEY=VALUE...]]", "groups, and what is set for them",
-	    "Without GROUP: all. With KEY=VALUE, max-concurrent, limit-rate, on-failure or deadline are set from now on, and a group that is "
+	    "Without GROUP: all. With KEY=VALUE, max-concurrent, limit-rate, on-failure, allow-submit or deadline are set from now on, and a group that is "
 	    "not there is made (parent says in which other one); KEY= takes back what was set.", group_options, WORDS_GROUPS, 0,
 	    0, false, verb_group },
 	{ "remove", "[JOB...]", "forget jobs that are over", "Published files stay. " JOB_TEXT, ended_options, WORDS_JOBS, 0, 0,

@@ -92,6 +92,8 @@ static const struct setting table[] = {
 	    "bytes per second of all members together, those of groups within it included; 0: no limit" },
 	{ GROUP_ON_FAILURE, SCOPE_GROUP, "on-failure", TYPE_ENUM, 0, "continue", "continue|cancel", 0, 0,
 	    "when a member fails the others go on, or are cancelled as sibling-failed" },
+	{ GROUP_ALLOW_SUBMIT, SCOPE_GROUP, "allow-submit", TYPE_BOOL, 0, NULL, NULL, 0, 0,
+	    "clients that may only submit may add members; absent: unless on-failure is cancel, for their failures would end other jobs" },
 	{ GROUP_DEADLINE, SCOPE_GROUP, "deadline", TYPE_DURATION, 0, "0", NULL, 0, MAX_TIME_MS,
 	    "time from the first start of a member until those that are not over end as deadline; 0: none" },
 	{ GROUP_PARENT, SCOPE_GROUP, "parent", TYPE_STRING, SETTING_OWN, NULL, NULL, 0, 0,

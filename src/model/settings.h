@@ -58,6 +58,7 @@ enum setting_id {
 	GROUP_PUBLISH = 66,
 	GROUP_DIRECTORY = 67,
 	GROUP_LIMIT_RATE = 71,
+	GROUP_ALLOW_SUBMIT = 74,
 	/* jobs = ( { } ), defaults = { } */
 	JOB_NAME = 80,
 	JOB_URL = 81,

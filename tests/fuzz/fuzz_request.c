@@ -446,6 +446,15 @@ engine_refuses_job(const struct engine *e UNUSED, const struct spec *job, struct
 	return true;
 }
 
+bool
+engine_refuses_member(const struct engine *e UNUSED, const char *group, uint32_t uid UNUSED, struct result *why)
+{
+	if (strcmp(group, "shut") != 0)
+		return false;
+	result_set(why, RESULT_PATH_REFUSED, "it is shut");
+	return true;
+}
+
 size_t
 engine_groups_made(const struct engine *e UNUSED)
 {

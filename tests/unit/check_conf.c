@@ -181,6 +181,11 @@ static const struct bad bad_values[] = {
 	    "t.conf:2: jobs[0]: output /srv/haul/d/f lies in the directory of group a, which only its members write to\n"
 	    "t.conf:3: jobs[1]: output /srv/haul/g does not lie in /srv/haul/d, which group a publishes as a whole\n"
 	    "t.conf:4: jobs[2]: every has no meaning in a group that is published as a whole\n" },
+	{ "groups = ( { name = \"a\"; publish = \"atomic\"; directory = \"/srv/haul/d\"; allow-submit = true; } );",
+	    "t.conf:1: groups[0] \"a\": allow-submit has no meaning with publish = \"atomic\": members of such a group are jobs of "
+	    "the configuration\n" },
+	{ "groups = ( { name = \"a\"; allow-submit = \"yes\"; } );",
+	    "t.conf:1: groups[0] \"a\": allow-submit is a string: it must be true or false, without quotes\n" },
 	{ "groups = ( { name = \"a\"; parent = \"b\"; } );",
 	    "t.conf:1: groups[0] \"a\": parent is \"b\", which is not in groups\n" },
 	{ "groups = ( { name = \"a\"; parent = \"a\"; } );",

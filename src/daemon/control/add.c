@@ -226,6 +226,28 @@ group_is_there(const struct adding *a, const char *group)
 	return !group || text_equal(group, a->scope) || engine_group(a->control->engine, group, &v);
 }
 
+/* Who may only submit may add to these groups.  A scope that is to be made is as open as what
+ * it is to lie in.  False after the answer. */
+static bool
+may_join(const struct adding *a, const struct intake_result *results, size_t n)
+{
+	const struct engine *e = a->control->engine;
+	struct result why = { 0 };
+	struct group_view v;
+
+	for (size_t i = 0; i < n && a->call->policy < POLICY_OPERATE; i++) {
+		const char *group = spec_string(results[i].spec, JOB_GROUP);
+
+		if (group && text_equal(group, a->scope) && !engine_group(e, group, &v))
+			group = spec_string(a->scope_settings, GROUP_PARENT);
+		if (!group || !engine_refuses_member(e, group, a->call->uid, &why))
+			continue;
+		call_fail(a->call, RPC_PERMISSION, "jobs[%zu]: %s", i, why.text);
+		return false;
+	}
+	return true;
+}
+
 /* The groups that they name, but for the one that is made for them; false after the
  * answer. */
 static bool
@@ -408,7 +430,7 @@ on_checked(const struct intake_result *results, size_t n, void *arg)
 	} else if (store_is_full(a->control->store)) {
 		call_fail(a->call, RPC_FAILED, "nothing was added, for the store cannot keep up: %zu changes wait for the disk; "
 		    "try again later", store_queued(a->control->store));
-	} else if (groups_are_there(a, results, n) && names_are_free(a->call, results, n) && order_is_good(a->call, results, n)) {
+	} else if (groups_are_there(a, results, n) && may_join(a, results, n) && names_are_free(a->call, results, n) && order_is_good(a->call, results, n)) {
 		keep(a, results, n);
 		return;
 	}

@@ -17,6 +17,7 @@ put_limits(struct json *w, const struct group_view *v)
 	jsonw_key_u64(w, "limit_rate", spec_number(v->spec, GROUP_LIMIT_RATE));
 	jsonw_key_string(w, "on_failure", spec_number(v->spec, GROUP_ON_FAILURE) == ON_FAILURE_CANCEL ? "cancel" : "continue");
 	jsonw_key_string(w, "publish", v->atomic ? "atomic" : "each");
+	jsonw_key_bool(w, "allow_submit", v->open);
 	jsonw_key_u64(w, "deadline_ms", spec_number(v->spec, GROUP_DEADLINE));
 	jsonw_key(w, "deadline_in_ms");
 	if (v->deadline_in_ms)
@@ -111,6 +112,8 @@ put_value(struct call *c, const struct setting *row, const json_t *v, struct buf
 	}
 	if (json_is_string(v) && setting_is_number(row))
 		r = setting_parse_text(row, json_string_value(v), &number, &why);
+	else if (json_is_boolean(v) && row->type == TYPE_BOOL)
+		r = setting_parse_text(row, json_is_true(v) ? "true" : "false", &number, &why);
 	else if (json_is_integer(v))
 		r = setting_check_number(row, json_integer_value(v), &number, &why);
 	if (r == 0) {
@@ -153,7 +156,7 @@ find_row(struct call *c, const char *key, bool exists)
 	char safe[160];
 
 	if (!row || row->id == GROUP_NAME || row->id == GROUP_PAUSED || row->id == GROUP_PUBLISH || row->id == GROUP_DIRECTORY) {
-		call_fail(c, RPC_INVALID_PARAMS, "there is no setting \"%s\" of a group that can be set: there are max-concurrent, limit-rate, on-failure and deadline%s",
+		call_fail(c, RPC_INVALID_PARAMS, "there is no setting \"%s\" of a group that can be set: there are max-concurrent, limit-rate, on-failure, allow-submit and deadline%s",
 		    str_safe(safe, sizeof safe, key, strlen(key)), row && row->id == GROUP_PAUSED ? "; pause and resume take the group, too" : "");
 		return NULL;
 	}

@@ -16,6 +16,7 @@ struct group_view {
 	const struct spec *spec; /* its settings; borrowed, like the names, until the turn is over */
 	bool configured, made, paused;
 	bool atomic;             /* published as a whole */
+	bool open;               /* clients that may only submit may add members */
 	bool held;               /* it, or one around it, is paused, or everything is */
 	uint64_t running;        /* members on the network */
 	uint64_t live;           /* members that are not over */
@@ -35,6 +36,10 @@ bool engine_is_in_group(const struct engine *e, uint64_t id, const char *group);
 /* A client may not add this job: its group is published as a whole, or it would write
  * into the directory of one that is. */
 bool engine_refuses_job(const struct engine *e, const struct spec *job, struct result *why);
+/* A client that may only submit may not add members to this group: its failures would end
+ * jobs of others there, or in a group around it, and no allow-submit says that it may.  Of a
+ * group that a request made with its jobs: when these are of another user. */
+bool engine_refuses_member(const struct engine *e, const char *group, uint32_t uid, struct result *why);
 /* Where a member of such a group is published to at first: newly allocated; NULL: it is
  * none. */
 char *engine_stage_of(const struct engine *e, const struct spec *job);

@@ -18,6 +18,42 @@ group_is_held(const struct group *g)
 	return g->engine->groups.all_paused;
 }
 
+/* All members of it are this user's, as far as anybody knows: only he was let in. */
+static bool
+is_of(const struct group *g, uint32_t uid)
+{
+	const struct plan *first = list_empty(&g->members) ? NULL : LIST_FIRST(&g->members, struct plan, member);
+
+	return !g->conf && !g->made && (!g->live || (first && first->entry->job.uid == uid));
+}
+
+/* The group in the way of who may only submit: this one, or one around it; NULL: none. */
+static const struct group *
+find_shut(const struct group *g, uint32_t uid)
+{
+	for (; g; g = g->parent)
+		if (spec_has(g->spec, GROUP_ALLOW_SUBMIT) ? !spec_bool(g->spec, GROUP_ALLOW_SUBMIT) :
+		    spec_number(g->spec, GROUP_ON_FAILURE) == ON_FAILURE_CANCEL && !is_of(g, uid))
+			return g;
+	return NULL;
+}
+
+bool
+engine_refuses_member(const struct engine *e, const char *name, uint32_t uid, struct result *why)
+{
+	const struct group *g = group_find(e, name), *shut = find_shut(g, uid);
+
+	if (!shut)
+		return false;
+	if (spec_has(shut->spec, GROUP_ALLOW_SUBMIT))
+		result_set(why, RESULT_PATH_REFUSED, "group %s takes no jobs of clients that may only submit: its allow-submit is false",
+		    shut->name);
+	else
+		result_set(why, RESULT_PATH_REFUSED, "a failure in group %s ends the jobs of others there (on-failure = \"cancel\"), so it "
+		    "takes jobs of clients that may only submit when allow-submit = true is set for it", shut->name);
+	return true;
+}
+
 static void
 fill(const struct group *g, struct group_view *ret)
 {
@@ -28,6 +64,7 @@ fill(const struct group *g, struct group_view *ret)
 		.configured = g->conf,
 		.made = g->made,
 		.atomic = g->set,
+		.open = !g->set && !find_shut(g, JOB_NO_UID),
 		.paused = g->paused,
 		.held = group_is_held(g),
 		.running = scheduler_group_use(g->sched).used,
