@@ -502,6 +502,25 @@ def test_a_group_leaves_the_configuration(serve, server):
 
 # ---- without a service
 
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_group_that_loses_its_child_during_the_run(serve, server, stays):
+    """The run of the parent is over with its last member, and who waits for that is told."""
+    s = serve({"groups": [{"name": "outer"}, {"name": "inner", "parent": "outer"}]})
+    with s.client() as c, s.client() as other:
+        c.add(slow(server, "lc0", "inner"))
+        c.wait_state("lc0", "active")
+        number = other.send("wait", group="outer")
+        other.answered_so_far()
+        s.reload({"groups": [{"name": "outer"}, {"name": "inner"}] if stays else [{"name": "inner"}]})
+        assert group_of(c, "outer")["live"] == 1
+        c.call("cancel", job="lc0")
+        told = other.answer(number, timeout=10)["group"]
+        assert (told["live"], told["started"]) == (0, None)
+        assert group_of(c, "inner")["parent"] is None
+        left = ["inner", "outer"] if stays else ["inner"]
+        wait_until(lambda: [g["name"] for g in c.call("group")["groups"]] == left)
+
+
 def test_once_knows_groups(h, server):
     config = {"groups": [{"name": "g", "max-concurrent": 2, "on-failure": "cancel"}],
               "jobs": [late(server, "on%d" % i, "g") for i in range(6)]}

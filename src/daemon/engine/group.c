@@ -224,7 +224,7 @@ set_parent(struct group *g, struct group *parent)
 	make_scheds(g);
 	if (old) {
 		old->refs--;
-		group_tidy(old);
+		group_keep_soon(old); /* not at once: its run may be about to end */
 	}
 }
 
@@ -386,8 +386,9 @@ group_member_ended(struct entry *en)
 	for (struct group *x = g; x; x = x->parent)
 		x->live--;
 	set_ask(g);
-	for (; g && !goes_on; g = g->parent) {
-		group_note_soon(g);
+	for (struct group *around; g && !goes_on; g = around) {
+		around = g->parent; /* which may be another behind the run */
+		group_keep_soon(g);
 		end_run(g);
 	}
 }

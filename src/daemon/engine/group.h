@@ -48,7 +48,7 @@ struct group {
 	const struct spec *next_conf; /* while a configuration is taken */
 	struct loop_deferred step;
 	struct loop_timer deadline;
-	struct loop_deferred keep;   /* a note, once for all that end in a turn */
+	struct loop_deferred keep;   /* a note, once for all that end in a turn; or it goes */
 	struct buf noted;            /* what the store knows of it */
 };
 
@@ -88,8 +88,9 @@ void group_end_forget(struct group *g);
 
 /* group_keep.c: to the store, when it differs from what that knows. */
 void group_note(struct group *g);
-/* The same at the end of this turn, for each end of a member. */
-void group_note_soon(struct group *g);
+/* The same at the end of this turn, for each end of a member; or it goes, when nobody
+ * needs it. */
+void group_keep_soon(struct group *g);
 /* hauld is about to stop. */
 void groups_note(struct engine *e);
 void group_keep_init(struct group *g);

@@ -61,6 +61,7 @@ static void
 on_keep(void *arg)
 {
 	group_note(arg);
+	group_tidy(arg);
 }
 
 void
@@ -70,10 +71,9 @@ group_keep_init(struct group *g)
 }
 
 void
-group_note_soon(struct group *g)
+group_keep_soon(struct group *g)
 {
-	if (g->engine->ops->on_note)
-		loop_defer(g->engine->loop, &g->keep);
+	loop_defer(g->engine->loop, &g->keep);
 }
 
 void
