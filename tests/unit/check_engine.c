@@ -276,6 +276,12 @@ transfer_rest(struct transfer *t UNUSED)
 {
 }
 
+bool
+transfer_is_shared(const struct transfer *t UNUSED)
+{
+	return false;
+}
+
 uint64_t
 transfer_received(const struct transfer *t UNUSED)
 {

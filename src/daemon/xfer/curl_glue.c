@@ -37,6 +37,7 @@ struct curl_glue {
 	CURLM *multi;
 	const struct curl_glue_ops *ops;
 	void *arg;
+	bool shared;
 	struct map sockets; /* by fd */
 	struct map by_easy; /* the same by the transfer they serve */
 	int idle[2];        /* a socket that never has anything to read, and its peer */
@@ -295,6 +296,7 @@ open_multi(struct curl_glue *g)
 	/* No second limiter: haul's semaphores decide (STYLE 4.5, 27). */
 	(void)curl_multi_setopt(g->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, 0L);
 	(void)curl_multi_setopt(g->multi, CURLMOPT_MAX_HOST_CONNECTIONS, 0L);
+	(void)curl_multi_setopt(g->multi, CURLMOPT_PIPELINING, g->shared ? CURLPIPE_MULTIPLEX : CURLPIPE_NOTHING);
 }
 
 static void
@@ -328,11 +330,12 @@ on_broken(void *arg)
 }
 
 struct curl_glue *
-curl_glue_new(struct loop *l, const struct curl_glue_ops *ops, void *arg)
+curl_glue_new(struct loop *l, bool shared, const struct curl_glue_ops *ops, void *arg)
 {
 	struct curl_glue *g = NEW(struct curl_glue);
 
 	g->loop = l;
+	g->shared = shared;
 	g->ops = ops;
 	g->arg = arg;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, g->idle) < 0)

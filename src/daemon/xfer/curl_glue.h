@@ -25,7 +25,8 @@ struct curl_glue_ops {
 	void (*on_broken)(void *arg);
 };
 
-struct curl_glue *curl_glue_new(struct loop *l, const struct curl_glue_ops *ops, void *arg);
+/* shared: connections of HTTP/2 serve many transfers at a time. */
+struct curl_glue *curl_glue_new(struct loop *l, bool shared, const struct curl_glue_ops *ops, void *arg);
 /* All handles must have been removed. */
 void curl_glue_free(struct curl_glue *g);
 /* What every handle needs from the glue: once on a new or reset handle. */

@@ -108,7 +108,8 @@ cacert_of(const struct transfer_request *req)
 	return path || !req->host ? path : spec_string(req->host, HOST_CACERT);
 }
 
-/* The files and keys that tell identities apart; "" for plain http. */
+/* The files and keys that tell identities apart; "" for plain http.  Who shares
+ * connections does so with those who do. */
 static char *
 make_key(const struct transfer_request *req, bool tls)
 {
@@ -120,7 +121,8 @@ make_key(const struct transfer_request *req, bool tls)
 		cert = spec_string(req->spec, JOB_CERT);
 		pin = spec_string(req->spec, JOB_PINNEDPUBKEY);
 	}
-	return xasprintf("%s\n%s\n%s", ca ? ca : "", cert ? cert : "", pin ? pin : "");
+	return xasprintf("%s\n%s\n%s%s", ca ? ca : "", cert ? cert : "", pin ? pin : "",
+	    request_may_share(req) ? "\nshared" : "");
 }
 
 struct identity *
@@ -137,8 +139,9 @@ identity_get(struct list *all, struct loop *l, struct ca *ca, struct curl_slist 
 	id->owner = owner;
 	id->common = common;
 	id->key = TAKE_PTR(key);
+	id->shared = tls && request_may_share(req);
 	id->store = tls ? ca_get(ca, cacert_of(req)) : NULL;
-	id->glue = curl_glue_new(l, ops, id);
+	id->glue = curl_glue_new(l, id->shared, ops, id);
 	list_append(all, &id->link);
 	return id;
 }

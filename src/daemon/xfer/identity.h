@@ -20,6 +20,7 @@ struct identity {
 	struct list link;
 	void *owner; /* borrowed: for the callbacks of the glue, whose arg is the identity */
 	char *key;   /* owned: what makes it different */
+	bool shared; /* its connections may serve several transfers at a time (HTTP/2) */
 	struct ca_store *store;  /* borrowed; NULL: no https */
 	struct curl_glue *glue;  /* owned */
 	struct curl_slist *common; /* borrowed: headers of every request */

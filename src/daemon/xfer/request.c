@@ -43,14 +43,26 @@ request_prepare(CURL *easy, struct curl_slist *common)
 	(void)curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
 }
 
-static void
-apply_version(CURL *easy, const struct spec *spec, struct request_state *state)
+static bool
+is_http2(const struct transfer_request *req)
 {
-	if (spec_number(spec, JOB_HTTP_VERSION) != HTTP_VERSION_2)
+	return spec_number(req->spec, JOB_HTTP_VERSION) == HTTP_VERSION_2;
+}
+
+bool
+request_may_share(const struct transfer_request *req)
+{
+	return is_http2(req) && !req->limit_rate;
+}
+
+static void
+apply_version(CURL *easy, const struct transfer_request *req, struct request_state *state)
+{
+	if (!is_http2(req))
 		return;
 	state->special = true;
 	(void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-	(void)curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+	(void)curl_easy_setopt(easy, CURLOPT_PIPEWAIT, (long)request_may_share(req));
 }
 
 static int
@@ -206,7 +218,7 @@ request_apply(CURL *easy, const struct transfer_request *req, const char *defaul
 
 	(void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, state->error);
 	(void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)spec_number(req->spec, JOB_CONNECT_TIMEOUT));
-	apply_version(easy, req->spec, state);
+	apply_version(easy, req, state);
 	if (req->fresh) {
 		state->special = true;
 		(void)curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);

@@ -23,3 +23,6 @@ void request_prepare(CURL *easy, struct curl_slist *common);
 int request_apply(CURL *easy, const struct transfer_request *req, const char *default_proxy,
     struct request_state *state, struct result *why);
 void request_done(struct request_state *state);
+/* It may go over a connection that serves others at the same time: over HTTP/2, but not
+ * under a limit, for of several streams on one connection none can be held by itself. */
+bool request_may_share(const struct transfer_request *req);

@@ -258,6 +258,13 @@ on_header(char *data, size_t size UNUSED, size_t n, void *arg)
 	return t->failing ? 0 : n;
 }
 
+/* Its connection has others on it, or may have. */
+static bool
+is_shared(const struct transfer *t)
+{
+	return t->identity->shared && (!t->response.major || t->response.major >= 2);
+}
+
 static size_t
 discard(struct transfer *t, size_t n)
 {
@@ -271,7 +278,7 @@ discard(struct transfer *t, size_t n)
 void
 transfer_rest(struct transfer *t)
 {
-	if (t->response.major < 2)
+	if (!is_shared(t))
 		curl_glue_stop(t->identity->glue, t->easy);
 }
 
@@ -420,6 +427,10 @@ transfer_cancel(struct transfer *t)
 		identity_watch_close_notify(t->easy, NULL);
 		/* Of a handle that is not in a multi curl says so and does nothing. */
 		(void)curl_easy_setopt(t->easy, CURLOPT_PRIVATE, NULL);
+		/* An HTTP/2 server is told with the next that goes over the connection: when it
+		 * is nobody else's, by its end.  (These handles are special.) */
+		if (t->response.major >= 2)
+			(void)curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
 		curl_glue_remove(t->identity->glue, t->easy);
 		identity_put_handle(t->identity, t->easy, t->state.special);
 	}
@@ -443,14 +454,12 @@ transfer_fail(struct transfer *t, const struct result *why)
 	loop_defer(t->xfer->loop, &t->end);
 }
 
-/* HTTP/1 transfers have a socket of their own; over HTTP/2 only libcurl can
- * hold one of several (FIELD 8: it still takes a window). */
 void
 transfer_hold(struct transfer *t, bool held)
 {
 	if (!t->easy || t->held == held)
 		return;
-	if (t->response.major >= 2 || t->paused) {
+	if (t->paused || is_shared(t)) {
 		t->held = t->paused = held;
 		(void)curl_easy_pause(t->easy, held ? CURLPAUSE_RECV : CURLPAUSE_CONT);
 		pace_begin(&t->pace, clock_now_ms(), bytes_of(t));
@@ -462,6 +471,12 @@ transfer_hold(struct transfer *t, bool held)
 	pace_begin(&t->pace, clock_now_ms(), bytes_of(t));
 	if (!held)
 		curl_glue_kick(t->identity->glue, t->easy); /* t may be gone now */
+}
+
+bool
+transfer_is_shared(const struct transfer *t)
+{
+	return t->easy && !t->failing && is_shared(t);
 }
 
 void

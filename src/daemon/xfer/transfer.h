@@ -103,10 +103,14 @@ struct transfer *transfer_start(struct xfer *x, const struct transfer_request *r
 void transfer_cancel(struct transfer *t);
 /* Ends it with this result as soon as libcurl lets it; may come from on_body. */
 void transfer_fail(struct transfer *t, const struct result *why);
-/* Holding: its socket's events are taken away, and given back (DESIGN 2.3). */
+/* Holding: its socket's events are taken away, and given back (DESIGN 2.3), unless it is
+ * shared. */
 void transfer_hold(struct transfer *t, bool held);
-/* From on_body: no more in this call, if it is HTTP/1.  The rest comes with the next. */
+/* From on_body: no more in this call, unless it is shared.  The rest comes with the next. */
 void transfer_rest(struct transfer *t);
+/* It receives over a connection that others are on, too, or may be (HTTP/2): holding it is
+ * libcurl's pause, which takes the server's bytes all the same and brings them at one stroke. */
+bool transfer_is_shared(const struct transfer *t);
 /* Fails transfers without a byte for stall-timeout, with a header that takes
  * longer, slower than speed-limit for speed-time, or longer than max-time;
  * to be called about once a second while there are any. */
