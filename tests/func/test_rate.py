@@ -1,12 +1,14 @@
 """Limits of rate: jobs, hosts, the total; one hierarchy, changed while it runs."""
 
 import json
+import os
 import time
 
 import pytest
 from bodies import body
 from haul import assert_done
 from service import sanitized
+from waiting import wait_until
 
 MIB = 1 << 20
 
@@ -66,17 +68,114 @@ def test_a_host_has_a_limit_of_its_own(serve, server):
         c.call("cancel", jobs=limited + [other])
 
 
+# ---- HTTP/2
+
+BITE = 80 << 10 # what one call may bring of a transfer that is held then: 64 KiB, and libcurl's last piece
+
+
+def job2(web2, authority, name, output, **keys):
+    return job(web2.url("/" + name), output, cacert=authority.cert, **{"http-version": "2", **keys})
+
+
+def endless(keep, data_dir):
+    name = keep(b"")
+    os.truncate(os.path.join(data_dir, name), 4 << 30)
+    return name
+
+
+def watch(seconds, look):
+    """[(before, figures, after)]: what look() found, and between which times that was so."""
+    found, begin = [], time.monotonic()
+    while time.monotonic() - begin < seconds:
+        before = time.monotonic()
+        figures = look()
+        found.append((before, figures, time.monotonic()))
+    return found
+
+
+def excess(found, key, limit):
+    """The most that any span of time had above the limit, in bytes: a late look does not add to it."""
+    worst, least = 0, float("inf")
+    for before, figures, after in found:
+        worst = max(worst, figures[key] - limit * after - least)
+        least = min(least, figures[key] - limit * before)
+    return worst
+
+
+def speed(found, key):
+    return (found[-1][1][key] - found[0][1][key]) / (found[-1][2] - found[0][0])
+
+
 @pytest.mark.slow
-def test_a_total_is_kept_over_http_2(serve, web2, keep, authority):
-    names = [keep(body(6 * MIB)) for _ in range(2)]
-    s = serve(max_overall_download_limit="3M")
+@pytest.mark.parametrize("n", [1, 10])
+def test_a_total_is_kept_over_http_2(serve, web2, keep, authority, data_dir, n):
+    """A bucket saves up 50 ms: that, and a bite, is all that any time may have too much."""
+    name, limit = endless(keep, data_dir), 16 * MIB
+    s = serve(max_overall_download_limit=limit, max_concurrent_downloads=n, max_connections_per_host=n)
     with s.client() as c:
-        begin = time.monotonic()
-        ids = c.add(*[job(web2.url("/" + n), n, cacert=authority.cert, **{"http-version": "2"}) for n in names])
+        ids = c.add(*[job2(web2, authority, name, "%d" % i) for i in range(n)])
+        all_run(c, ids)
+        rates(c, ids, 1)
+        found = watch(4, lambda: {"all": c.call("status")["received"]})
+        assert excess(found, "all", limit) < 0.05 * limit + n * BITE, excess(found, "all", limit)
+        assert 0.9 * limit < speed(found, "all"), speed(found, "all")
+        c.call("cancel", jobs=ids)
+
+
+@pytest.mark.slow
+def test_a_slow_transfer_of_http_2_gets_its_bytes_evenly(serve, web2, keep, authority, data_dir):
+    """Others of the same server are as fast as they can be; it gets no more at a time for that."""
+    name, limit = endless(keep, data_dir), MIB // 2
+    s = serve(max_concurrent_downloads=6, max_connections_per_host=6, max_overall_download_limit="24M")
+    with s.client() as c:
+        slow = c.add(*[job2(web2, authority, name, "slow%d" % i, **{"limit-rate": limit}) for i in range(2)])
+        fast = c.add(*[job2(web2, authority, name, "fast%d" % i) for i in range(4)])
+        all_run(c, slow + fast)
+        rates(c, slow, 1)
+        found = watch(4, lambda: received(c, slow))
+        for i in slow:
+            assert excess(found, i, limit) < 0.25 * limit, excess(found, i, limit)
+            assert 0.9 * limit < speed(found, i), speed(found, i)
+        c.call("cancel", jobs=slow + fast)
+
+
+@pytest.mark.parametrize("limit, fewest, most", [("0", 1, 1), ("6M", 2, 3)])
+def test_over_http_2_each_limited_transfer_has_a_connection(serve, web2, keep, authority, limit, fewest, most):
+    """Without a limit all go over one; never are there more than max-connections-per-host."""
+    names, before = [keep(body(MIB)) for _ in range(6)], len(web2.access_log())
+    s = serve(max_overall_download_limit=limit, max_connections_per_host=3)
+    with s.client() as c:
+        ids = c.add(*[job2(web2, authority, n, n) for n in names])
+        assert [c.wait_job(i)["state"] for i in ids] == ["done"] * 6
+    assert all(s.read(n) == body(MIB) for n in names)
+    lines = [line.split() for line in web2.access_log()[before:]]
+    assert [line[2:4] for line in lines] == [["HTTP/2.0", "200"]] * 6
+    assert fewest <= len({line[6] for line in lines}) <= most, lines
+
+
+@pytest.mark.slow
+def test_a_limit_that_comes_while_transfers_share_a_connection_is_kept(serve, web2, keep, authority):
+    """Each goes on where it is, over a connection of its own."""
+    n, size, limit = 3, 12 * MIB, 3 * MIB
+    names, before = [keep(body(size, str(i))) for i in range(n)], len(web2.access_log())
+    s = serve()
+    with s.client() as c:
+        ids = c.add(*[job2(web2, authority, name + "?rate=2m", name) for name in names])
+        all_run(c, ids)
         for i in ids:
-            assert c.wait_job(i)["state"] == "done"
-        assert 3.3 <= time.monotonic() - begin <= 8
-    assert all(s.read(n) == body(6 * MIB) for n in names)
+            wait_until(lambda: received(c, [i])[i] > 0, 10, "the first bytes")
+        limit_of(c, total=True, rate=str(limit))
+        rates(c, ids, 1)
+        found = watch(2, lambda: {"all": c.call("status")["received"]})
+        assert excess(found, "all", limit) < 0.05 * limit + n * BITE, excess(found, "all", limit)
+        assert 0.9 * limit < speed(found, "all"), speed(found, "all")
+        limit_of(c, total=True, rate="off")
+        assert [c.wait_job(i)["state"] for i in ids] == ["done"] * n
+    assert all(s.read(name) == body(size, str(i)) for i, name in enumerate(names))
+    lines = [line.split() for line in web2.access_log()[before:]]
+    assert sorted(line[3] for line in lines) == ["200"] * n + ["206"] * n, lines
+    assert len({line[6] for line in lines if line[3] == "200"}) == 1, lines
+    assert len({line[6] for line in lines}) == 1 + n, lines
 
 
 def test_small_files_are_not_too_small_for_a_limit(h, server):

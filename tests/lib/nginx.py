@@ -2,6 +2,7 @@
 """A private nginx: loopback only, one worker, a free port, its own temp prefix.
 
 As a module: Nginx(prefix, root, tls=(cert, key), http2=True); .url(path), .stop().
+             "?rate=2m" at the end of a path: that answer comes with 2 MiB a second.
 By hand:     nginx.py ROOT [--tls CERT KEY] [--http2]
              prints "ready URL" and runs until its stdin ends or ^C.
 """
@@ -32,8 +33,9 @@ http {
     tcp_nopush on;
     keepalive_requests 100000;
     server_tokens off;
-    log_format haul '$msec $server_addr $server_protocol $status $body_bytes_sent $request_uri';
+    log_format haul '$msec $server_addr $server_protocol $status $body_bytes_sent $request_uri $connection';
     access_log %(prefix)s/access.log haul;
+    map $arg_rate $rate { "" 0; default $arg_rate; }
     client_body_temp_path %(prefix)s/tmp;
     proxy_temp_path %(prefix)s/tmp;
     fastcgi_temp_path %(prefix)s/tmp;
@@ -43,7 +45,7 @@ http {
 %(listen)s
 %(tls)s
         root %(root)s;
-        location / { }
+        location / { limit_rate $rate; }
     }
 }
 """

@@ -349,8 +349,8 @@ transfer_is_gone(struct download *d)
 	hold_leave(d);
 }
 
-static void
-stop_transfer(struct download *d)
+void
+download_stop_transfer(struct download *d)
 {
 	if (d->transfer)
 		transfer_cancel(d->transfer);
@@ -513,7 +513,7 @@ end_attempt(struct download *d, const struct result *r, enum verdict verdict)
 	d->verdict = verdict;
 	space_leave(d->entry);
 	hook_drop(d); /* url-command, while a worker found the fault */
-	stop_transfer(d); /* a worker may have found the fault in what came so far */
+	download_stop_transfer(d); /* a worker may have found the fault in what came so far */
 	scheduler_withdraw(d->engine->scheduler, &d->entry->ticket);
 	clean_up(d);
 }
@@ -540,7 +540,7 @@ download_stop(struct download *d, const struct result *r)
 	}
 	if (hook_stop(d, r) || d->verdict == VERDICT_FINAL)
 		return;
-	stop_transfer(d);
+	download_stop_transfer(d);
 	list_remove(&d->waiting);
 	engine_lock_leave(d);
 	/* A hook that failed before the first request is no fault of what there is. */
@@ -560,7 +560,7 @@ download_pause(struct download *d)
 	if (hook_ends(d) || d->verdict == VERDICT_FINAL || d->verdict == VERDICT_PAUSE)
 		return;
 	hook_drop(d);
-	stop_transfer(d);
+	download_stop_transfer(d);
 	list_remove(&d->waiting);
 	engine_lock_leave(d);
 	space_leave(d->entry);

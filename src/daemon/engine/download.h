@@ -209,6 +209,7 @@ struct download {
 	bool parks;  /* VERDICT_PAUSE: of its group, or of everything: back into the queue */
 	bool again, was_again; /* fetch it anew once, whatever the failure's class says */
 	bool fresh_connection; /* the next request makes one of its own */
+	bool ranges;           /* the server says that it has them, or sent one */
 	bool unreached;        /* the network was down when the last attempt failed */
 	bool moving;           /* it leaves an origin that is down */
 	bool foreign;          /* its part is of a url that the job has no more */
@@ -252,6 +253,8 @@ int place_is_taken(const struct download *d);
 void retry_begin(struct download *d);
 /* The attempt that is under way costs no try after all. */
 void retry_spare(struct download *d);
+/* Its request ends, without a word about how. */
+void download_stop_transfer(struct download *d);
 /* Is queued again, to begin in delay milliseconds. */
 void download_try_again(struct download *d, uint64_t delay);
 /* The delay before the next try after this result; false: there were enough. */
@@ -285,6 +288,9 @@ bool resume_is_suspect(const struct download *d, const struct result *r);
 /* The same file came whole although its rest was asked for, from a server that says
  * it has ranges: perhaps it is only the condition that it does not understand. */
 bool resume_without_condition(struct download *d, const struct transfer_report *end);
+/* It came over a connection that others are on, too: the rest is asked for over one of
+ * its own.  false: it cannot be; nothing was done. */
+bool resume_alone(struct download *d);
 /* What came may be gone on with from another source, if that shows the same validator:
  * a digest will tell whether it was the same file. */
 bool resume_is_portable(const struct download *d);

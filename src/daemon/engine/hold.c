@@ -28,7 +28,7 @@ set_held(struct download *d)
 {
 	bool held = list_linked(&d->disk_held) || rate_flow_waits(&d->flow);
 
-	if (d->held == held || !d->transfer)
+	if (d->held == held || !d->transfer || (rate_flow_waits(&d->flow) && resume_alone(d)))
 		return;
 	d->held = held;
 	transfer_hold(d->transfer, held);

@@ -25,6 +25,7 @@ resume_note(struct download *d, const struct response *r)
 	bool sized = r->has_length && !r->chunked && !r->coded && !r->ranges_none && complete_is_strong(r);
 
 	d->continued = d->rest.start > 0;
+	d->ranges = r->ranges_bytes || d->continued;
 	if (d->continued)
 		return; /* it is the same file: that was looked at */
 	free(TAKE_PTR(d->etag));
@@ -87,6 +88,23 @@ resume_later(struct download *d, const struct result *r)
 	d->result = *r;
 	work_flush(d);
 	download_try_again(d, retry_next_source(d, !stuck) ? 0 : delay);
+	return true;
+}
+
+bool
+resume_alone(struct download *d)
+{
+	if (!transfer_is_shared(d->transfer) || !d->ranges || !d->part || !d->size || is_stranger(d))
+		return false;
+	stage_flush(&d->engine->stage);
+	if (part_has_failed(d->part) || part_front(d->part) == 0 || part_front(d->part) >= d->size)
+		return false;
+	log_debug("going on over a connection of its own, for it has a limit now job=%s id=%llu",
+	    log_safe(job_label(d->job)), (unsigned long long)d->job->id);
+	download_stop_transfer(d);
+	work_flush(d);
+	d->fresh_connection = true; /* as one that goes on, not another attempt */
+	engine_go_on(d->entry, d->url);
 	return true;
 }
 
