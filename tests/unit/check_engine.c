@@ -1142,6 +1142,46 @@ START_TEST(who_is_looked_at_as_its_time_comes_begins_all_the_same)
 }
 END_TEST
 
+/* The machine was started anew since it was added, and its deadline counts from before that. */
+START_TEST(a_deadline_that_is_set_may_be_before_the_machine_was_started)
+{
+	uint64_t long_ms = clock_now_ms() * 10 + 7200 * 1000;
+	struct model_job *m = &jobs[0];
+	AUTO_FREE char *output = NULL;
+	struct job from;
+	struct conf conf;
+
+	begin_one(&conf, WORKS);
+	output = xasprintf("%s/o", root);
+	for (int i = 0; i < 2; i++) {
+		AUTO_BUF struct buf b = { 0 };
+		AUTO_SPEC struct spec *s = NULL;
+
+		put(&b, JOB_NAME, "j", 0, "");
+		put(&b, JOB_URL, "http://h", 0, ".test/");
+		put(&b, JOB_OUTPUT, output, 0, "");
+		spec_put_number(&b, JOB_DEADLINE, i == 0 ? long_ms : 3600 * 1000);
+		ck_assert_int_eq(spec_new(SCOPE_JOB, buf_bytes(&b), buf_len(&b), NULL, &s), 0);
+		if (i == 1) {
+			engine_change(engine, m->id, s);
+			break;
+		}
+		job_init(&from, m->id = 1, s);
+		from.added_s = clock_wall_s() - (int64_t)(long_ms / 1000) + 3600;
+		m->open = m->added = true;
+		engine_restore(engine, &from, 0, NULL);
+	}
+	turns(5);
+	while (!list_empty(&tasks) || !list_empty(&transfers)) {
+		(void)one_end();
+		turns(1);
+	}
+	ck_assert_int_eq(state_now(m), JOB_FAILED);
+	ck_assert_int_eq(engine_job(engine, m->id)->result->code, RESULT_DEADLINE);
+	end_one(&conf);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -1152,5 +1192,6 @@ main(void)
 	tcase_add_test(t, graphs_that_users_command_at_any_time);
 	tcase_add_test(t, who_is_removed_as_its_next_run_is_due_does_not_run);
 	tcase_add_test(t, who_is_looked_at_as_its_time_comes_begins_all_the_same);
+	tcase_add_test(t, a_deadline_that_is_set_may_be_before_the_machine_was_started);
 	return run_suite(s);
 }

@@ -118,7 +118,8 @@ deadline_change(struct entry *en, uint64_t was)
 			begin(en, en->job.added_s);
 		return;
 	}
-	p->deadline_ms = p->deadline_ms - was + wanted;
+	/* What it counts from may lie before the clock began. */
+	p->deadline_ms = p->deadline_ms + wanted - MIN(was, p->deadline_ms + wanted);
 	if (wanted)
 		heap_update(&all->heap, &p->deadline);
 	else
