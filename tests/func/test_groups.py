@@ -4,7 +4,9 @@ import os
 import signal
 
 import pytest
+from clockset import Clock
 from haul import children_named
+from service import sanitized
 from waiting import wait_until
 
 SLOW = "/drip/1M/1K/0.05?"
@@ -234,6 +236,31 @@ def test_the_deadline_goes_on_in_the_next_life(serve, server):
     with s.client() as c:
         assert group_of(c, "g")["deadline_in_ms"] < 2600 # whole seconds are remembered
         assert c.wait_job("dn")["code"] == "deadline"
+
+
+@pytest.mark.skipif(sanitized(), reason="what is preloaded comes before the sanitizer")
+def test_a_deadline_passes_while_the_machine_is_off(serve, server, tmp):
+    """It was off for longer than it has been on since."""
+    clock = Clock(tmp)
+    with open("/proc/uptime") as f:
+        hours = min(int(float(f.read().split()[0]) / 3600) + 24, 8700)
+    s = serve({"groups": [{"name": "g", "deadline": "%dh" % hours}]}, start=False)
+    s.prefix = clock.prefix
+    s.start()
+    with s.client() as c:
+        c.add(slow(server, "do", "g"))
+        c.wait_state("do", "active", "download")
+        wait_until(lambda: group_of(c, "g")["started"])
+        s.stop()
+        clock.set((hours - 1) * 3600)
+        s.start()
+    with s.client() as c:
+        assert group_of(c, "g")["deadline_in_ms"] <= 3600 * 1000
+        s.stop()
+        clock.set((hours + 1) * 3600)
+        s.start()
+    with s.client() as c:
+        assert c.wait_job("do")["code"] == "deadline"
 
 
 def test_a_deadline_may_come_later(serve, server):

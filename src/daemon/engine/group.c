@@ -284,7 +284,6 @@ begin_run(struct group *g)
 	if (g->running)
 		return; /* more of the same are being added, or it goes on in this life */
 	g->running = true;
-	g->started_ms = 0;
 	g->started_s = 0;
 	g->counts[JOB_DONE] = g->counts[JOB_FAILED] = g->counts[JOB_CANCELLED] = 0;
 	set_begin(g);
@@ -365,8 +364,8 @@ group_member_moved(struct entry *en, enum job_state from)
 	for (struct group *x = en->plan->group; x; x = x->parent) {
 		x->counts[from]--;
 		x->counts[to]++;
-		if (to == JOB_ACTIVE && !x->started_ms)
-			group_begin_at(x, clock_wall_s());
+		if (to == JOB_ACTIVE && !x->started_s)
+			group_begin_at(x, MAX(clock_wall_s(), INT64_C(1)));
 	}
 	if (to == JOB_FAILED) /* before the store is told: what follows from it must be known, too */
 		group_failed(en->plan->group, en);

@@ -42,8 +42,8 @@ struct group {
 	bool running;                /* a run is not over */
 	bool paused;                 /* by a client, or by the configuration */
 	bool conf_paused;            /* what the configuration said when that was taken */
-	uint64_t started_ms;         /* of this run: its first member, clock_now_ms(); 0: none yet */
-	int64_t started_s;           /* the same by the clock on the wall */
+	int64_t started_s;           /* of this run: its first member, by the clock on the wall; 0: none yet */
+	int64_t started_ms;          /* the same by clock_now_ms(); before that began: less than 0 */
 	struct result ending;        /* what this run is ended with; RESULT_OK: nothing */
 	const struct spec *next_conf; /* while a configuration is taken */
 	struct loop_deferred step;

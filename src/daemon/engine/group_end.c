@@ -94,33 +94,40 @@ on_deadline(void *arg)
 	group_end(g, &r);
 }
 
+/* Milliseconds until it passes; nothing that has started and none is set: never. */
+static int64_t
+deadline_in(const struct group *g)
+{
+	int64_t after = (int64_t)spec_number(g->spec, GROUP_DEADLINE);
+
+	if (!g->running || !g->started_s || !after)
+		return INT64_MAX;
+	return MAX(g->started_ms + after - (int64_t)clock_now_ms(), INT64_C(0));
+}
+
 void
 group_set_deadline(struct group *g)
 {
-	uint64_t after = spec_number(g->spec, GROUP_DEADLINE), now = clock_now_ms(), at = g->started_ms + after;
+	int64_t in = deadline_in(g);
 
 	loop_timer_cancel(&g->deadline);
-	if (g->running && g->started_ms && after)
-		loop_timer_set(&g->deadline, at > now ? at - now : 0);
+	if (in < INT64_MAX)
+		loop_timer_set(&g->deadline, (uint64_t)in);
 }
 
 uint64_t
 group_deadline_in(const struct group *g)
 {
-	uint64_t now = clock_now_ms(), at = g->started_ms + spec_number(g->spec, GROUP_DEADLINE);
-
-	return g->deadline.set && at > now ? at - now : 0;
+	return g->deadline.set ? (uint64_t)deadline_in(g) : 0;
 }
 
 void
 group_begin_at(struct group *g, int64_t started_s)
 {
-	uint64_t now = clock_now_ms();
-	int64_t ago = clock_wall_s() - started_s;
+	int64_t ago = clock_wall_s() - started_s; /* less than 0: a clock that went back */
 
-	/* A clock that went back, or a machine that was not on for as long. */
 	g->started_s = started_s;
-	g->started_ms = MAX(now - MIN(now - 1, ago > 0 ? (uint64_t)ago * 1000 : 0), UINT64_C(1));
+	g->started_ms = (int64_t)clock_now_ms() - MAX(ago, INT64_C(0)) * 1000;
 	group_set_deadline(g);
 	if (spec_number(g->spec, GROUP_DEADLINE))
 		group_note(g);
