@@ -413,6 +413,31 @@ def test_run_begins_one_now_and_the_times_stay(serve, server):
         assert c.refused("show", job="now").word == "no-such-job"
 
 
+@pytest.mark.parametrize("how", [crash, lambda s, server: s.stop()])
+@pytest.mark.parametrize("keys", [{"start-at": "2100-01-01"}, {"cron": "0 0 29 2 *"}, {"start-at": "2100-01-01", "every": "1h"}])
+def test_run_is_kept_for_the_next_life(serve, server, how, keys):
+    """What was told to run goes on, and does not wait for its time."""
+    s = serve()
+    with s.client() as c:
+        held, waits = c.add(dict(job(server, "runs", **keys), url=server.url("/drip/1M/1K/0.05?schedule=runs"), **{"speed-limit": 0}),
+                            job(server, "waits", **keys))
+        assert c.call("run", jobs=["runs"])["jobs"][0]["id"] == held
+        c.wait_state("runs", "active", "download")
+    how(s, server)
+    s.start()
+    with s.client() as c:
+        c.wait_state("runs", "active", "download")
+        assert c.show(waits)["why"] == "start-at"
+        c.call("pause", jobs=["runs"])
+    how(s, server)
+    s.start()
+    with s.client() as c:
+        assert c.show("runs")["state"] == "paused"
+        c.call("resume", jobs=["runs"])
+        c.wait_state("runs", "active", "download")
+        c.call("cancel", jobs=["runs"])
+
+
 def test_jobs_that_come_again_are_not_history(serve, server):
     s = serve(max_download_result=2)
     with s.client() as c:

@@ -273,6 +273,12 @@ keep_changed(struct store *s UNUSED, const struct engine *e, const struct job *j
 }
 
 void
+keep_update(struct store *s UNUSED, const struct engine *e, const struct job *j)
+{
+	assert(engine_job(e, j->id) == j);
+}
+
+void
 keep_new(struct store *s UNUSED, uint64_t id, const struct spec *spec, uint32_t uid UNUSED, bool from_config,
     int64_t added_s UNUSED)
 {

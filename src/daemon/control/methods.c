@@ -316,8 +316,10 @@ method_run(struct call *c)
 			return;
 		}
 	for (size_t i = 0; ids && i < n; i++)
-		if (engine_can_run(e, ids[i])) /* one may be named twice */
+		if (engine_can_run(e, ids[i])) { /* one may be named twice */
 			engine_run(e, ids[i]);
+			keep_update(c->control->store, e, engine_job(e, ids[i]));
+		}
 	if (ids)
 		call_answer_jobs(c, ids, n);
 }

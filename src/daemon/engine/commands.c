@@ -239,6 +239,14 @@ engine_runs(const struct engine *e, uint64_t id)
 	return en ? timing_runs(en) : NULL;
 }
 
+const struct runs *
+engine_kept_runs(const struct engine *e, uint64_t id)
+{
+	const struct entry *en = registry_find(&e->jobs, id);
+
+	return en ? timing_kept(en) : NULL;
+}
+
 bool
 engine_comes_again(const struct engine *e, uint64_t id)
 {

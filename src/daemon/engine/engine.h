@@ -223,6 +223,8 @@ const struct receipt *engine_receipt(const struct engine *e, uint64_t id);
 const struct receipt *engine_record(const struct engine *e, uint64_t id);
 /* NULL: it is none that comes again. */
 const struct runs *engine_runs(const struct engine *e, uint64_t id);
+/* The same for the store; also of one that was told to run before its time. */
+const struct runs *engine_kept_runs(const struct engine *e, uint64_t id);
 /* It is over, and has a next run. */
 bool engine_comes_again(const struct engine *e, uint64_t id);
 /* Those that are over, whosever they are, in no order. */

@@ -40,7 +40,7 @@ tell(struct store *s, const struct engine *e, const struct job *j, bool whole)
 {
 	static const struct receipt none;
 	const struct receipt *receipt = engine_record(e, j->id);
-	const struct runs *runs = engine_runs(e, j->id);
+	const struct runs *runs = engine_kept_runs(e, j->id);
 	AUTO_BUF struct buf packed = { 0 }, flat = { 0 };
 	struct store_job r = {
 		.id = j->id,

@@ -345,3 +345,11 @@ timing_runs(const struct entry *en)
 		return &t->runs;
 	return en->receipt ? en->receipt->runs : NULL;
 }
+
+const struct runs *
+timing_kept(const struct entry *en)
+{
+	const struct timing *t = timing_of(en);
+
+	return t && !t->runs.waiting && !job_is_over(&en->job) ? &t->runs : timing_runs(en);
+}

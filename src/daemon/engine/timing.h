@@ -53,3 +53,5 @@ bool timing_is_waiting(const struct entry *en);
 bool timing_comes_again(const struct entry *en);
 /* NULL: nothing is known of runs. */
 const struct runs *timing_runs(const struct entry *en);
+/* The same for the next life: which is to know, too, of one run before its time has come. */
+const struct runs *timing_kept(const struct entry *en);
