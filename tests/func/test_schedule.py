@@ -292,6 +292,33 @@ def test_waiting_costs_nothing(serve, server):
 
 # ---- missed runs
 
+@pytest.mark.skipif(sanitized(), reason="what is preloaded comes before the sanitizer")
+def test_a_clock_that_was_wrong_in_the_life_before(serve, server, tmp):
+    """It was a year ahead, and nobody saw how it was set right: nothing waits for that year."""
+    clock, day, year = Clock(tmp), 24 * 3600, 365 * 24 * 3600
+    s = serve(start=False)
+    s.prefix = clock.prefix
+    clock.set(year)
+    s.start()
+    with s.client() as c:
+        c.add(job(server, "every", every="24h"), job(server, "again", cron="0 3 * * *"), job(server, "first", cron="0 3 * * *"),
+              job(server, "delay", delay="2h"), job(server, "wall", **{"start-at": utc(time.time() + 2 * year)}))
+        c.wait_job("every")
+        c.call("run", job="again")
+        c.wait_job("again")
+    s.stop()
+    clock.set(0)
+    s.start()
+    with s.client() as c:
+        now = time.time()
+        assert c.show("every")["state"] == c.show("again")["state"] == "done"
+        assert c.show("every")["runs"]["next"] <= now + day + 1
+        assert c.show("again")["runs"]["next"] <= now + day + 3601 # of summer time
+        assert due(c, "first")[1] <= now + day + 3602
+        assert due(c, "delay")[1] <= now + 2 * 3600 + 2
+        assert due(c, "wall")[0] >= now + year
+
+
 def test_missed_runs_are_made_up_for_once(serve, server):
     s, at = serve(), int(time.time()) + 5
     with s.client() as c:

@@ -180,16 +180,43 @@ timing_free(struct plan *p)
 	free(TAKE_PTR(p->timing));
 }
 
+/* The clock is behind what it was at that time: it was set between two lives, when nobody saw it. */
+static int64_t
+set_back_ms(int64_t then_s, int64_t now_ms)
+{
+	return MIN(now_ms - then_s * 1000, INT64_C(0));
+}
+
 /* Of a job that was added, or came without what was known of it. */
 static void
 find_first(struct timing *t)
 {
+	const struct job *j = &t->entry->job;
+	int64_t now = clock_wall_ms();
+	bool alone = !t->recurs && schedule_recurs(j->spec);
 	struct schedule s;
-	bool alone = !t->recurs && schedule_recurs(t->entry->job.spec);
 
 	get_schedule(t->entry, &s);
 	/* Without a service there is one run, and nobody wants to wait for it. */
-	t->runs.next_ms = alone ? s.base_ms : schedule_first(&s);
+	t->runs.next_ms = alone ? s.base_ms : schedule_reset(&s, schedule_first(&s), now, set_back_ms(j->added_s, now));
+	schedule_done(&s);
+}
+
+/* As that life knew it: was it missed, or is it too far away by the clock of this one? */
+static void
+take_runs(struct timing *t, const struct runs *runs)
+{
+	const struct job *j = &t->entry->job;
+	int64_t now = clock_wall_ms(), back = set_back_ms(MAX(runs->ended_s, j->added_s), now);
+	bool missed = runs->next_ms < now && job_is_over(j);
+	struct schedule s;
+
+	t->runs = *runs;
+	if (!runs->next_ms || (!missed && (back == 0 || !t->recurs)))
+		return;
+	get_schedule(t->entry, &s);
+	/* Now, but not all of them at once. */
+	t->runs.next_ms = missed ? now + s.offset_ms : schedule_reset(&s, runs->next_ms, now, back);
 	schedule_done(&s);
 }
 
@@ -197,17 +224,9 @@ void
 timing_restore(struct entry *en, struct runs *runs)
 {
 	struct timing *t = timing_of(en);
-	int64_t now = clock_wall_ms();
-	struct schedule s;
 
 	if (t && runs) {
-		t->runs = *runs;
-		/* It was missed: now, but not all of them at once. */
-		if (t->runs.next_ms && t->runs.next_ms < now && job_is_over(&en->job)) {
-			get_schedule(en, &s);
-			t->runs.next_ms = now + s.offset_ms;
-			schedule_done(&s);
-		}
+		take_runs(t, runs);
 		if (timing_comes_again(en))
 			wait_for(t);
 	}
