@@ -114,6 +114,29 @@ args_is_word(const char *words, const char *text, size_t n)
 	}
 }
 
+/* The one of words that text may be meant for: its beginning, or a slip; an
+ * empty string when there is none. */
+static char *
+near_word(const char *words, const char *text)
+{
+	unsigned least = (unsigned)strlen(text) / 3 + 1;
+	char *best = xstrdup("");
+
+	for (const char *w = words; *w; w += *w == '|') {
+		size_t n = strcspn(w, "|");
+		AUTO_FREE char *word = xstrndup(w, n);
+		unsigned d = *text && has_prefix(word, text) ? 0 : str_distance(text, word);
+
+		if (d < least) {
+			least = d;
+			free(best);
+			best = xstrdup(word);
+		}
+		w += n;
+	}
+	return best;
+}
+
 /* Words apart by commas, each one of those the option can have. */
 static char *
 refuse_words(const struct verb_option *o, const char *text)
@@ -123,8 +146,12 @@ refuse_words(const struct verb_option *o, const char *text)
 	for (const char *at = text;; at++) {
 		size_t n = many ? strcspn(at, ",") : strlen(at);
 
-		if (!args_is_word(o->words, at, n))
-			return xasprintf("--%s \"%.*s\" must be one of %s", o->name, (int)n, at, o->words);
+		if (!args_is_word(o->words, at, n)) {
+			AUTO_FREE char *word = xstrndup(at, n), *near = near_word(o->words, word);
+
+			return xasprintf("--%s \"%s\" must be one of %s%s%s%s", o->name, word, o->words,
+			    *near ? ": did you mean " : "", near, *near ? "?" : "");
+		}
 		at += n;
 		if (!*at)
 			return NULL;
@@ -215,7 +242,7 @@ take_option(struct args *a, const struct verb_option *o, const char *text)
 		break;
 	case OPTION_INPUT_FILE:
 		if (a->input)
-			return xstrdup("-i can be given once");
+			return xasprintf("--%s can be given once", o->name);
 		a->input = text;
 		break;
 	case OPTION_BASE_URL:
@@ -322,7 +349,8 @@ refuse_together(const struct args *a)
 		return xasprintf("%s needs %s: haulctl %s %s", v->name,
 		    v->words == WORDS_JOBS ? "a job" : "one more word", v->name, v->arguments);
 	if (v->words == WORDS_NONE && a->n_words)
-		return xasprintf("%s takes no arguments, and there is \"%s\"", v->name, a->words[0]);
+		return xasprintf("%s takes no arguments, and there is \"%s\"%s", v->name, a->words[0],
+		    text_equal(v->name, "list") ? ": `haulctl status JOB...` is the table of some jobs" : "");
 	if (v->most && a->n_words > v->most)
 		return xasprintf("%s takes one argument, and there is also \"%s\"", v->name, a->words[v->most]);
 	return NULL;

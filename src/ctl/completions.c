@@ -5,20 +5,26 @@
 #include "base/str.h"
 #include "ctl/ctl.h"
 
-/* Names and ids of jobs, for all three shells; names have no blanks or quotes. */
+/* Names and ids of jobs, for all three shells; names have no blanks or quotes.
+ * Who has a million jobs does not wait for all of them behind a tab. */
 static const char list_jobs[] =
-    "haulctl list --json 2>/dev/null | sed -n 'h; s/^{\"id\": *\\([0-9]*\\),.*/\\1/p;"
+    "haulctl list --limit 1000 --json 2>/dev/null | sed -n 'h; s/^{\"id\": *\\([0-9]*\\),.*/\\1/p;"
     " g; s/^[^}]*\"name\": *\"\\([A-Za-z_][A-Za-z0-9._-]*\\)\".*/\\1/p'";
 
-enum completed { COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_WORDS };
+static const char list_groups[] =
+    "haulctl group --json 2>/dev/null | grep -o '{\"name\": *\"[^\"]*\"' | sed 's/.*\"\\(.*\\)\"/\\1/'";
 
-/* What the value of an option may be; words as "a|b". */
+enum completed { COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_JOB, COMPLETE_GROUP, COMPLETE_WORDS, COMPLETE_LIST };
+
+/* What the value of an option may be; words as "a|b", of a list many apart by commas. */
 static enum completed
 value_of_option(const struct verb_option *o, const char **ret_words)
 {
 	*ret_words = o->words;
 	if (o->words)
-		return COMPLETE_WORDS;
+		return strchr(o->value, ',') ? COMPLETE_LIST : COMPLETE_WORDS;
+	if (o->id == OPTION_GROUP)
+		return COMPLETE_GROUP;
 	return o->value && (text_equal(o->value, "FILE") || text_equal(o->value, "PATH")) ? COMPLETE_FILE : COMPLETE_NOTHING;
 }
 
@@ -34,6 +40,11 @@ value_of_setting(const struct setting *row, const char **ret_words)
 	case JOB_KEY:
 	case JOB_KEEP_DOWNLOAD:
 		return COMPLETE_FILE;
+	case JOB_GROUP:
+		return COMPLETE_GROUP;
+	case JOB_AFTER:
+	case JOB_AFTER_FAILED:
+		return COMPLETE_JOB;
 	default:
 		return COMPLETE_NOTHING;
 	}
@@ -49,32 +60,37 @@ put_words(struct buf *out, const char *words, char between)
 
 /* ---- bash ------------------------------------------------------------------------- */
 
+/* A case of verb:option; of the verb * for all of them. */
 static void
-bash_value(struct buf *out, const char *name, char letter, enum completed kind, const char *words)
+bash_value(struct buf *out, const char *verb, const char *name, char letter, enum completed kind, const char *words)
 {
+	static const char *const calls[] = { [COMPLETE_FILE] = "_haulctl_files", [COMPLETE_JOB] = "_haulctl_words \"$(_haulctl_jobs)\"",
+		[COMPLETE_GROUP] = "_haulctl_words \"$(_haulctl_groups)\"", [COMPLETE_WORDS] = "_haulctl_words",
+		[COMPLETE_LIST] = "_haulctl_list" };
+
 	if (kind == COMPLETE_NOTHING)
 		return;
-	buf_printf(out, "\t--%s", name);
+	buf_printf(out, "\t%s:--%s", verb, name);
 	if (letter)
-		buf_printf(out, "|-%c", letter);
-	if (kind == COMPLETE_FILE) {
-		buf_append_str(out, ") _haulctl_files; return ;;\n");
-		return;
+		buf_printf(out, "|%s:-%c", verb, letter);
+	buf_printf(out, ") %s", calls[kind]);
+	if (kind == COMPLETE_WORDS || kind == COMPLETE_LIST) {
+		buf_append_str(out, " '");
+		put_words(out, words, ' ');
+		buf_append_str(out, "'");
 	}
-	buf_append_str(out, ") COMPREPLY=($(compgen -W '");
-	put_words(out, words, ' ');
-	buf_append_str(out, "' -- \"$cur\")); return ;;\n");
+	buf_append_str(out, "; return ;;\n");
 }
 
 static void
-bash_values_of(struct buf *out, const struct verb_option *o)
+bash_values_of(struct buf *out, const char *verb, const struct verb_option *o)
 {
 	const char *words;
 
 	for (; o && o->id != OPTION_NONE; o++) {
 		enum completed kind = value_of_option(o, &words);
 
-		bash_value(out, o->name, o->letter, kind, words);
+		bash_value(out, verb, o->name, o->letter, kind, words);
 	}
 }
 
@@ -97,10 +113,12 @@ bash_verb(struct buf *out, const struct verb *v)
 	buf_append_str(out, "\"");
 	if (v->words == WORDS_JOBS)
 		buf_append_str(out, " words=$(_haulctl_jobs)");
+	else if (v->words == WORDS_GROUPS)
+		buf_append_str(out, " words=$(_haulctl_groups)");
 	else if (v->words == WORDS_FILES)
-		buf_append_str(out, " words=$(compgen -f -- \"$current\")");
+		buf_append_str(out, " files=1");
 	else if (v->words == WORDS_FORMATS)
-		buf_append_str(out, " words=\"aria2 curl wget sha256sum $(compgen -f -- \"$current\")\"");
+		buf_append_str(out, " words='aria2 curl wget sha256sum' files=1");
 	else if (v->words == WORDS_VERBS)
 		buf_append_str(out, " words=$verbs");
 	else if (v->words == WORDS_SHELLS)
@@ -120,31 +138,37 @@ print_bash(struct buf *out)
 	size_t n;
 	const struct verb *v = verbs_all(&n);
 
-	buf_printf(out, "# bash completion of haulctl(1)\n_haulctl_jobs() {\n\t%s\n}\n", list_jobs);
-	buf_append_str(out, "_haulctl_files() {\n\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
-			    "\tcompopt -o filenames 2>/dev/null # quotes blanks in them\n}\n");
+	buf_printf(out, "# bash completion of haulctl(1)\n_haulctl_jobs() {\n\t%s\n}\n_haulctl_groups() {\n\t%s\n}\n", list_jobs,
+	    list_groups);
+	buf_append_str(out, "_haulctl_files() {\n\tmapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- \"$cur\")\n"
+			    "\tcompopt -o filenames 2>/dev/null # quotes blanks in them\n}\n"
+			    "_haulctl_words() {\n\tCOMPREPLY=($(compgen -W \"$1\" -- \"$cur\"))\n}\n"
+			    "_haulctl_list() { # words apart by commas: the last one\n\tlocal before=''\n"
+			    "\tcase $cur in *,*) before=${cur%,*}, ;; esac\n"
+			    "\tCOMPREPLY=($(compgen -P \"$before\" -W \"$1\" -- \"${cur##*,}\"))\n}\n");
 	buf_append_str(out, "_haulctl() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
 			    "\tlocal verbs='");
 	for (size_t i = 0; i < n; i++)
 		buf_printf(out, "%s%s", i ? " " : "", v[i].name);
 	buf_append_str(out, "' options='");
 	bash_options(out, verb_global_options());
-	buf_append_str(out, "' words='' verb='' word\n\tCOMPREPLY=()\n\tcase $prev in\n");
-	bash_values_of(out, verb_global_options());
-	bash_values_of(out, verb_find("get")->options);
-	bash_values_of(out, verb_find("list")->options);
+	buf_append_str(out, "' words='' files='' verb='' word\n\tCOMPREPLY=()\n"
+			    "\tfor word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
+			    "\t\tcase \" $verbs \" in *\" $word \"*) verb=$word; break ;; esac\n\tdone\n"
+			    "\tcase $verb:$prev in\n");
+	bash_values_of(out, "*", verb_global_options());
+	for (size_t i = 0; i < n; i++)
+		bash_values_of(out, v[i].name, v[i].options);
 	for (unsigned i = 0; (row = verb_setting(i)); i++) {
 		enum completed kind = value_of_setting(row, &words);
 
-		bash_value(out, verb_setting_name(row), 0, kind, words);
+		bash_value(out, "*", verb_setting_name(row), 0, kind, words);
 	}
-	buf_append_str(out, "\tesac\n\tfor word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
-			    "\t\tcase \" $verbs \" in *\" $word \"*) verb=$word; break ;; esac\n\tdone\n"
-			    "\tcase $verb in\n\t'') words=$verbs ;;\n");
+	buf_append_str(out, "\tesac\n\tcase $verb in\n\t'') words=$verbs ;;\n");
 	for (size_t i = 0; i < n; i++)
 		bash_verb(out, &v[i]);
-	buf_append_str(out, "\tesac\n\tcase $cur in\n\t-*) COMPREPLY=($(compgen -W \"$options\" -- \"$cur\")) ;;\n"
-			    "\t*) COMPREPLY=($(compgen -W \"$words\" -- \"$cur\")) ;;\n\tesac\n}\n"
+	buf_append_str(out, "\tesac\n\tcase $cur in\n\t-*) _haulctl_words \"$options\" ;;\n"
+			    "\t*) _haulctl_words \"$words\"; [ -z \"$files\" ] || _haulctl_files ;;\n\tesac\n}\n"
 			    "complete -F _haulctl haulctl\n");
 }
 
@@ -167,17 +191,17 @@ zsh_help(struct buf *out, const char *help)
 static void
 zsh_option(struct buf *out, const char *dashed, const char *help, const char *value, enum completed kind, const char *words)
 {
+	static const char *const calls[] = { [COMPLETE_NOTHING] = "", [COMPLETE_FILE] = "_files", [COMPLETE_JOB] = "_haulctl_jobs",
+		[COMPLETE_GROUP] = "_haulctl_groups", [COMPLETE_WORDS] = "(", [COMPLETE_LIST] = "_values -s , word " };
+
 	buf_printf(out, " \\\n\t\t'*%s[", dashed);
 	zsh_help(out, help);
 	buf_append_str(out, "]");
 	if (value)
-		buf_printf(out, ":%s:", value);
-	if (kind == COMPLETE_FILE)
-		buf_append_str(out, "_files");
-	if (kind == COMPLETE_WORDS) {
-		buf_append_str(out, "(");
+		buf_printf(out, ":%s:%s", value, calls[kind]);
+	if (kind == COMPLETE_WORDS || kind == COMPLETE_LIST) {
 		put_words(out, words, ' ');
-		buf_append_str(out, ")");
+		buf_append_str(out, kind == COMPLETE_WORDS ? ")" : "");
 	}
 	buf_append_str(out, "'");
 }
@@ -205,7 +229,7 @@ zsh_verb(struct buf *out, const struct verb *v)
 		[WORDS_URLS] = " '*:url:_urls'", [WORDS_FILES] = " '*:file:_files'",
 		[WORDS_FORMATS] = " '1:format:(aria2 curl wget sha256sum)' '2:file:_files'", [WORDS_VERBS] = " '1:verb:_haulctl_verbs'",
 		[WORDS_SHELLS] = " '1:shell:(bash zsh fish)'", [WORDS_EVENTS] = " '1:what:(set clear)'",
-		[WORDS_SWITCH] = " '1:switch:(on off)'", [WORDS_GROUPS] = "" };
+		[WORDS_SWITCH] = " '1:switch:(on off)'", [WORDS_GROUPS] = " '1:group:_haulctl_groups'" };
 	const struct setting *row;
 	const char *words;
 
@@ -234,7 +258,8 @@ print_zsh(struct buf *out)
 		buf_append_str(out, "'");
 	}
 	buf_printf(out, ")\n\t_describe verb verbs\n}\n_haulctl_jobs() {\n\tlocal -a jobs=(${(f)\"$(%s)\"})\n"
-			"\tcompadd -a jobs\n}\n", list_jobs);
+			"\tcompadd -a jobs\n}\n_haulctl_groups() {\n\tlocal -a groups=(${(f)\"$(%s)\"})\n\tcompadd -a groups\n}\n",
+	    list_jobs, list_groups);
 	buf_append_str(out, "_haulctl() {\n\tlocal curcontext=$curcontext state line\n\t_arguments -C");
 	zsh_options(out, verb_global_options());
 	buf_append_str(out, " '1:verb:_haulctl_verbs' '*::argument:->arguments' && return\n\tcase $line[1] in\n");
@@ -267,11 +292,13 @@ fish_option(struct buf *out, const char *verb, const char *name, char letter, co
 		buf_printf(out, " -s %c", letter);
 	if (value)
 		buf_append_str(out, kind == COMPLETE_FILE ? " -r -F" : " -x");
-	if (kind == COMPLETE_WORDS) {
+	if (kind == COMPLETE_WORDS || kind == COMPLETE_LIST) {
 		buf_append_str(out, " -a '");
 		put_words(out, words, ' ');
 		buf_append_str(out, "'");
 	}
+	if (kind == COMPLETE_JOB || kind == COMPLETE_GROUP)
+		buf_append_str(out, kind == COMPLETE_JOB ? " -a '(__haulctl_jobs)'" : " -a '(__haulctl_groups)'");
 	buf_append_str(out, " -d ");
 	fish_quoted(out, help);
 	buf_append_str(out, "\n");
@@ -295,7 +322,7 @@ fish_verb(struct buf *out, const struct verb *v)
 	static const char *const rest[] = { [WORDS_JOBS] = "(__haulctl_jobs)", [WORDS_SHELLS] = "bash zsh fish",
 		[WORDS_VERBS] = "(__haulctl_verbs)", [WORDS_URLS] = NULL, [WORDS_FILES] = "(__fish_complete_path)",
 		[WORDS_FORMATS] = "aria2 curl wget sha256sum (__fish_complete_path)", [WORDS_EVENTS] = "set clear",
-		[WORDS_SWITCH] = "on off", [WORDS_GROUPS] = NULL };
+		[WORDS_SWITCH] = "on off", [WORDS_GROUPS] = "(__haulctl_groups)" };
 	const struct setting *row;
 	const char *words;
 
@@ -318,7 +345,8 @@ print_fish(struct buf *out)
 	size_t n;
 	const struct verb *v = verbs_all(&n);
 
-	buf_printf(out, "# fish completion of haulctl(1)\nfunction __haulctl_jobs\n\t%s\nend\n", list_jobs);
+	buf_printf(out, "# fish completion of haulctl(1)\nfunction __haulctl_jobs\n\t%s\nend\nfunction __haulctl_groups\n\t%s\nend\n",
+	    list_jobs, list_groups);
 	buf_append_str(out, "function __haulctl_verbs\n\tprintf '%s\\n'");
 	for (size_t i = 0; i < n; i++)
 		buf_printf(out, " %s", v[i].name);

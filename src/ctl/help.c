@@ -25,6 +25,17 @@ put_option_line(struct ctl *c, const char *left, const char *help)
 	ctl_put_wrapped(c, help, help_width(c), OPTION_WIDTH + 2, OPTION_WIDTH + 2);
 }
 
+/* The words that a value can be stand behind the sentence. */
+static char *
+help_with_words(const char *help, const char *words)
+{
+	AUTO_BUF struct buf list = { 0 };
+
+	for (const char *w = words ? words : ""; *w; w++)
+		buf_append(&list, *w == '|' ? ", " : w, *w == '|' ? 2 : 1);
+	return xasprintf("%s%s%s%s", help, words ? " (" : "", words ? buf_cstr(&list) : "", words ? ")" : "");
+}
+
 static void
 put_options(struct ctl *c, const struct verb_option *o)
 {
@@ -32,8 +43,9 @@ put_options(struct ctl *c, const struct verb_option *o)
 		char letter[8] = { '-', o->letter, ',', ' ', '\0' };
 		AUTO_FREE char *left = xasprintf("%s--%s%s%s", o->letter ? letter : "    ", o->name, o->value ? " " : "",
 		    o->value ? o->value : "");
+		AUTO_FREE char *help = help_with_words(o->help, o->words);
 
-		put_option_line(c, left, o->help);
+		put_option_line(c, left, help);
 	}
 }
 
@@ -56,9 +68,7 @@ put_settings(struct ctl *c)
 	buf_append_str(&c->out, "\nSettings of a job, see hauld.conf(5):\n");
 	for (unsigned i = 0; (row = verb_setting(i)); i++) {
 		AUTO_FREE char *left = xasprintf("    --%s%s", verb_setting_name(row), value_of(row));
-
-		AUTO_FREE char *help = xasprintf("%s%s%s%s", row->help, row->words ? " (" : "", row->words ? row->words : "",
-		    row->words ? ")" : "");
+		AUTO_FREE char *help = help_with_words(row->help, row->words);
 
 		put_option_line(c, left, help);
 	}

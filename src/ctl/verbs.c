@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "ctl/args.h"
 #include "ctl/ctl.h"
 
 static const struct verb_option global_options[] = {
@@ -12,7 +13,7 @@ static const struct verb_option global_options[] = {
 	{ OPTION_JSON, 0, "json", NULL, NULL, "answers as JSON, one object a line" },
 	{ OPTION_NO_PROGRESS, 0, "no-progress", NULL, NULL, "no moving lines on the terminal" },
 	{ OPTION_HELP, 'h', "help", NULL, NULL, "help about haulctl, or about the verb" },
-	{ OPTION_VERSION, 0, "version", NULL, NULL, "the version of haulctl" },
+	{ OPTION_VERSION, 'V', "version", NULL, NULL, "the version of haulctl" },
 	{ 0 },
 };
 
@@ -80,7 +81,7 @@ static const struct verb_option list_options[] = {
 	{ OPTION_UNTIL, 0, "until", "TIME", NULL, "only jobs that ended before" },
 	{ OPTION_SORT, 0, "sort", "KEY", "id|name|state|size|rate|ended",
 	    "the order; size and rate: largest first; ended: those that are over, the latest first" },
-	{ OPTION_LIMIT, 0, "limit", "N", NULL, "at most so many jobs" },
+	{ OPTION_LIMIT, 'n', "limit", "N", NULL, "at most so many jobs" },
 	{ 0 },
 };
 static const struct verb_option hosts_options[] = {
@@ -105,7 +106,7 @@ static const struct verb_option export_options[] = {
 	JOB_FILTERS,
 	{ OPTION_SINCE, 0, "since", "TIME", NULL, "only jobs that ended then or later" },
 	{ OPTION_UNTIL, 0, "until", "TIME", NULL, "only jobs that ended before" },
-	{ OPTION_LIMIT, 0, "limit", "N", NULL, "at most so many jobs" },
+	{ OPTION_LIMIT, 'n', "limit", "N", NULL, "at most so many jobs" },
 	{ 0 },
 };
 static const struct verb_option verify_options[] = {
@@ -126,8 +127,8 @@ static const struct verb_option top_options[] = {
 #define FOLLOW_OPTIONS                                                                             \
 	{ OPTION_SINCE, 0, "since", "N", NULL,                                                     \
 	    "those behind number N; INSTANCE:N tells also whether hauld began anew since" },       \
-	{ OPTION_LIMIT, 0, "limit", "N", NULL, "the last N only" },                                \
-	{ OPTION_FOLLOW, 0, "follow", NULL, NULL, "go on with what comes; without --since and --limit: only that" }
+	{ OPTION_LIMIT, 'n', "limit", "N", NULL, "the last N only" },                                \
+	{ OPTION_FOLLOW, 'f', "follow", NULL, NULL, "go on with what comes; without --since and --limit: only that" }
 
 static const struct verb_option events_options[] = {
 	FOLLOW_OPTIONS,
@@ -287,12 +288,47 @@ verb_find(const char *name)
 	return NULL;
 }
 
+/* What other programs call it: ls(1), aria2c, systemctl, docker, asyncio. */
+static const struct {
+	const char *words, *meant;
+} elsewhere[] = {
+	{ "ls|ps|jobs|queue|queued|all", "list" },
+	{ "rm|del|delete|forget|purge|clean|prune", "remove" },
+	{ "kill|abort|end", "cancel" },
+	{ "stop", "cancel, pause or shutdown" },
+	{ "start", "run, resume or retry" },
+	{ "restart", "retry or reload" },
+	{ "quit|exit|halt", "shutdown" },
+	{ "download|fetch|dl", "get" },
+	{ "submit|enqueue|push|new", "add" },
+	{ "info|inspect|describe", "show" },
+	{ "journal|tail", "log --follow" },
+	{ "watch|monitor|htop", "top or attach" },
+	{ "follow", "events --follow or log --follow" },
+	{ "history", "list --state done,failed,cancelled" },
+	{ "unpause|continue|unhold", "resume" },
+	{ "hold|suspend|freeze", "pause" },
+	{ "join|await", "wait" },
+	{ "edit|change|update|modify|priority|prio|renice", "set" },
+	{ "speed|rate|bwlimit|throttle", "limit" },
+	{ "metrics|prometheus", "stats" },
+	{ "servers|origins", "hosts" },
+	{ "save|dump", "export" },
+	{ "load|restore", "import" },
+	{ "checksum|sha256sum|hash", "verify" },
+	{ "ping", "status" },
+	{ "man|usage|verbs|commands", "help" },
+};
+
 const char *
 verb_suggest(const char *name)
 {
 	const char *best = NULL;
-	unsigned least = (unsigned)strlen(name) / 3 + 2;
+	unsigned least = (unsigned)strlen(name) / 3 + 1;
 
+	for (size_t i = 0; i < ARRAY_SIZE(elsewhere); i++)
+		if (args_is_word(elsewhere[i].words, name, strlen(name)))
+			return elsewhere[i].meant;
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		unsigned d = str_distance(name, verbs[i].name);
 

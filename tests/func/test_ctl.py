@@ -159,9 +159,39 @@ def usage(done, *texts):
     (["add"], "nothing to add"), (["completions", "csh"], "bash, zsh and fish"), ([], "usage:"),
     (["add", "--retry", "many", "http://h/x"], "--retry is \"many\""), (["add", "--timeout", "3s", "u"], "unknown option"),
     (["attach", *map(str, range(1001))], "at most 1000"),
+    (["list", "--state", "fail"], "did you mean failed?"), (["events", "--what", "start,ad"], '"ad" must be one of'),
+    (["list", "7"], "haulctl status JOB"), (["verify", "-c", "a", "-c", "b"], "--check can be given once"),
 ])
 def test_2_for_usage(ctl, args, text):
     usage(ctl(*args), text)
+
+
+@pytest.mark.parametrize("word, meant", [
+    ("ls", "list"), ("rm", "remove"), ("ps", "list"), ("kill", "cancel"), ("stop", "cancel, pause or shutdown"),
+    ("info", "show"), ("restart", "retry or reload"), ("download", "get"), ("unpause", "resume"), ("logs", "log"),
+])
+def test_words_of_other_programs_are_understood(ctl, word, meant):
+    usage(ctl(word), "did you mean %s?" % meant)
+    usage(ctl("help", word), "did you mean %s?" % meant)
+
+
+@pytest.mark.parametrize("word", ["foo", "tell", "xyzzy", "stew"])
+def test_no_verb_is_suggested_for_what_is_near_none(ctl, word):
+    usage(ctl(word), "`haulctl help` lists them")
+
+
+def test_letters_that_people_know(ctl, fake):
+    for _ in range(3):
+        fake.add_job()
+    assert ctl("-V").out == ctl("--version").out != ""
+    assert ctl("list", "-n", "2").out == ctl("list", "--limit", "2").out
+    assert len(ctl("list", "-n2", "--json").lines) == 2
+
+
+def test_help_tells_the_words_that_a_value_can_be(ctl):
+    for verb, words in (("list", "size, rate, ended)"), ("log", "(err, warning, notice, info, debug)"),
+                        ("wait", "(over, active, done"), ("add", "(off, data, full)"), ("export", "(list, json, conf)")):
+        assert words in re.sub(r"\s+", " ", ctl("help", verb).out), verb
 
 
 def test_only_whole_names_of_options_count(ctl, fake):
@@ -997,6 +1027,21 @@ def test_completions_of_bash(ctl, fake):
     assert complete_in_bash(ctl, "help", "wor") == ["workers"]
     path = ctl.write("some list", "")
     assert complete_in_bash(ctl, "add", "-i", ctl.tmp + "/some") == [path]
+    assert complete_in_bash(ctl, "verify", ctl.tmp + "/some") == complete_in_bash(ctl, "import", "wget", ctl.tmp + "/some") == [path]
+
+
+@pytest.mark.parametrize("words, offered", [
+    (["hosts", "--sort", ""], ["host", "connections", "queued", "failures"]), (["top", "--sort", "p"], ["priority"]),
+    (["list", "--sort", "e"], ["ended"]), (["log", "--level", "n"], ["notice"]), (["export", "--format", "c"], ["conf"]),
+    (["list", "--state", "failed,d"], ["failed,done"]), (["wait", "--return-when", "first-c"], ["first-completed"]),
+    (["group", ""], ["nightly", "slow"]), (["add", "--group", "n"], ["nightly"]), (["pause", "--group", "s"], ["slow"]),
+    (["add", "--after", "g"], ["geoip"]), (["import", "w"], ["wget"]),
+])
+def test_bash_completes_values(ctl, fake, words, offered):
+    fake.add_job(name="geoip")
+    fake.on["group"] = lambda _params, _client: {"groups": [{"name": "nightly", "parent": None}, {"name": "slow", "parent": "nightly"}],
+                                                 "more": False, "all_paused": False}
+    assert complete_in_bash(ctl, *words) == offered
 
 
 @pytest.mark.parametrize("shell, check", [("zsh", ["zsh", "-n"]), ("fish", ["fish", "--no-execute"])])

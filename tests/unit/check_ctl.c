@@ -87,7 +87,7 @@ static const struct {
 	{ "list --state active,", "--state \"\" must be one of queued|blocked|active|paused|done|failed|cancelled" },
 	{ "list --sort id,name", "--sort \"id,name\" must be one of id|name|state|size|rate|ended" },
 	{ "wait 7 --timeout 0", "--timeout \"0\" must be a duration, such as \"30s\" or \"6h\"" },
-	{ "list x", "list takes no arguments, and there is \"x\"" },
+	{ "list x", "list takes no arguments, and there is \"x\": `haulctl status JOB...` is the table of some jobs" },
 	{ "show", "show needs a job: haulctl show JOB..." },
 	{ "gather --max-concurrent 0 u", "--max-concurrent \"0\" must be a number from 1" },
 	{ "wait 7 --for soon", "--for \"soon\" must be one of over|active|done|failed|cancelled|paused|blocked" },
