@@ -2,6 +2,7 @@
 #include "base/str.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -192,6 +193,38 @@ format_duration(char *out, size_t n, uint64_t ms)
 		(void)snprintf(out, n, "%lluh%02llum", s / 3600, s / 60 % 60);
 	else
 		(void)snprintf(out, n, "%llud", s / 86400);
+	return out;
+}
+
+char *
+format_duration_exact(char *out, size_t n, uint64_t ms)
+{
+	static const struct {
+		uint64_t ms;
+		const char *name;
+	} units[] = { { 86400000, "d" }, { 3600000, "h" }, { 60000, "m" }, { 1000, "s" } };
+	size_t u = 0;
+
+	while (u < ARRAY_SIZE(units) && (!ms || ms % units[u].ms))
+		u++;
+	if (u < ARRAY_SIZE(units))
+		(void)snprintf(out, n, "%" PRIu64 "%s", ms / units[u].ms, units[u].name);
+	else
+		(void)snprintf(out, n, "%" PRIu64 "%s", ms, ms ? "ms" : "s");
+	return out;
+}
+
+char *
+format_size_exact(char *out, size_t n, uint64_t bytes)
+{
+	static const char units[][2] = { "", "K", "M", "G", "T" };
+	size_t u = 0;
+
+	while (bytes && bytes % 1024 == 0 && u + 1 < ARRAY_SIZE(units)) {
+		bytes /= 1024;
+		u++;
+	}
+	(void)snprintf(out, n, "%" PRIu64 "%s", bytes, units[u]);
 	return out;
 }
 

@@ -24,6 +24,8 @@ int parse_mode(const char *s, uint32_t *ret) MUST_CHECK;
 /* Writers of a short text into out[n]; return out. */
 char *format_size(char *out, size_t n, uint64_t bytes);           /* "1.5 GiB" */
 char *format_duration(char *out, size_t n, uint64_t ms);          /* "1h 02m" */
+char *format_duration_exact(char *out, size_t n, uint64_t ms);    /* "90m", "1500ms": parse_duration() gives it back */
+char *format_size_exact(char *out, size_t n, uint64_t bytes);     /* "64M", "1000": and parse_size() */
 
 /* Hexadecimal, lower case out, both cases in. */
 void hex_encode(const uint8_t *data, size_t n, char *out /* 2n+1 */);

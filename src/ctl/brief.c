@@ -2,6 +2,7 @@
 #include "ctl/brief.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -154,4 +155,28 @@ brief_ink(const struct brief *b)
 		if (brief_is(b, inks[i].state))
 			return inks[i].ink;
 	return TERM_INK_PLAIN;
+}
+
+const char *
+brief_when(char *out, uint64_t s)
+{
+	time_t t = (time_t)s;
+	struct tm tm;
+
+	out[0] = '\0';
+	if (s && localtime_r(&t, &tm)) /* NOLINT: for people */
+		(void)strftime(out, BRIEF_WHEN_SIZE, "%Y-%m-%d %H:%M:%S %Z", &tm);
+	return out;
+}
+
+char *
+brief_setting(enum setting_scope scope, const char *key, const json_t *value)
+{
+	const struct setting *row = setting_by_name(scope, key);
+	char size[32], *text;
+
+	if (row && row->type == TYPE_SIZE && json_is_integer(value) && json_integer_value(value) >= 0)
+		return xstrdup(format_size_exact(size, sizeof size, (uint64_t)json_integer_value(value)));
+	text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	return text ? text : xstrdup("");
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "model/settings.h"
 #include "term/summary.h"
 #include "term/term.h"
 
@@ -38,6 +39,14 @@ char *brief_why(const struct brief *b);
 char *brief_next(const struct brief *b);
 /* The ink that fits its state. */
 enum term_ink brief_ink(const struct brief *b);
+
+enum { BRIEF_WHEN_SIZE = 64 };
+/* "2026-11-22 10:00:00 CET" by the reader's clock, into out[BRIEF_WHEN_SIZE]; empty when
+ * it is not known. */
+const char *brief_when(char *out, uint64_t s);
+/* A value of a setting that is no string, as one would write it, newly allocated: "64M" of a
+ * size; what is no setting, as JSON. */
+char *brief_setting(enum setting_scope scope, const char *key, const json_t *value);
 
 /* Members of JSON objects: "" and 0 for what is not there. */
 const char *member_text(const json_t *object, const char *key);

@@ -1,14 +1,14 @@
 /* `haulctl config`: what hauld goes by, in the syntax of hauld.conf(5). */
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/mem.h"
 #include "base/str.h"
 #include "ctl/brief.h"
 #include "ctl/ctl.h"
 
-static void put_value(struct ctl *c, const json_t *value, unsigned depth);
+static void put_value(struct ctl *c, enum setting_scope scope, const char *key, const json_t *value, unsigned depth);
 
 /* A libconfig string: \xNN for what a terminal should not see. */
 static void
@@ -38,7 +38,7 @@ put_indent(struct ctl *c, unsigned depth)
 }
 
 static void
-put_members(struct ctl *c, const json_t *object, unsigned depth)
+put_members(struct ctl *c, enum setting_scope scope, const json_t *object, unsigned depth)
 {
 	const char *key;
 	json_t *value;
@@ -50,13 +50,13 @@ put_members(struct ctl *c, const json_t *object, unsigned depth)
 			continue;
 		put_indent(c, depth);
 		buf_printf(&c->out, "%s = ", safe);
-		put_value(c, value, depth);
+		put_value(c, scope, key, value, depth);
 		buf_append_str(&c->out, ";\n");
 	}
 }
 
 static void
-put_array(struct ctl *c, const json_t *array, unsigned depth)
+put_array(struct ctl *c, enum setting_scope scope, const char *key, const json_t *array, unsigned depth)
 {
 	bool groups = json_is_object(json_array_get(array, 0));
 	const json_t *value;
@@ -65,29 +65,42 @@ put_array(struct ctl *c, const json_t *array, unsigned depth)
 	buf_append_str(&c->out, groups ? "(" : "[");
 	json_array_foreach(array, i, value) {
 		buf_append_str(&c->out, i ? ", " : groups ? "" : " ");
-		put_value(c, value, depth);
+		put_value(c, scope, key, value, depth);
 	}
 	buf_append_str(&c->out, groups ? ")" : " ]");
 }
 
+/* A size is told with its unit; libconfig cuts a greater number that has no L. */
 static void
-put_value(struct ctl *c, const json_t *value, unsigned depth)
+put_integer(struct ctl *c, enum setting_scope scope, const char *key, const json_t *value)
+{
+	AUTO_FREE char *text = brief_setting(scope, key, value);
+	json_int_t n = json_integer_value(value);
+
+	if (text[strspn(text, "-0123456789")])
+		buf_printf(&c->out, "\"%s\"", text);
+	else
+		buf_printf(&c->out, "%s%s", text, n > INT32_MAX || n < INT32_MIN ? "L" : "");
+}
+
+static void
+put_value(struct ctl *c, enum setting_scope scope, const char *key, const json_t *value, unsigned depth)
 {
 	switch (json_typeof(value)) {
 	case JSON_OBJECT:
 		buf_append_str(&c->out, "{\n");
-		put_members(c, value, depth + 1);
+		put_members(c, scope, value, depth + 1);
 		put_indent(c, depth);
 		buf_append_str(&c->out, "}");
 		break;
 	case JSON_ARRAY:
-		put_array(c, value, depth);
+		put_array(c, scope, key, value, depth);
 		break;
 	case JSON_STRING:
 		put_string(c, json_string_value(value));
 		break;
 	case JSON_INTEGER:
-		buf_printf(&c->out, "%lld", (long long)json_integer_value(value));
+		put_integer(c, scope, key, value);
 		break;
 	case JSON_REAL:
 		buf_printf(&c->out, "%g", json_real_value(value));
@@ -105,20 +118,20 @@ static void
 put_head(struct ctl *c, const json_t *config)
 {
 	AUTO_FREE char *file = ctl_safe(c, member_text(config, "file"));
-	time_t loaded = (time_t)member_u64(config, "loaded");
-	struct tm tm;
-	char when[64] = "";
+	char when[BRIEF_WHEN_SIZE];
 
-	if (loaded && gmtime_r(&loaded, &tm))
-		(void)strftime(when, sizeof when, ", read at %Y-%m-%d %H:%M:%S UTC", &tm);
-	buf_printf(&c->out, "# %s%s; jobs of it: %llu\n", *file ? file : "no configuration file", when,
+	(void)brief_when(when, member_u64(config, "loaded"));
+	buf_printf(&c->out, "# %s%s%s; jobs of it: %llu\n", *file ? file : "no configuration file", *when ? ", read at " : "", when,
 	    (unsigned long long)member_u64(config, "jobs"));
 }
 
 int
 verb_config(struct ctl *c)
 {
-	static const char *const sections[] = { "daemon", "defaults", "hosts", "groups" };
+	static const struct {
+		const char *name;
+		enum setting_scope scope;
+	} sections[] = { { "daemon", SCOPE_DAEMON }, { "defaults", SCOPE_JOB }, { "hosts", SCOPE_HOST }, { "groups", SCOPE_GROUP } };
 	AUTO_JSON json_t *config = NULL;
 	int r = ctl_call(c, "config", NULL, &config);
 
@@ -130,12 +143,12 @@ verb_config(struct ctl *c)
 	}
 	put_head(c, config);
 	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
-		const json_t *section = json_object_get(config, sections[i]);
+		const json_t *section = json_object_get(config, sections[i].name);
 
 		if (!section || (json_is_array(section) && !json_array_size(section)))
 			continue;
-		buf_printf(&c->out, "%s = ", sections[i]);
-		put_value(c, section, 0);
+		buf_printf(&c->out, "%s = ", sections[i].name);
+		put_value(c, sections[i].scope, sections[i].name, section, 0);
 		buf_append_str(&c->out, ";\n");
 	}
 	return CTL_OK;

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "ctl/brief.h"
 
 /* A value as a list has it, without its quotes. */
 static void
@@ -23,8 +24,13 @@ put_plain(const json_t *value, struct buf *out)
 static void
 put_option(const char *key, const json_t *value, struct buf *out)
 {
+	AUTO_FREE char *text = json_is_integer(value) ? brief_setting(SCOPE_JOB, key, value) : NULL;
+
 	buf_printf(out, " %s=", text_equal(key, "output") ? "out" : key);
-	put_plain(value, out);
+	if (text)
+		buf_append_str(out, text);
+	else
+		put_plain(value, out);
 	buf_append_str(out, "\n");
 }
 
@@ -74,8 +80,9 @@ put_quoted(const char *text, struct buf *out)
 }
 
 static void
-put_value(const json_t *value, struct buf *out)
+put_value(const char *key, const json_t *value, struct buf *out)
 {
+	AUTO_FREE char *text = json_is_integer(value) ? brief_setting(SCOPE_JOB, key, value) : NULL;
 	const json_t *one;
 	size_t i;
 
@@ -83,11 +90,13 @@ put_value(const json_t *value, struct buf *out)
 		buf_append_str(out, "[ ");
 		json_array_foreach(value, i, one) {
 			buf_append_str(out, i ? ", " : "");
-			put_value(one, out);
+			put_value(key, one, out);
 		}
 		buf_append_str(out, " ]");
 	} else if (json_is_string(value)) {
 		put_quoted(json_string_value(value), out);
+	} else if (text && text[strspn(text, "-0123456789")]) {
+		put_quoted(text, out);
 	} else {
 		put_plain(value, out);
 		/* libconfig cuts what has no L. */
@@ -104,7 +113,7 @@ job_text_conf(const json_t *job, struct buf *out)
 
 	json_object_foreach((json_t *)(uintptr_t)job, key, value) {
 		buf_printf(out, "%s%s = ", before, key);
-		put_value(value, out);
+		put_value(key, value, out);
 		before = ";\n    ";
 	}
 	buf_append_str(out, "; }");

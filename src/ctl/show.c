@@ -3,7 +3,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -73,30 +72,17 @@ put_bytes(struct ctl *c, const struct brief *b)
 		put_line(c, "time", "%s", format_duration(time, sizeof time, (uint64_t)(b->seconds * 1000)));
 }
 
-/* "2026-11-22 10:00:00 UTC", into out[64]; empty when it is not known. */
-static const char *
-format_when(char *out, uint64_t s)
-{
-	time_t t = (time_t)s;
-	struct tm tm;
-
-	out[0] = '\0';
-	if (s && gmtime_r(&t, &tm))
-		(void)strftime(out, 64, "%Y-%m-%d %H:%M:%S UTC", &tm);
-	return out;
-}
-
 static void
 put_attempts(struct ctl *c, const json_t *attempts)
 {
 	const char *label = "failed";
 	const json_t *a;
-	char when[64];
+	char when[BRIEF_WHEN_SIZE];
 	size_t i;
 
 	json_array_foreach(attempts, i, a) {
 		put_line(c, label, "attempt %llu, %s: %s: %s", (unsigned long long)member_u64(a, "number"),
-		    format_when(when, member_u64(a, "time")), member_text(a, "code"), member_text(a, "reason"));
+		    brief_when(when, member_u64(a, "time")), member_text(a, "code"), member_text(a, "reason"));
 		label = "";
 	}
 }
@@ -105,9 +91,9 @@ static void
 put_origin(struct ctl *c, const json_t *job, const struct brief *b)
 {
 	const json_t *uid = json_object_get(job, "uid");
-	char when[64], who[40] = "";
+	char when[BRIEF_WHEN_SIZE], who[40] = "";
 
-	(void)format_when(when, member_u64(job, "added"));
+	(void)brief_when(when, member_u64(job, "added"));
 	if (json_is_integer(uid))
 		(void)snprintf(who, sizeof who, " of uid %lld", (long long)json_integer_value(uid));
 	put_line(c, "added", "%s%s%s%s", when, *b->origin ? " by " : "",
@@ -119,7 +105,7 @@ put_origin(struct ctl *c, const json_t *job, const struct brief *b)
 static void
 put_setting(struct ctl *c, const char *label, const char *key, const json_t *value)
 {
-	AUTO_FREE char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	AUTO_FREE char *text = json_is_string(value) ? NULL : brief_setting(SCOPE_JOB, key, value);
 	const json_t *one;
 	size_t i;
 
@@ -182,7 +168,7 @@ static void
 put_runs(struct ctl *c, const json_t *runs)
 {
 	uint64_t failures = member_u64(runs, "failures"), unchanged = member_u64(runs, "unchanged");
-	char when[64], failed[64] = "", same[64] = "";
+	char when[BRIEF_WHEN_SIZE], failed[64] = "", same[64] = "";
 
 	if (!json_is_object(runs))
 		return;
@@ -191,9 +177,9 @@ put_runs(struct ctl *c, const json_t *runs)
 	if (unchanged)
 		(void)snprintf(same, sizeof same, ", %llu not modified", (unsigned long long)unchanged);
 	put_line(c, "runs", "%llu%s%s", (unsigned long long)member_u64(runs, "count"), same, failed);
-	put_text(c, "last run", format_when(when, member_u64(runs, "last_end")));
-	put_text(c, "last done", format_when(when, member_u64(runs, "last_success")));
-	put_text(c, "next run", format_when(when, member_u64(runs, "next")));
+	put_text(c, "last run", brief_when(when, member_u64(runs, "last_end")));
+	put_text(c, "last done", brief_when(when, member_u64(runs, "last_success")));
+	put_text(c, "next run", brief_when(when, member_u64(runs, "next")));
 }
 
 /* An answer that brought bytes: from where, which of them, and what proves that. */
@@ -202,7 +188,7 @@ put_source(struct ctl *c, const json_t *s, bool alone)
 {
 	const json_t *times = json_object_get(s, "times_ms"), *tls = json_object_get(s, "tls"), *hop;
 	uint64_t from = member_u64(s, "from"), to = member_u64(s, "to"), modified = member_u64(s, "last_modified");
-	char size[FIGURES_SIZE], when[64];
+	char size[FIGURES_SIZE], when[BRIEF_WHEN_SIZE];
 	size_t i;
 
 	put_line(c, "source", "%s", member_text(s, "url"));
@@ -212,11 +198,11 @@ put_source(struct ctl *c, const json_t *s, bool alone)
 		put_line(c, "", "bytes %llu to %llu, %s", (unsigned long long)from, (unsigned long long)to,
 		    format_size(size, sizeof size, to > from ? to - from : 0));
 	put_line(c, "", "status %llu, HTTP/%s, from %s, %s", (unsigned long long)member_u64(s, "status"), member_text(s, "http"),
-	    member_text(s, "address"), format_when(when, member_u64(s, "time")));
+	    member_text(s, "address"), brief_when(when, member_u64(s, "time")));
 	if (*member_text(s, "etag"))
 		put_line(c, "", "ETag %s", member_text(s, "etag"));
 	if (modified)
-		put_line(c, "", "Last-Modified %s", format_when(when, modified));
+		put_line(c, "", "Last-Modified %s", brief_when(when, modified));
 	if (json_is_object(tls))
 		put_line(c, "", "%s, %s, certificate of %s, issued by %s", member_text(tls, "protocol"), member_text(tls, "cipher"),
 		    member_text(tls, "subject"), member_text(tls, "issuer"));
@@ -245,7 +231,7 @@ show_put_job(struct ctl *c, const json_t *job)
 {
 	const json_t *last = json_object_get(job, "last");
 	struct brief b;
-	char when[64];
+	char when[BRIEF_WHEN_SIZE];
 
 	brief_read(job, &b);
 	ctl_put_ink(c, TERM_INK_STRONG, "job %llu", (unsigned long long)b.id);
@@ -266,7 +252,7 @@ show_put_job(struct ctl *c, const json_t *job)
 	put_sources(c, job);
 	put_origin(c, job, &b);
 	put_runs(c, json_object_get(job, "runs"));
-	put_text(c, "ended", format_when(when, member_u64(job, "ended")));
+	put_text(c, "ended", brief_when(when, member_u64(job, "ended")));
 	put_settings(c, json_object_get(job, "settings"));
 }
 

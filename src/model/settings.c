@@ -408,17 +408,30 @@ setting_wanted(const struct setting *s)
 	return xstrdup("?");
 }
 
+/* As one would write it: "1s", "366d", "64K". */
+static const char *
+format_bound(const struct setting *s, char *out, size_t n, int64_t v)
+{
+	if (s->type == TYPE_DURATION)
+		return format_duration_exact(out, n, (uint64_t)v);
+	if (s->type == TYPE_SIZE)
+		return format_size_exact(out, n, (uint64_t)v);
+	(void)snprintf(out, n, "%lld", (long long)v);
+	return out;
+}
+
 static int
 check_bounds(const struct setting *s, uint64_t v, char **ret_why)
 {
 	int64_t n = (int64_t)v;
+	char least[32], most[32];
 
 	if ((s->min || s->max) && (n < s->min || (s->max && n > s->max))) {
+		(void)format_bound(s, least, sizeof least, s->min);
 		if (s->max)
-			*ret_why = xasprintf("must be from %lld to %lld%s", (long long)s->min,
-			    (long long)s->max, s->type == TYPE_DURATION ? " milliseconds" : "");
+			*ret_why = xasprintf("must be from %s to %s", least, format_bound(s, most, sizeof most, s->max));
 		else
-			*ret_why = xasprintf("must be at least %lld", (long long)s->min);
+			*ret_why = xasprintf("must be at least %s", least);
 		return -EINVAL;
 	}
 	return 0;

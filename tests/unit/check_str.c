@@ -225,6 +225,30 @@ START_TEST(durations_for_people)
 }
 END_TEST
 
+START_TEST(exact_durations_and_sizes)
+{
+	static const struct {
+		uint64_t v;
+		const char *duration, *size;
+	} rows[] = {
+		{ 0, "0s", "0" }, { 1, "1ms", "1" }, { 1000, "1s", "1000" }, { 1024, "1024ms", "1K" }, { 90000, "90s", "90000" },
+		{ 5400000, "90m", "5400000" }, { 21600000, "6h", "21600000" }, { 31622400000, "366d", "30881250K" },
+		{ 3 * K * K * K, "3221225472ms", "3G" }, { 2048 * K * K * K * K, "2251799813685248ms", "2048T" },
+	};
+	char out[32];
+	uint64_t back;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		ck_assert_str_eq(format_duration_exact(out, sizeof out, rows[i].v), rows[i].duration);
+		ck_assert_int_eq(parse_duration(out, &back), 0);
+		ck_assert_uint_eq(back, rows[i].v);
+		ck_assert_str_eq(format_size_exact(out, sizeof out, rows[i].v), rows[i].size);
+		ck_assert_int_eq(parse_size(out, &back), 0);
+		ck_assert_uint_eq(back, rows[i].v);
+	}
+}
+END_TEST
+
 START_TEST(hexadecimal)
 {
 	uint8_t bytes[256], back[256] = { 0 };
@@ -416,6 +440,7 @@ main(void)
 	tcase_add_test(numbers, modes);
 	tcase_add_test(numbers, sizes_for_people);
 	tcase_add_test(numbers, durations_for_people);
+	tcase_add_test(numbers, exact_durations_and_sizes);
 	tcase_add_test(numbers, hexadecimal);
 	suite_add_tcase(s, numbers);
 	tcase_add_test(text, safe_text_escapes_what_is_hostile);

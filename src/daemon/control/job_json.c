@@ -296,8 +296,7 @@ put_number(struct json *w, const struct setting *row, uint64_t v)
 		jsonw_i64(w, (int64_t)v);
 		break;
 	case TYPE_DURATION:
-		(void)snprintf(text, sizeof text, v % 1000 ? "%" PRIu64 "ms" : "%" PRIu64 "s", v % 1000 ? v : v / 1000);
-		jsonw_string(w, text);
+		jsonw_string(w, format_duration_exact(text, sizeof text, v));
 		break;
 	case TYPE_MODE:
 		(void)snprintf(text, sizeof text, "0%" PRIo64, v);
