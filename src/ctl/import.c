@@ -11,12 +11,19 @@
 #include "ctl/batch.h"
 #include "ctl/job_text.h"
 
+enum { NOTE_WHAT_MAX = 100 }; /* bytes of a line that is no good */
+
 /* ---- Notes ------------------------------------------------------------------------------- */
 
 void
 import_note(struct import *m, unsigned line, const char *what, const char *why)
 {
-	AUTO_FREE char *text = xasprintf("%s:%u: %s: %s", m->file, line, what, why);
+	size_t n = strlen(what) > NOTE_WHAT_MAX ? NOTE_WHAT_MAX : strlen(what);
+	AUTO_FREE char *text = NULL;
+
+	while (n && what[n] && ((unsigned char)what[n] & 0xc0) == 0x80) /* in the middle of a character */
+		n--;
+	text = xasprintf("%s:%u: %.*s%s: %s", m->file, line, (int)n, what, what[n] ? "..." : "", why);
 
 	ctl_tell_line(m->ctl, text);
 }

@@ -1,8 +1,8 @@
 /*
- * aria2's sessions (--save-session) and input files, and lists of urls as wget -i takes
- * them; see import.h.  The form of both is that of input_list.h; the names of options
- * are aria2's.
+ * aria2's sessions (--save-session) and input files, whose form is that of input_list.h
+ * and whose options have aria2's names, and lists of urls as wget -i takes them; see import.h.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +14,6 @@ struct aria2 {
 	struct import *m;
 	char *user, *password; /* owned: of http-user, http-passwd; NULL */
 	unsigned user_line;
-	bool plain;            /* a list of urls: an option in it is none of aria2's */
 };
 
 /* Other names of the same; NULL: it must be looked at. */
@@ -114,10 +113,6 @@ on_value(unsigned line, const char *key, const char *value, void *arg)
 {
 	struct aria2 *a = arg;
 
-	if (a->plain && !text_equal(key, "url")) {
-		import_note(a->m, line, key, "a list of urls has no options: left out");
-		return;
-	}
 	if (put_special(a, line, key, value))
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(same); i++)
@@ -149,23 +144,22 @@ on_error(unsigned line, const char *text, void *arg)
 	import_error(a->m, line, text);
 }
 
-static void
-read_list(struct aria2 *a, int fd)
-{
-	static const struct input_list_ops ops = { on_entry, on_value, on_dir, on_error };
-
-	input_list_read(fd, NULL, &ops, a);
-	put_user(a);
-}
-
 void
 import_read_aria2(struct import *m, int fd)
 {
-	read_list(&(struct aria2){ .m = m }, fd);
+	static const struct input_list_ops ops = { on_entry, on_value, on_dir, on_error };
+	struct aria2 a = { .m = m };
+
+	input_list_read(fd, NULL, &ops, &a);
+	put_user(&a);
 }
 
+/* A url a line. */
 void
 import_read_wget(struct import *m, int fd)
 {
-	read_list(&(struct aria2){ .m = m, .plain = true }, fd);
+	static const struct input_list_ops ops = { on_entry, on_value, on_dir, on_error };
+	struct aria2 a = { .m = m };
+
+	input_list_read_urls(fd, &ops, &a);
 }

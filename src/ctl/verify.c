@@ -30,6 +30,7 @@ struct verifying {
 	FILE *list;        /* borrowed; NULL: the words of the command line */
 	const char *list_name;
 	unsigned line;
+	enum checksum_armor armor;
 	size_t word;       /* the next one */
 	char *cwd;         /* owned */
 	struct request flight[FLIGHT]; /* a ring: first, and n of them */
@@ -93,9 +94,13 @@ next_of_list(struct verifying *v, json_t *names, json_t *files)
 
 	while (v->status == CTL_OK && (n = getline(&line, &size, v->list)) >= 0) {
 		v->line++;
+		if (v->line == 1 && has_prefix(line, "\xef\xbb\xbf")) {
+			n -= 3;
+			memmove(line, line + 3, (size_t)n + 1);
+		}
 		while (n && (line[n - 1] == '\n' || line[n - 1] == '\r'))
 			line[--n] = '\0';
-		if (!n || line[0] == '#')
+		if (checksum_is_armor(&v->armor, line) || !n || line[0] == '#')
 			continue;
 		if (strlen(line) == (size_t)n && checksum_line_parse(line, &digest, &name) == 0) {
 			add(v, names, files, name, json_string(digest));

@@ -93,7 +93,12 @@ digest_parse(const char *s, struct digest *ret, const char **ret_why)
 	struct digest d = { 0 };
 
 	if (!s[n]) {
-		*ret_why = "it is not of the form algorithm:hex";
+		*ret_why = strspn(s, "0123456789abcdefABCDEF") < n ? "it is not of the form algorithm:hex"
+		    : n == 32 ? "it names no algorithm: with so many digits it may be md5:..."
+		    : n == 40 ? "it names no algorithm: with so many digits it may be sha1:..."
+		    : n == 64 ? "it names no algorithm: with so many digits it may be sha256:..."
+		    : n == 128 ? "it names no algorithm: with so many digits it may be sha512:..."
+			       : "it is not of the form algorithm:hex";
 		return -EINVAL;
 	}
 	d.algo = digest_algo_from_string(s, n);

@@ -90,6 +90,20 @@ checksum_line_parse(const char *line, char **ret_digest, char **ret_name)
 	return finish(algo, strlen(algo), hex, n, name, ret_digest, ret_name);
 }
 
+bool
+checksum_is_armor(enum checksum_armor *at, const char *line)
+{
+	if (has_prefix(line, "-----BEGIN PGP SIGNED MESSAGE-----"))
+		*at = CHECKSUM_ARMOR_HEAD;
+	else if (has_prefix(line, "-----BEGIN PGP SIGNATURE-----"))
+		*at = CHECKSUM_ARMOR_SIGNATURE;
+	else if (*at == CHECKSUM_ARMOR_NONE)
+		return false;
+	else if (*at == CHECKSUM_ARMOR_HEAD ? !line[strspn(line, " \t\r")] : has_prefix(line, "-----END PGP SIGNATURE-----"))
+		*at = CHECKSUM_ARMOR_NONE;
+	return true;
+}
+
 char *
 checksum_url(const char *base, const char *name)
 {

@@ -12,7 +12,7 @@
 #include "base/url.h"
 #include "model/checksums.h"
 
-enum list_kind { LIST_UNKNOWN, LIST_ARIA2, LIST_CHECKSUMS };
+enum list_kind { LIST_UNKNOWN, LIST_ARIA2, LIST_CHECKSUMS, LIST_URLS };
 
 struct input_list {
 	const char *base_url;
@@ -22,6 +22,7 @@ struct input_list {
 	enum list_kind kind;
 	bool open; /* there is an entry */
 	bool full; /* the caller wants no more */
+	enum checksum_armor armor;
 	unsigned line;
 };
 
@@ -54,6 +55,15 @@ read_urls(struct input_list *l, char *line)
 	while (!l->full && (url = strsep(&rest, "\t")))
 		if (*url)
 			put(l, "url", url);
+}
+
+/* One, and nothing else on its line. */
+static void
+read_url(struct input_list *l, const char *url)
+{
+	begin_entry(l);
+	if (!l->full)
+		put(l, "url", url);
 }
 
 /* "key=value": aria2's out and dir, and every key of a job. */
@@ -146,12 +156,16 @@ read_line(struct input_list *l, char *line, size_t n)
 	}
 	while (n && strchr(" \t\r", line[n - 1]))
 		line[--n] = '\0';
+	if ((l->kind == LIST_UNKNOWN || l->kind == LIST_CHECKSUMS) && checksum_is_armor(&l->armor, line))
+		return true;
 	if (line[strspn(line, " \t")] == '\0' || line[strspn(line, " \t")] == '#')
 		return true;
 	if (l->kind == LIST_UNKNOWN && !choose_kind(l, line))
 		return false;
 	if (l->kind == LIST_CHECKSUMS)
 		read_checksum(l, line);
+	else if (l->kind == LIST_URLS)
+		read_url(l, line + strspn(line, " \t"));
 	else
 		read_aria2(l, line);
 	return !l->full;
@@ -187,27 +201,37 @@ read_lines(struct input_list *l, bool end)
 	}
 }
 
-void
-input_list_read(int fd, const char *base_url, const struct input_list_ops *ops, void *arg)
+static void
+read_all(struct input_list *l, int fd)
 {
-	struct input_list l = { .base_url = base_url, .ops = ops, .arg = arg };
-
 	for (;;) {
-		ssize_t n = read(fd, buf_reserve(&l.in, LIST_LINE_MAX), LIST_LINE_MAX);
+		ssize_t n = read(fd, buf_reserve(&l->in, LIST_LINE_MAX), LIST_LINE_MAX);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
 			AUTO_FREE char *why = xasprintf("cannot be read: %s", strerror(errno));
 
-			ops->on_error(0, why, arg);
+			l->ops->on_error(0, why, l->arg);
 			break;
 		}
-		buf_commit(&l.in, (size_t)n);
-		if (!read_lines(&l, n == 0) || n == 0)
+		buf_commit(&l->in, (size_t)n);
+		if (!read_lines(l, n == 0) || n == 0)
 			break;
 	}
-	buf_done(&l.in);
+	buf_done(&l->in);
+}
+
+void
+input_list_read(int fd, const char *base_url, const struct input_list_ops *ops, void *arg)
+{
+	read_all(&(struct input_list){ .base_url = base_url, .ops = ops, .arg = arg }, fd);
+}
+
+void
+input_list_read_urls(int fd, const struct input_list_ops *ops, void *arg)
+{
+	read_all(&(struct input_list){ .kind = LIST_URLS, .ops = ops, .arg = arg }, fd);
 }
 
 const char *

@@ -25,5 +25,8 @@ struct input_list_ops {
 /* Reads fd to its end.  base_url: where the files of a list of checksums lie,
  * NULL when none was given. */
 void input_list_read(int fd, const char *base_url, const struct input_list_ops *ops, void *arg);
+/* The same of a list of urls, one a line, as wget -i has it: blanks around them go, and
+ * only "url" comes. */
+void input_list_read_urls(int fd, const struct input_list_ops *ops, void *arg);
 /* The sentence why a base url cannot be one; NULL: it can. */
 const char *input_list_refuse_base(const char *base_url);

@@ -158,6 +158,18 @@ def test_a_list_of_wget(tmp):
     assert "in.txt:5: relative/x: this is no url" in told[0]
 
 
+def test_blanks_around_urls_and_lines_that_are_none(tmp):
+    jobs, told = imported(tmp, "wget", "  http://h/a  \r\n\thttp://h/b\n" + "x" * 3000 + "\n", rc=1)
+    assert [j["url"] for j in jobs] == [["http://h/a"], ["http://h/b"]]
+    assert told[0] == "in.txt:3: %s...: this is no url with its scheme; this job is left out" % ("x" * 100), told
+
+
+def test_a_list_of_checksums_that_was_signed_in_the_clear(tmp):
+    jobs, told = imported(tmp, "sha256sum", "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n# f.iso: 17 bytes\nSHA256 (f.iso) = %s\n"
+                          "-----BEGIN PGP SIGNATURE-----\n\niQIz\n=abcd\n-----END PGP SIGNATURE-----\n" % ("a" * 64), "--base-url", "http://h/x")
+    assert jobs == [{"url": ["http://h/x/f.iso"], "checksum": ["sha256:" + "a" * 64]}] and told == []
+
+
 def test_a_list_of_checksums(tmp):
     jobs, told = imported(tmp, "sha256sum", "%s  dir/a b\n" % ("a" * 64), "--base-url", "http://h/x")
     assert jobs == [{"url": ["http://h/x/dir/a%20b"], "checksum": ["sha256:" + "a" * 64], "output": "dir/a b"}] and told == []

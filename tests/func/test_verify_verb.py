@@ -60,6 +60,15 @@ def test_lists_as_sha256sum_has_them(serve):
     assert relative.out.splitlines()[1:] == ["root//dir/file 7: OK"] and relative.rc == 1
 
 
+@pytest.mark.parametrize("before, behind", [("\ufeff", ""), ("\ufeff# made by a shop\r\n", ""), (
+    "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n", "-----BEGIN PGP SIGNATURE-----\n\niQIz\n-----END PGP SIGNATURE-----\n")])
+def test_lists_of_other_systems(serve, before, behind):
+    s = serve()
+    path = put(s, "x", b"x")
+    done = s.ctl("verify", "-c", "-", stdin=before + sums([(path, b"x")]).replace("  ", " *").replace("\n", "\r\n") + behind)
+    assert done.rc == 0 and done.out == path + ": OK\n" and done.err == "", done
+
+
 @pytest.mark.parametrize("args, told", [
     ([], "give files"), (["x"], "--checksum"), (["x", "--checksum", "sha256:12"], "--checksum:"), (["--checksum", "md5:" + "0" * 32], "give files"),
     (["x", "-c", "l"], "goes without others"), (["-c", "/nonexistent"], "cannot be read"), (["-c", "/dev/null"], "no checksums"),

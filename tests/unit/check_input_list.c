@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -81,6 +82,11 @@ static const struct {
 	{ SHA "  a\nhttp://h/b\n", "http://h",
 	    "1 entry\n1 url=http://h/a\n1 checksum=sha256:" SHA "\n2! no line of a checksum list: HEX  NAME\n" },
 	{ "\n" SHA "  a\n", NULL, "2! a checksum list needs --base-url, where its files lie\n" },
+	/* Fedora's, for one, are signed in the clear. */
+	{ "-----BEGIN PGP SIGNED MESSAGE-----\r\nHash: SHA256\r\n\r\n# a: 17 bytes\n" SHA " *a\n"
+	  "-----BEGIN PGP SIGNATURE-----\n\n" SHA "  x\n-----END PGP SIGNATURE-----\n" SHA "  b\n", "http://h",
+	    "5 entry\n5 url=http://h/a\n5 checksum=sha256:" SHA "\n10 entry\n10 url=http://h/b\n10 checksum=sha256:" SHA "\n" },
+	{ "-----BEGIN PGP SIGNED MESSAGE-----\n\nhttp://h/a\n", "http://h", "3! this is no checksum list, so --base-url has no use\n" },
 	{ "http://h/a\n", "http://h", "1! this is no checksum list, so --base-url has no use\n" },
 };
 
@@ -90,6 +96,20 @@ START_TEST(what_a_list_says)
 
 	hear(&h, lists[_i].list, strlen(lists[_i].list), lists[_i].base_url);
 	ck_assert_str_eq(buf_cstr(&h.text), lists[_i].heard);
+	buf_done(&h.text);
+}
+END_TEST
+
+START_TEST(a_list_of_urls_has_nothing_else)
+{
+	static const struct input_list_ops ops = { on_entry, on_value, on_dir, on_error };
+	static const char text[] = "\xef\xbb\xbf" "a\r\n  b\t\n # c\n out=x\n" SHA "  y\n";
+	AUTO_CLOSE int fd = memfd_create("list", MFD_CLOEXEC);
+	struct heard h = { .most = 100 };
+
+	ck_assert_int_eq(fd_pwrite_full(fd, text, sizeof text - 1, 0), 0);
+	input_list_read_urls(fd, &ops, &h);
+	ck_assert_str_eq(buf_cstr(&h.text), "1 entry\n1 url=a\n2 entry\n2 url=b\n4 entry\n4 url=out=x\n5 entry\n5 url=" SHA "  y\n");
 	buf_done(&h.text);
 }
 END_TEST
@@ -166,6 +186,7 @@ main(void)
 	TCase *t = add_case(s, "list", NULL, NULL, 0);
 
 	tcase_add_loop_test(t, what_a_list_says, 0, (int)ARRAY_SIZE(lists));
+	tcase_add_test(t, a_list_of_urls_has_nothing_else);
 	tcase_add_test(t, a_nul_byte_ends_it);
 	tcase_add_test(t, a_caller_with_enough_is_left_alone);
 	tcase_add_test(t, long_lists_and_lines);
