@@ -11,7 +11,13 @@
 #include "ctl/client.h"
 #include "ctl/ctl.h"
 
-enum { PAGE = 1000 };
+enum {
+	PAGE = 1000,
+	TIME_WIDTH = 19,   /* "Nov 22 14:03:07.123" */
+	NUMBER_WIDTH = 6,
+	EVENT_INDENT = NUMBER_WIDTH + 2 + TIME_WIDTH + 2,
+	LOG_INDENT = TIME_WIDTH + 2 + 7 + 2,
+};
 
 struct reader {
 	struct ctl *ctl;
@@ -109,6 +115,24 @@ ink_of(const json_t *e)
 	return text_equal(member_text(e, "what"), "end") ? brief_ink(&b) : TERM_INK_PLAIN;
 }
 
+/* The rest of the line; on a terminal it goes on below where it began. */
+static void
+put_text(struct ctl *c, enum term_ink ink, const char *text, size_t indent)
+{
+	size_t columns = c->term.columns;
+
+	if (!c->term.is_tty) {
+		ctl_put_ink(c, ink, "%s", text);
+		buf_append_str(&c->out, "\n");
+		return;
+	}
+	AUTO_FREE char *safe = ctl_safe(c, text);
+
+	term_ink(&c->term, &c->out, ink);
+	ctl_put_wrapped(c, safe, columns, TIME_WIDTH + (indent == EVENT_INDENT) * (NUMBER_WIDTH + 2), columns > 2 * indent ? indent : 4);
+	term_ink(&c->term, &c->out, TERM_INK_PLAIN);
+}
+
 static void
 put(const struct reader *r, json_t *e)
 {
@@ -130,8 +154,7 @@ put(const struct reader *r, json_t *e)
 		buf_append_str(&text, "  ");
 		put_event(c, e, &text);
 	}
-	ctl_put_ink(c, ink_of(e), "%s", buf_cstr(&text));
-	buf_append_str(&c->out, "\n");
+	put_text(c, ink_of(e), buf_cstr(&text), r->is_log ? LOG_INDENT : EVENT_INDENT);
 	ctl_flush_large(c);
 }
 

@@ -8,21 +8,44 @@
 #include "ctl/brief.h"
 #include "ctl/ctl.h"
 #include "ctl/job_table.h"
+#include "term/figures.h"
 
 enum { MEMBERS_SHOWN = 100 };
 
-static const struct table_column columns[] = {
-	{ "GROUP", false, 12, WIDTH_CUT_MIDDLE },
-	{ "STATE", false, 0, WIDTH_CUT_END },
-	{ "RUNNING", true, 0, WIDTH_CUT_END },
-	{ "LEFT", true, 0, WIDTH_CUT_END },
-	{ "DONE", true, 0, WIDTH_CUT_END },
-	{ "FAILED", true, 0, WIDTH_CUT_END },
-	{ "CANCELLED", true, 0, WIDTH_CUT_END },
-	{ "ON FAILURE", false, 0, WIDTH_CUT_END },
-	{ "DEADLINE", false, 0, WIDTH_CUT_END },
-	{ "PARENT", false, 8, WIDTH_CUT_MIDDLE },
+/* Those of settings that no group has are left out. */
+static const struct column {
+	struct table_column as;
+	const char *rare; /* the setting; NULL: always there */
+} columns[] = {
+	{ { "GROUP", false, 12, WIDTH_CUT_MIDDLE }, NULL },
+	{ { "STATE", false, 0, WIDTH_CUT_END }, NULL },
+	{ { "RUNNING", true, 0, WIDTH_CUT_END }, NULL },
+	{ { "LIMIT", true, 0, WIDTH_CUT_END }, "limit_rate" },
+	{ { "LEFT", true, 0, WIDTH_CUT_END }, NULL },
+	{ { "DONE", true, 0, WIDTH_CUT_END }, NULL },
+	{ { "FAILED", true, 0, WIDTH_CUT_END }, NULL },
+	{ { "CANCELLED", true, 0, WIDTH_CUT_END }, NULL },
+	{ { "ON FAILURE", false, 0, WIDTH_CUT_END }, NULL },
+	{ { "DEADLINE", false, 0, WIDTH_CUT_END }, "deadline_ms" },
+	{ { "PARENT", false, 8, WIDTH_CUT_MIDDLE }, "parent" },
 };
+
+struct rare {
+	bool limit, deadline, parent;
+};
+
+/* Has one of them that? */
+static bool
+any_has(const json_t *groups, const char *member)
+{
+	const json_t *g;
+	size_t i;
+
+	json_array_foreach(groups, i, g)
+		if (member_u64(g, member) || *member_text(g, member))
+			return true;
+	return false;
+}
 
 static void
 put_number(struct table *t, uint64_t n, enum term_ink ink)
@@ -60,8 +83,10 @@ put_deadline(struct table *t, const json_t *g)
 }
 
 static void
-put_group(struct table *t, const json_t *g)
+put_group(struct table *t, const struct rare *has, const json_t *g)
 {
+	uint64_t limit = member_u64(g, "limit_rate");
+	char rate[FIGURES_SIZE];
 	const json_t *n = json_object_get(g, "jobs");
 	const char *state = member_text(g, "state");
 	bool plain = text_equal(state, "idle") || text_equal(state, "active");
@@ -69,25 +94,34 @@ put_group(struct table *t, const json_t *g)
 	table_put(t, member_text(g, "name"), TERM_INK_PLAIN);
 	table_put(t, state, plain ? TERM_INK_PLAIN : TERM_INK_WARN);
 	put_running(t, g);
+	if (has->limit)
+		table_put(t, limit ? figures_rate(rate, limit) : "", TERM_INK_PLAIN);
 	put_number(t, member_u64(g, "live"), TERM_INK_PLAIN);
 	put_number(t, member_u64(n, "done"), TERM_INK_GOOD);
 	put_number(t, member_u64(n, "failed"), TERM_INK_BAD);
 	put_number(t, member_u64(n, "cancelled"), TERM_INK_WARN);
 	table_put(t, member_text(g, "on_failure"), TERM_INK_PLAIN);
-	put_deadline(t, g);
-	table_put(t, member_text(g, "parent"), TERM_INK_PLAIN);
+	if (has->deadline)
+		put_deadline(t, g);
+	if (has->parent)
+		table_put(t, member_text(g, "parent"), TERM_INK_PLAIN);
 }
 
 static void
 put_groups(struct ctl *c, const json_t *groups)
 {
+	struct rare has = { any_has(groups, "limit_rate"), any_has(groups, "deadline_ms"), any_has(groups, "parent") };
+	struct table_column shown[ARRAY_SIZE(columns)];
 	struct table t;
 	const json_t *g;
-	size_t i;
+	size_t i, n = 0;
 
-	table_init(&t, &c->term, columns, ARRAY_SIZE(columns));
+	for (i = 0; i < ARRAY_SIZE(columns); i++)
+		if (!columns[i].rare || any_has(groups, columns[i].rare))
+			shown[n++] = columns[i].as;
+	table_init(&t, &c->term, shown, n);
 	json_array_foreach(groups, i, g)
-		put_group(&t, g);
+		put_group(&t, &has, g);
 	table_print(&t, &c->out);
 	table_done(&t);
 }

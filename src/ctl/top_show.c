@@ -134,7 +134,8 @@ put_slots(struct head *h, const json_t *s)
 	h->label = "slots";
 	put_slot(h, limit_named(s, "max-concurrent-downloads"), "downloads");
 	put_slot(h, limit_named(s, "max-concurrent-verifications"), "verifications");
-	put(h, TERM_INK_PLAIN, "%llu workers", (unsigned long long)member_u64(w, "running"));
+	put(h, TERM_INK_PLAIN, "%llu worker%s", (unsigned long long)member_u64(w, "running"),
+	    member_u64(w, "running") == 1 ? "" : "s");
 	if (json_object_size(waiting))
 		h->label = "waiting";
 	json_object_foreach((json_t *)(uintptr_t)waiting, why, n)
@@ -333,8 +334,8 @@ top_show_help(struct top *t)
 	    "p                pause the job, or let it go on\n"
 	    "c                cancel it; asks y or n\n"
 	    "+, -             raise its priority by one, lower it\n"
-	    "s                another order: by state, rate, size, share done, name, priority, id\n"
-	    "/                only jobs with this text in their name, destination or url; * is any text\n"
+	    "s                another order: state, rate, size, done, name, priority, id\n"
+	    "/                only jobs with this text in name, destination or url; * is any\n"
 	    "escape           all jobs again\n"
 	    "^L               draw the screen anew\n"
 	    "^Z               suspend; fg comes back\n"

@@ -241,8 +241,10 @@ progress_draw(struct progress *p, const struct progress_row *rows, size_t n,
 void
 progress_clear(struct progress *p, struct buf *out)
 {
-	if (p->lines)
+	if (p->lines) {
+		buf_append_str(out, "\r\033[K"); /* the ^C that the terminal has shown below the block */
 		erase_lines(move_to_top(p, out), out);
+	}
 	flush_above(p, out);
 }
 

@@ -413,6 +413,21 @@ START_TEST(permanent_lines_scroll_above_a_block_that_stays)
 }
 END_TEST
 
+/* What ^C leaves below the block goes with it. */
+START_TEST(the_echo_of_a_key_goes_with_the_block)
+{
+	buf_append_str(&out, "$ haulctl attach\n");
+	screen_feed(&screen, &out);
+	frame(every_phase, 1, &some_total);
+	buf_append_str(&out, "^C");
+	screen_feed(&screen, &out);
+	progress_clear(&progress, &out);
+	buf_append_str(&out, "detached\n");
+	screen_feed(&screen, &out);
+	ck_screen("$ haulctl attach\ndetached\n");
+}
+END_TEST
+
 START_TEST(a_block_that_fills_the_screen_never_gets_into_the_history)
 {
 	AUTO_BUF struct buf want = { 0 };
@@ -750,6 +765,7 @@ main(void)
 	suite_add_tcase(s, frames);
 	tcase_add_checked_fixture(over_time, set_up, tear_down);
 	tcase_add_test(over_time, permanent_lines_scroll_above_a_block_that_stays);
+	tcase_add_test(over_time, the_echo_of_a_key_goes_with_the_block);
 	tcase_add_test(over_time, a_block_that_fills_the_screen_never_gets_into_the_history);
 	tcase_add_test(over_time, lines_of_a_block_that_shrinks_are_emptied);
 	tcase_add_test(over_time, a_finished_job_is_printed_above);
