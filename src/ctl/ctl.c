@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -144,13 +145,17 @@ static int
 tell_unreachable(const struct ctl *c, const char *path, int r)
 {
 	static const char start[] = "start it with `systemctl start hauld.socket`, or one of your own with `hauld --user-instance`";
+	struct stat st;
 
 	switch (-r) {
 	case ENOENT:
 		ctl_tell(c, "hauld is not reachable: there is no socket %s; %s", path, start);
 		return CTL_UNREACHABLE;
 	case ECONNREFUSED:
-		ctl_tell(c, "hauld is not reachable: nobody listens on %s; %s", path, start);
+		if (stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+			ctl_tell(c, "hauld is not reachable: %s is no socket", path);
+		else
+			ctl_tell(c, "hauld is not reachable: nobody listens on %s; %s", path, start);
 		return CTL_UNREACHABLE;
 	case EACCES:
 	case EPERM:

@@ -44,6 +44,8 @@ source_text(const json_t *l)
 		if (localtime_r(&at, &tm)) /* NOLINT: for people */
 			(void)strftime(until, sizeof until, ", until %a %H:%M", &tm);
 	}
+	if (!*set && json_object_get(l, "group") && member_u64(l, "limit") != configured)
+		set = "group"; /* a setting of the group, which a client has changed */
 	if (!*set)
 		return xasprintf("%s%s", table ? "timetable" : member_u64(l, "limit") ? "configuration" : "", until);
 	was = rate_text(configured, "none");

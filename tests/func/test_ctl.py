@@ -47,7 +47,7 @@ class Ctl:
 
     def environment(self, **more):
         env = {"PATH": os.environ["PATH"], "HOME": self.tmp, "LC_ALL": "C.UTF-8", "TERM": "xterm",
-               "HAULCTL_SOCKET": self.socket}
+               "HAULCTL_SOCKET": self.socket, "TZ": "UTC"}
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
             if name in os.environ:
                 env[name] = os.environ[name]
@@ -236,6 +236,11 @@ def test_nobody_listens(ctl):
         left_behind.bind(ctl.socket)
     done = ctl("list")
     assert done.rc == 5 and "nobody listens" in done.err, done
+
+
+def test_a_path_that_is_no_socket(ctl):
+    done = ctl("list", "--socket", ctl.write("file", ""))
+    assert done.rc == 5 and done.err == "haulctl: hauld is not reachable: %s is no socket\n" % (ctl.tmp + "/file"), done
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="changes the user")
@@ -851,7 +856,7 @@ def test_status_at_a_glance(ctl, fake):
 
 def test_show_everything(ctl, fake):
     full = dict(done_job(1, name="geoip", origin="config", uid=None, unpacked=9 << 20, attempts=2),
-                settings={"retry": 5, "header": ["(secret)"], "checksum": [DIGEST, "md5:00"]}, last={"code": "dns", "reason": "odd"},
+                settings={"retry": 5, "limit-rate": 3 << 20, "every": "6h", "header": ["(secret)"], "checksum": [DIGEST, "md5:00"]}, last={"code": "dns", "reason": "odd"},
                 receipt={"proof": "length", "codec": "zstd", "unchanged": False, "digest": {"sha256": "ab"}, "digest_output": {},
                          "times_ms": {"dns": 1, "connect": 2, "tls": 3, "first_byte": 4}})
     fake.on["show"] = lambda params, client: full
@@ -860,7 +865,9 @@ def test_show_everything(ctl, fake):
                  "sha256:ab", "zstd", "proof       length", "first byte 4 ms", "attempts    2", "last try    dns: odd", "retry = 5",
                  "header = (secret)", "checksum = md5:00", "by the configuration", "2023-11-14 22:13:20 UTC"):
         assert part in text, (part, text)
-    assert fake.of("show") == [{"job": "geoip"}]
+    assert "limit-rate = 3M\n" in text and "every = 6h\n" in text
+    assert "2023-11-14 23:13:20 CET" in ctl("show", "geoip", env={"TZ": "Europe/Berlin"}).out
+    assert fake.of("show") == [{"job": "geoip"}] * 2
     assert ctl("show", "--json", "1").lines == [full]
 
 
@@ -953,11 +960,12 @@ def test_workers(ctl, fake):
 
 def test_config_is_in_the_syntax_of_the_configuration(ctl, fake):
     fake.on["config"] = lambda params, client: {
-        "file": "/etc/hauld/hauld.conf", "loaded": 1700000000, "daemon": {"roots": ["/srv/haul"], "workers": 2},
+        "file": "/etc/hauld/hauld.conf", "loaded": 1700000000, "daemon": {"roots": ["/srv/haul"], "workers": 2, "min-free": 256 << 20,
+                                                                                      "dirty-limit": (1 << 40) + 1},
         "defaults": {"retry": 5, "no-clobber": False}, "hosts": [{"match": "*.example.org"}], "groups": [], "jobs": 3}
     assert ctl("config").out == (
         '# /etc/hauld/hauld.conf, read at 2023-11-14 22:13:20 UTC; jobs of it: 3\n'
-        'daemon = {\n  roots = [ "/srv/haul" ];\n  workers = 2;\n};\n'
+        'daemon = {\n  roots = [ "/srv/haul" ];\n  workers = 2;\n  min-free = "256M";\n  dirty-limit = 1099511627777L;\n};\n'
         'defaults = {\n  retry = 5;\n  no-clobber = false;\n};\n'
         'hosts = ({\n  match = "*.example.org";\n});\n')
 
@@ -1003,6 +1011,40 @@ def test_a_full_disk_is_told(ctl, fake):
         process = ctl.start("list", stdout=full)
         _, err = process.communicate(timeout=20)
     assert process.returncode == 1 and b"takes no more" in err
+
+
+# ---- groups, events and the log as text
+
+def group_row(name, **more):
+    return {"name": name, "parent": None, "state": "idle", "running": 0, "max_concurrent": 0, "limit_rate": 0, "on_failure": "continue",
+            "deadline_ms": 0, "deadline_in_ms": None, "live": 0, "jobs": {"done": 0, "failed": 0, "cancelled": 0}, **more}
+
+
+@pytest.mark.parametrize("more, title, cell", [({"limit_rate": 3 << 20}, "LIMIT", "3.0 MiB/s"), ({"deadline_ms": 7200000}, "DEADLINE", "2h00m"),
+                                               ({"parent": "all"}, "PARENT", "all")])
+def test_groups_have_columns_for_what_one_of_them_has(ctl, fake, more, title, cell):
+    fake.on["group"] = lambda params, client: {"groups": [group_row("a"), group_row("b")], "more": False, "all_paused": False}
+    plain = ctl("group").out
+    assert plain.split()[:3] == ["GROUP", "STATE", "RUNNING"] and title not in plain
+    fake.on["group"] = lambda params, client: {"groups": [group_row("a"), group_row("b", **more)], "more": False, "all_paused": False}
+    head, first, second = ctl("group").out.splitlines()
+    assert title in head and cell in second and cell not in first and len(head) <= 80
+
+
+@pytest.mark.parametrize("verb, columns", [("events", 80), ("log", 80), ("events", 40)])
+def test_long_events_and_lines_go_on_below_where_they_began(ctl, fake, verb, columns):
+    words = " ".join("word%02d" % i for i in range(40))
+    fake.on["events"] = fake.on["log"] = lambda params, client: {
+        "instance": "x", "next": 2, "lost": 0, "more": False,
+        "events": [{"number": 1, "time": 1700000000.5, "what": "daemon", "text": words, "level": "info" if verb == "log" else ""}],
+        "lines": [{"number": 1, "time": 1700000000.5, "level": "info", "text": words}]}
+    assert len(ctl(verb).out.splitlines()) == 1 and ctl(verb).out.endswith(words + "\n")
+    terminal = Terminal(ctl, verb, columns=columns, env={"NO_COLOR": "1"})
+    assert terminal.finish() == 0
+    lines = terminal.text.splitlines()
+    assert len(lines) > 3 and max(map(len, lines)) < columns and words in " ".join(" ".join(lines).split())
+    at = lines[0].index("daemon" if verb == "events" else "word00") if columns == 80 else 4
+    assert all(line.startswith(" " * at + "word") for line in lines[1 if columns == 80 else 2:]), lines
 
 
 # ---- completions

@@ -562,3 +562,16 @@ def test_once_knows_groups(h, server):
 def test_once_refuses_a_group_that_would_wait_for_ever(h, server):
     result = h.once(config={"groups": [{"name": "g", "paused": True}], "jobs": [late(server, "ow", "g")]})
     assert result.rc == 78 and "paused" in result.stderr and "group g" in result.stderr
+
+
+# ---- names that are none
+
+def test_the_group_that_may_be_meant_is_named(serve, server):
+    s = serve({"groups": [{"name": "nightly"}, {"name": "night"}, {"name": "other"}]})
+    with s.client() as c:
+        refused = c.refused("add", jobs=[{**late(server, "gn0"), "group": "nigthly"}])
+        assert refused.text == 'group is "nigthly", which is not in groups: did you mean "nightly"?'
+        refused = c.refused("add", jobs=[{**late(server, "gn1"), "group": "weekly"}])
+        assert "makes one on the fly" in refused.text
+    assert s.ctl("add", server.url("/ok/1?gn2"), "--group", "othr").err == (
+        'haulctl: group is "othr", which is not in groups: did you mean "other"?\n')

@@ -281,6 +281,7 @@ def test_list_by_time_group_name_and_url(tmp, server):
         with s.client() as c:
             assert all_ids(c) == ids
             assert all_ids(c, since="2d") == [ids[1]]
+            assert c.refused("list", since="soon").text.startswith('since is "soon": it must be a time, such as "2d" (ago)')
             assert all_ids(c, since="4d", state=["done"]) == ids[:2]
             assert all_ids(c, until="2d") == [ids[0], ids[2]]
             assert all_ids(c, since=1700000000, until=1700000001) == [ids[2]]

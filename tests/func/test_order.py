@@ -144,6 +144,8 @@ def test_what_add_refuses(serve, server):
     assert error.word == "invalid-params" and error.text.endswith("a -> b -> a")
     error = c.refused("add", jobs=[job(server, "a", "/ok/1"), job(server, "b", "/ok/1", after=["a", "nobody"])])
     assert error.word == "no-such-job" and 'jobs[1]: after "nobody" names no job' in error.text
+    alone = s.ctl("add", server.url("/ok/1"), "--after", "nobody")
+    assert alone.rc == 3 and alone.err == 'haulctl: after "nobody" names no job: there is none of that name\n', alone
     error = c.refused("add", jobs=[job(server, "a", "/ok/1", **{"after-failed": "4711"})])
     assert error.word == "no-such-job" and '"4711"' in error.text
     assert c.list_all() == [] and asked(server) == []

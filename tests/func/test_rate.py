@@ -533,7 +533,8 @@ def test_the_limit_of_a_group_changes_while_its_jobs_run(serve, server):
         assert limit_of(c, group="g", reset=True)["limit"] == 1
         assert c.refused("limit", group="nobody", rate="1M").word == "no-such-job"
     assert "group g " in s.ctl("limit").out and s.ctl("limit", "--group", "g", "3M").rc == 0
-    assert s.ctl("limit", "--group", "g").out.splitlines()[1].split()[:3] == ["group", "g", "3.0"]
+    line = s.ctl("limit", "--group", "g").out.splitlines()[1]
+    assert line.split()[:3] == ["group", "g", "3.0"] and line.endswith("client (configuration: 1 B/s)")
 
 
 def test_not_any_number_of_hosts_has_a_limit_of_a_client(serve):

@@ -137,6 +137,9 @@ def test_haulctl_wait(serve, server):
         assert [j["name"] for j in first.lines] == ["cw1", "cw0"]
         late_one = s.ctl("wait", "--timeout", "100ms", "--group", "g")
         assert late_one.rc == 4 and "go on" in late_one.err
+        assert s.ctl("cat", "--timeout", "50ms", "cw1").err == "haulctl: the job is not over yet; it goes on\n"
+        again = s.ctl("retry", "cw0")
+        assert again.rc == 7 and again.err == "haulctl: job 1 is done: only a failed or cancelled job can be retried\n", again
         assert s.ctl("cancel", "--group", "g").out == "1 cancelled\n"
         group = s.ctl("wait", "--group", "g")
         assert group.rc == 8 and group.out == "group g: 1 done, 0 failed, 1 cancelled\n"

@@ -17,6 +17,8 @@
 #include "daemon/engine/keep.h"
 #include "model/values.h"
 
+enum { NEAR_GROUPS_MAX = 1000 }; /* that are looked at for a name that may be meant */
+
 struct adding {
 	struct list link; /* of control->addings */
 	struct call *call;
@@ -248,6 +250,38 @@ may_join(const struct adding *a, const struct intake_result *results, size_t n)
 	return true;
 }
 
+/* The group that name may be meant for; NULL: none is near. */
+static const char *
+near_group(const struct engine *e, const char *name)
+{
+	unsigned least = (unsigned)strlen(name) / 3 + 1, looks = 0;
+	const char *best = NULL, *at = "";
+	struct group_view v;
+
+	for (; looks < NEAR_GROUPS_MAX && engine_next_group(e, at, &v); looks++) {
+		unsigned d = str_distance(name, v.name);
+
+		at = v.name;
+		if (d < least) {
+			least = d;
+			best = v.name;
+		}
+	}
+	return best;
+}
+
+/* "group is ..."; with names of others where one is near. */
+static char *
+refuse_group(const struct engine *e, const char *name, bool look)
+{
+	const char *near = look ? near_group(e, name) : NULL;
+
+	if (near)
+		return xasprintf("group is \"%s\", which is not in groups: did you mean \"%s\"?", name, near);
+	return xasprintf("group is \"%s\", which is not in groups: `haulctl group %s on-failure=continue` makes one on the fly", name,
+	    name);
+}
+
 /* The groups that they name, but for the one that is made for them; false after the
  * answer. */
 static bool
@@ -266,8 +300,7 @@ groups_are_there(const struct adding *a, const struct intake_result *results, si
 		else if (group_is_there(a, group))
 			continue;
 		else
-			refused[i].errors = xasprintf("group is \"%s\", which is not in groups: `haulctl group %s on-failure=continue` "
-		    "makes one on the fly", group, group);
+			refused[i].errors = refuse_group(a->control->engine, group, !n_bad);
 		first = first ? first : refused[i].errors;
 		n_bad++;
 	}

@@ -60,8 +60,10 @@ all_are_there(struct call *c, const struct nodes *all, size_t n)
 		for (unsigned k = 0; (one = awaited(all->nodes[i].spec, k, &key)); k++) {
 			if (map_find(&all->by_name, hash_str(one), one) || is_there(c, one))
 				continue;
-			call_fail(c, RPC_NO_JOB, "jobs[%zu]: %s \"%s\" names no job: there is none of that %s, here or in this request",
-			    i, key, one, *one >= '0' && *one <= '9' ? "id" : "name");
+			AUTO_FREE char *which = n > 1 ? xasprintf("jobs[%zu]: ", i) : xstrdup("");
+
+			call_fail(c, RPC_NO_JOB, "%s%s \"%s\" names no job: there is none of that %s%s", which, key, one,
+			    *one >= '0' && *one <= '9' ? "id" : "name", n > 1 ? ", here or in this request" : "");
 			return false;
 		}
 	return true;

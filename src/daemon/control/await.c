@@ -108,8 +108,11 @@ on_timeout(void *arg)
 	struct await *a = arg;
 	size_t left = a->left;
 
-	call_fail(a->call, RPC_TIMED_OUT, "%zu of the %zu jobs %s not %s yet; they go on", left, a->n, left == 1 ? "is" : "are",
-	    a->wanted ? "where they are wanted" : "over");
+	if (a->n == 1)
+		call_fail(a->call, RPC_TIMED_OUT, "the job is not %s yet; it goes on", a->wanted ? "where it is wanted" : "over");
+	else
+		call_fail(a->call, RPC_TIMED_OUT, "%zu of the %zu jobs %s not %s yet; they go on", left, a->n,
+		    left == 1 ? "is" : "are", a->wanted ? "where they are wanted" : "over");
 	await_free(a);
 }
 

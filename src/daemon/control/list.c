@@ -414,7 +414,15 @@ get_when(struct call *c, const char *name, int64_t *ret)
 	}
 	if (json_is_string(v) && moment_parse(json_string_value(v), MOMENT_PAST, clock_wall_s(), ret, &why) == 0)
 		return true;
-	call_fail(c, RPC_INVALID_PARAMS, "%s is a time: \"2d\" ago, \"2026-11-22T10:00:00Z\", or seconds since 1970, a number", name);
+	if (json_is_string(v)) {
+		char safe[80];
+
+		call_fail(c, RPC_INVALID_PARAMS, "%s is \"%s\": it must be a time, such as \"2d\" (ago), \"2026-11-22\" or "
+		    "\"2026-11-22T10:00:00Z\"", name, str_safe(safe, sizeof safe, json_string_value(v), json_string_length(v)));
+	} else {
+		call_fail(c, RPC_INVALID_PARAMS, "%s is a time: \"2d\" (ago), \"2026-11-22\", \"2026-11-22T10:00:00Z\", or seconds "
+		    "since 1970, a number", name);
+	}
 	return false;
 }
 

@@ -287,7 +287,7 @@ method_retry(struct call *c)
 		return;
 	for (size_t i = 0; i < n; i++)
 		if (call_job(c, ids[i])->state == JOB_DONE && !engine_comes_again(c->control->engine, ids[i])) {
-			call_fail(c, RPC_CONFLICT, "job %llu is done", (unsigned long long)ids[i]);
+			call_fail(c, RPC_CONFLICT, "job %llu is done: only a failed or cancelled job can be retried", (unsigned long long)ids[i]);
 			return;
 		}
 	if (!call_bring_back(c, ids, n))

@@ -111,10 +111,13 @@ start_next(struct control *c, struct verifying *v)
 	uint32_t uid = v->call->uid == geteuid() ? 0 : v->call->uid;
 
 	f->verify = verify_start(c->engine, f->path, f->digests, f->n, uid, on_verified, f);
-	if (f->verify)
+	if (f->verify) {
 		c->n_verifies++;
-	else
-		end_file(f, "unreadable", "it lies beneath none of hauld's roots");
+	} else {
+		AUTO_FREE char *why = xasprintf("%s lies beneath none of hauld's roots", f->path);
+
+		end_file(f, "unreadable", why);
+	}
 }
 
 static void

@@ -49,7 +49,7 @@ put_paused(const struct control *c, const struct job *j, int64_t now_s, unsigned
 		buf_printf(out, "uid %u paused it at ", uid);
 		why_put_time(out, at_s, now_s);
 	} else {
-		buf_append_str(out, "it is paused, from its begin or since a time that hauld does not remember");
+		buf_append_str(out, "it is paused, from its beginning or since a time that hauld does not remember");
 	}
 	buf_printf(out, "; `haulctl resume %llu` lets it go on", (unsigned long long)j->id);
 }

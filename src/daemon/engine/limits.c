@@ -241,7 +241,10 @@ set_total(struct engine *e)
 	if (limit == e->total.limit)
 		return;
 	set_limit(e, &e->total, limit);
-	log_info("the limit of all transfers together is %llu bytes a second now", (unsigned long long)limit);
+	if (limit)
+		log_info("the limit of all transfers together is %llu bytes a second now", (unsigned long long)limit);
+	else
+		log_info("there is no limit of all transfers together now");
 }
 
 void
