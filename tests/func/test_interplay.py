@@ -45,8 +45,8 @@ def test_a_deadline_that_is_set_counts_from_the_run(serve, server):
         c.call("run", jobs=[again])
         c.wait_state(again, "active", "download")
         change(c, again, deadline="2s")
-        assert c.show(again)["state"] == "active"
-        assert c.wait_job(again)["code"] == "deadline"
+        ended = c.wait_job(again)
+        assert ended["code"] == "deadline" and ended["seconds"] > 1.5, ended # else it was over at once
         assert c.show(waits)["state"] == "blocked"
 
 
@@ -76,19 +76,20 @@ def test_what_failed_before_kill_9_counts_in_the_run(serve, server):
                                   {"url": server.url("/drip/64K/1K/0.05?ip-goes-on"), "output": "goes-on", "group": "g"})
     assert c.wait_job(good)["state"] == "done" and c.wait_job(failed)["state"] == "failed"
     c = killed(s)
-    jobs = c.call("wait", timeout=20, group="g")["group"]["jobs"]
+    jobs = c.call("wait", timeout=60, group="g")["group"]["jobs"]
     assert (jobs["done"], jobs["failed"]) == (2, 1), jobs
 
 
 def test_a_set_that_goes_while_its_intent_is_being_kept(serve, server):
     s = serve(start=False)
-    s.write_config(atomic_config(server, s.root, 1, how="delay/1"))
+    s.write_config(atomic_config(server, s.root, "1&gate=ip-intent", how="gate"))
     s.start()
     store, = children_named(s.pid, "hauld-store")
     with s.client() as c:
-        c.wait_state("m0", "active")
+        server.wait_requests(1)
         os.kill(store, signal.SIGSTOP)
         try:
+            server.open("ip-intent")
             wait_until(lambda: {c.show("m%d" % i)["why"] for i in range(N)} == {"group-publish"})
             s.write_config({"jobs": []})
             s.signal(signal.SIGHUP)
@@ -110,11 +111,11 @@ def test_a_sibling_that_is_removed_as_the_set_begins_anew(serve, server):
     s.write_config(conf)
     s.start()
     with s.client() as c:
-        c.call("wait", timeout=15, group="whole")
+        c.call("wait", timeout=60, group="whole")
         assert c.show("m1")["code"] == "sibling-failed"
         ids = [c.show("m%d" % i)["id"] for i in range(N)]
         c.send_bytes(b"".join(b'{"jsonrpc":"2.0","id":%d,"method":"%s","params":{"jobs":[%d]}}\n' % (900 + k, what, i)
                               for k, (what, i) in enumerate([(b"retry", ids[0]), (b"remove", ids[1])])))
         assert c.answer(900) and c.answer(901)["removed"] == 1
         assert c.call("status")["state"] == "running"
-        c.call("wait", timeout=15, group="whole")
+        c.call("wait", timeout=60, group="whole")

@@ -1,7 +1,6 @@
 """Retries, time limits, rates."""
 
 import socket
-import time
 
 import pytest
 from bodies import body, digest
@@ -130,9 +129,9 @@ def test_stall_timeout(h, server, path):
 
 @pytest.mark.slow
 def test_a_slow_transfer_is_no_stall(h, server):
-    url = server.url("/drip/8/1/0.4")
-    assert_done(h.once_jobs([job(url, **{"stall-timeout": "1500ms"})]))
-    h.expect({"a": body(8)})
+    url = server.url("/drip/16/1/0.3")
+    assert_done(h.once_jobs([job(url, **{"stall-timeout": "4s"})]))
+    h.expect({"a": body(16)})
 
 
 @pytest.mark.parametrize("path", ["/drip/1000/1/0.1", "/drip/10M/64K/0.1", "/header-drip",
@@ -177,19 +176,18 @@ def test_max_overall_download_limit(h, server):
 
 def test_a_held_transfer_does_not_stall(h, server):
     """The rate limit's pauses are haul's own doing: no stall-timeout."""
-    result = h.once_jobs([job(server.url("/ok/60K"), **{"limit-rate": "20K",
-                                                        "stall-timeout": "500ms"})])
+    result = h.once_jobs([job(server.url("/ok/60K"), **{"limit-rate": "10K",
+                                                        "stall-timeout": "2s"})])
     assert_done(result)
     h.expect({"a": body(60 << 10)})
 
 
 def test_one_job_limited_the_others_not(h, server):
-    jobs = [{"name": "slow", "url": server.url("/ok/600K"), "output": "slow", "limit-rate": "300K"},
+    jobs = [{"name": "slow", "url": server.url("/ok/600K"), "output": "slow", "limit-rate": "1K", "stall-timeout": "1h"},
             {"name": "fast", "url": server.url("/ok/8M"), "output": "fast"}]
-    began = time.monotonic()
     with h.start(config={"jobs": jobs}) as run:
         run.wait_event("end", count=1)
-        first = time.monotonic() - began
+        run.interrupt()
         result = run.finish()
-    assert_done(result)
-    assert result.of("end")[0]["id"] == result.job("fast")["id"] and first < result.seconds
+    assert result.job("fast")["state"] == "done" and result.job("slow")["state"] == "cancelled"
+    h.expect({"fast": body(8 << 20)})

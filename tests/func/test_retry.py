@@ -1,6 +1,5 @@
 """What is repeated, when, from where, and what it costs; origins and a network that are down."""
 
-import email.utils
 import gzip
 import socket
 import time
@@ -33,14 +32,14 @@ def closed_port():
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after_is_the_least(h, server, request, form):
-    after = "2" if form == "seconds" else email.utils.formatdate(time.time() + 3, usegmt=True).replace(" ", "%20")
+    after = "2" if form == "seconds" else "date:3" # cut to the second: two or more
     url = server.url("/flaky/1/1000?key=%s&retry-after=%s" % (request.node.name, after))
     result = h.once_jobs([job(url, retry=3, **{"retry-delay": "1ms"})])
     assert_done(result)
     delay, = delays_of(result)
-    assert 1000 <= delay <= 3100
+    assert (2000 if form == "seconds" else 0) <= delay <= 3100
     first, second = server.requests()
-    assert second["time"] - first["time"] >= 1
+    assert second["time"] - first["time"] >= 1.9
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
@@ -67,11 +66,10 @@ def test_no_repeat_begins_behind_retry_max_time(h, server):
 
 
 def test_retry_max_time_lets_those_before_it_be(h, server):
-    keys = {"retry": 100, "retry-max-time": "600ms", "retry-delay": "20ms", "retry-max-delay": "20ms"}
+    keys = {"retry": 1000000, "retry-max-time": "2s", "retry-delay": "20ms", "retry-max-delay": "20ms"}
     result = h.once_jobs([job(server.url("/status/503"), **keys)])
-    assert_failed(result, "http-503")
-    times = [r["time"] for r in server.requests()]
-    assert len(times) > 5 and times[-1] - times[0] < 2
+    assert_failed(result, "http-503") # and not in hours
+    assert len(server.requests()) > 5 and "retry-max-time" in result.job()["reason"]
 
 
 # ---- retry-on
@@ -104,7 +102,10 @@ def test_connections_that_were_kept_and_are_closed_cost_no_try(serve, server):
     kept = 9
     s = serve(**{"max-connections-per-host": kept})
     with s.client() as c:
-        for one in c.add(*[{"url": server.url("/delay/0.5/10?%d" % i), "output": "k%d" % i} for i in range(kept)]):
+        ids = c.add(*[{"url": server.url("/gate/10?gate=kept&i=%d" % i), "output": "k%d" % i} for i in range(kept)])
+        server.wait_requests(kept, "gate=kept")
+        server.open("kept")
+        for one in ids:
             assert c.wait_job(one)["state"] == "done"
         assert server.stats()["connections"] >= kept
         server.mark()
@@ -141,7 +142,7 @@ def test_a_restart_keeps_the_tries_and_not_the_delay(serve, server):
     s.stop()
     s.start()
     with s.client() as c:
-        failed = c.wait_job(one, 20)
+        failed = c.wait_job(one)
         assert failed["state"] == "failed" and failed["code"] == "http-503" and failed["attempts"] == 2
     assert len(server.requests()) == 2
 
@@ -149,7 +150,7 @@ def test_a_restart_keeps_the_tries_and_not_the_delay(serve, server):
 # ---- certificates of the future
 
 def test_a_certificate_that_is_not_valid_yet_is_waited_for(h, tmp, authority):
-    cert = authority.issue("future", valid_from=time.time() + 4)
+    cert = authority.issue("future", valid_from=time.time() + 7) # so long may it take to ask for the first time
     server = servers.BadServer(tmp, tls=cert)
     try:
         keys = {"cacert": authority.cert, "retry": 200, "retry-delay": "200ms", "retry-max-delay": "400ms"}
@@ -256,8 +257,9 @@ def test_an_origin_that_is_down_is_probed_and_comes_back(serve, server, tmp, clo
         assert "open" in s.ctl("hosts").out
         # at most one at a time tries it
         before = {i: c.show(i)["attempts"] for i in ids}
-        wait_until(lambda: sum(c.show(i)["attempts"] for i in ids) >= sum(before.values()) + 3, 20)
-        assert sum(1 for i in ids if c.show(i)["state"] == "active") <= 1
+        wait_until(lambda: sum(c.show(i)["attempts"] for i in ids) >= sum(before.values()) + 3, 60)
+        for _look in range(20):
+            assert c.call("status")["jobs"]["active"] <= 1
         alive = servers.BadServer(tmp, port=closed_port_number)
         try:
             for one in ids:
@@ -268,15 +270,17 @@ def test_an_origin_that_is_down_is_probed_and_comes_back(serve, server, tmp, clo
             assert row == []
         finally:
             alive.stop()
+    s.stop() # the log is whole
     assert len(s.log_lines("origin is down")) == 1 and len(s.log_lines("origin answers again")) == 1
 
 
 @pytest.fixture
 def closed_port_number():
-    """The same, but free for a server later."""
+    """The same, but a server may take it later, and nobody else."""
     with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+        yield s.getsockname()[1]
 
 
 def test_jobs_with_mirrors_leave_an_origin_that_is_down(serve, server, closed_port):
@@ -302,7 +306,7 @@ def test_a_mirror_takes_over_in_the_middle(serve, server, tmp):
         with s.client() as c:
             keys = {"retry": 50, "retry-delay": "10ms", "retry-max-delay": "10ms"}
             one, = c.add(job([first.url("/stall/3M/2M"), server.url("/ok/3M")], checksum=digest(body(3 << 20)), **keys))
-            c.wait_state(one, "active", "download")
+            wait_until(lambda: c.show(one)["received"] >= 2 << 20)
             first.stop()
             assert c.wait_job(one)["state"] == "done"
             rest, = server.requests("/ok/3M")
@@ -317,7 +321,7 @@ def test_without_a_digest_a_mirror_begins_anew(serve, server):
     s = serve(**QUICK)
     with s.client() as c:
         urls = [server.url("/stall/3M/2M?seed=x"), server.url("/ok/3M?seed=y", "127.0.0.2")]
-        one, = c.add(job(urls, retry=2, **{"stall-timeout": "1s", "retry-delay": "10ms"}))
+        one, = c.add(job(urls, retry=2, **{"stall-timeout": "2s", "retry-delay": "10ms"}))
         assert c.wait_job(one)["state"] == "done"
         assert [servers.header_of(r, "Range") for r in server.requests("seed=y")] == [None]
         assert s.read("a") == body(3 << 20, "y")
@@ -370,7 +374,7 @@ def test_max_origin_failures_0(serve, closed_port):
     s = serve(**{"max-origin-failures": 0})
     with s.client() as c:
         ids = c.add(*[{"url": "http://127.0.0.1:%d/%d" % (closed_port, i), "output": "z%d" % i, "retry": 2} for i in range(20)])
-        assert {c.wait_job(one, 30)["attempts"] for one in ids} == {3}
+        assert {c.wait_job(one)["attempts"] for one in ids} == {3}
 
 
 def test_cancel_pause_and_drain_of_jobs_at_an_origin_that_is_down(serve, closed_port):
@@ -424,6 +428,11 @@ def far(host, path="/ok/1000"):
     return "http://%s:%d%s" % (host, PORT, path)
 
 
+def everywhere(tmp, net):
+    """A server that is there before its addresses are: none of them ever refuses a connection."""
+    return servers.BadServer(tmp, bind=("0.0.0.0",), port=PORT, prefix=net.prefix)
+
+
 def test_without_a_route_jobs_wait_and_lose_no_try(serve, tmp, net):
     s = serve(popen=net.popen, **QUICK)
     with s.client() as c:
@@ -433,14 +442,15 @@ def test_without_a_route_jobs_wait_and_lose_no_try(serve, tmp, net):
         s.wait_log("job will be tried again", 12) # more than one round, and none has failed
         assert {j["state"] for j in c.list_all()} <= {"blocked", "active"} and c.call("hosts")["network_down"]
         assert "the network is down" in s.ctl("hosts").out and "network-down" in s.ctl("status").out
-        net.ip("addr", "add", A + "/32", "dev", "lo")
-        server = servers.BadServer(tmp, bind=(A,), port=PORT, prefix=net.prefix)
+        server = everywhere(tmp, net)
         try:
+            net.ip("addr", "add", A + "/32", "dev", "lo")
             done = [c.wait_job(one) for one in ids]
         finally:
             server.stop()
         assert [(j["state"], j["attempts"]) for j in done] == [("done", 1)] * 8
         assert not c.call("hosts")["network_down"]
+    s.stop()
     assert len(s.log_lines("the network is down")) == 1 and len(s.log_lines("the network is up again")) == 1
 
 
@@ -454,10 +464,10 @@ def test_when_two_hosts_are_silent_the_network_is_down(serve, tmp, net):
         for i in ids:
             c.wait_state(i, "blocked", why="network-down")
         s.wait_log("job will be tried again", len(s.log_lines("job will be tried again")) + 3)
-        for address in (A, B):
-            net.ip("addr", "add", address + "/32", "dev", "lo")
-        server = servers.BadServer(tmp, bind=(A, B), port=PORT, prefix=net.prefix)
+        server = everywhere(tmp, net)
         try:
+            for address in (A, B):
+                net.ip("addr", "add", address + "/32", "dev", "lo")
             done = [c.wait_job(i) for i in ids]
         finally:
             server.stop()
@@ -470,6 +480,7 @@ def test_refused_connections_are_no_network_that_is_down(serve, closed_port):
         ids = c.add(*[{"url": "http://127.0.0.%d:%d/" % (i, closed_port), "output": "r%d" % i, "retry": 2} for i in (1, 2, 3)])
         assert [c.wait_job(one)["attempts"] for one in ids] == [3, 3, 3]
         assert not c.call("hosts")["network_down"]
+    s.stop()
     assert s.log_lines("the network is down") == []
 
 
@@ -492,4 +503,4 @@ def test_a_reload_may_give_another_limit(serve, closed_port):
         ids = c.add(*[{"url": "http://127.0.0.1:%d/%d" % (closed_port, i), "output": "z%d" % i, "retry": 3} for i in range(20)])
         c.wait_state(ids[-1], "blocked", why="origin-down")
         s.reload({}, **{"max-origin-failures": 0})
-        assert {c.wait_job(one, 30)["state"] for one in ids} == {"failed"}
+        assert {c.wait_job(one)["state"] for one in ids} == {"failed"}

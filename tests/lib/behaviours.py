@@ -10,6 +10,7 @@ import email.utils
 import gzip
 import hashlib
 import os
+import time
 import urllib.parse
 
 from bodies import body_range, parse_size
@@ -558,10 +559,18 @@ async def status_200_empty(c, _r):
     await c.head(Content_Length=0)
 
 
+def retry_after(r):
+    """The header of ?retry-after=TEXT; date:N is the date in N seconds."""
+    text = r.query.get("retry-after", "")
+    if text.startswith("date:"):
+        text = email.utils.formatdate(time.time() + int(text[5:]), usegmt=True)
+    return {"Retry_After": text} if text else {}
+
+
 @route("status")
 async def status(c, r):
     """/status/NNN[?retry-after=TEXT]: that status with a small body"""
-    extra_heads = {"Retry_After": r.query["retry-after"]} if "retry-after" in r.query else {}
+    extra_heads = retry_after(r)
     number = int(r.parts[1])
     await c.answer("this is an error page, not the file\n", number, **extra_heads)
 
@@ -576,7 +585,7 @@ async def flaky_times(c, r):
 async def flaky(c, r):
     """/flaky/N/SIZE?key=K[&status=503][&retry-after=S]: fails N times, then good"""
     if await flaky_times(c, r):
-        extra_heads = {"Retry_After": r.query["retry-after"]} if "retry-after" in r.query else {}
+        extra_heads = retry_after(r)
         await c.answer("later\n", int(r.query.get("status", 503)), **extra_heads)
         return
     r.parts = ["ok", r.parts[2]]
