@@ -6,6 +6,7 @@ import time
 
 import pytest
 from bodies import body
+from clockset import Clock
 from haul import assert_done
 from service import sanitized
 from waiting import wait_until
@@ -17,17 +18,56 @@ def job(url, output, **keys):
     return {"url": url, "output": output, "fsync": "off", "stall-timeout": "1h", **keys}
 
 
+def starved(s):
+    """Seconds in which hauld wanted a CPU and had none, or the machine itself was not run: a
+    limit holds in them, and what it would have let through is not made up for."""
+    with open("/proc/%d/schedstat" % s.pid) as own, open("/proc/stat") as machine:
+        stolen = int(machine.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
+        return int(own.read().split()[1]) / 1e9 + stolen
+
+
 def received(c, ids):
     return {i: c.show(i)["received"] for i in ids}
 
 
-def rates(c, ids, seconds):
-    """Bytes a second of each, over that time at least."""
-    begin, before = time.monotonic(), received(c, ids)
-    while time.monotonic() - begin < seconds:
-        time.sleep(0.05)
-    after = received(c, ids)
-    return {i: (after[i] - before[i]) / (time.monotonic() - begin) for i in ids}
+def look(c, i):
+    """What has come of it, and between which times that was so."""
+    begin = time.monotonic()
+    n = c.show(i)["received"]
+    return n, begin, time.monotonic()
+
+
+class Rate:
+    """Bytes a second: between least and most, for to look takes a while, and as if hauld had always
+    been let run."""
+
+    def __init__(self, least, most):
+        self.least, self.most = least, most
+
+    def is_within(self, low, high):
+        return self.most > low and self.least < high
+
+    def __add__(self, other):
+        return Rate(self.least + other.least, self.most + other.most)
+
+    def __radd__(self, _zero):
+        return self
+
+    def __repr__(self):
+        return "%.3f..%.3f MiB/s" % (self.least / MIB, self.most / MIB)
+
+
+def rates(s, c, ids, seconds):
+    """That of each, over that time at least."""
+    lost, before = starved(s), {i: look(c, i) for i in ids}
+    wait_until(lambda begin=time.monotonic(): time.monotonic() - begin >= seconds)
+    after = {i: look(c, i) for i in ids}
+    lost = starved(s) - lost
+    found = {}
+    for i in ids:
+        (m, m_begin, m_end), (n, n_begin, n_end) = before[i], after[i]
+        found[i] = Rate((n - m) / (n_end - m_begin), (n - m) / max(n_begin - m_end - lost, seconds / 4))
+    return found
 
 
 def all_run(c, ids):
@@ -43,13 +83,13 @@ def test_a_total_is_shared_evenly_and_idle_ones_waste_nothing(serve, server, web
         idle = c.add(*[job(server.url("/stall/1G/64K?rate-idle%d" % i), "idle%d" % i) for i in range(5)])
         busy = c.add(*[job(server.url("/ok/1G?rate-busy%d" % i), "busy%d" % i) for i in range(15)])
         all_run(c, idle + busy)
-        rates(c, busy, 1)
-        got = rates(c, busy, 4)
-        assert 14 * MIB < sum(got.values()) < 16 * MIB, got
-        assert all(0.75 * MIB < r < 1.25 * MIB for r in got.values()), got
+        rates(s, c, busy, 1)
+        got = rates(s, c, busy, 4)
+        assert sum(got.values()).is_within(14 * MIB, 16 * MIB), got
+        assert all(r.is_within(0.75 * MIB, 1.25 * MIB) for r in got.values()), got
         c.call("cancel", jobs=busy[5:]) # five are left: at once they have what the others had
-        got = rates(c, busy[:5], 3)
-        assert 14 * MIB < sum(got.values()) < 16 * MIB, got
+        got = rates(s, c, busy[:5], 3)
+        assert sum(got.values()).is_within(14 * MIB, 16 * MIB), got
         c.call("cancel", jobs=idle + busy[:5])
 
 
@@ -61,10 +101,10 @@ def test_a_host_has_a_limit_of_its_own(serve, server):
         limited = c.add(*[job(server.url("/ok/1G?rate-host%d" % i, "127.0.0.9"), "l%d" % i) for i in range(2)])
         other, = c.add(job(server.url("/ok/1G?rate-other", "127.0.0.8"), "o"))
         all_run(c, limited + [other])
-        rates(c, limited, 1)
-        got = rates(c, limited + [other], 4)
-        assert all(0.4 * MIB < got[i] < 0.6 * MIB for i in limited), got
-        assert 7 * MIB < got[other] < 8.7 * MIB, got
+        rates(s, c, limited, 1)
+        got = rates(s, c, limited + [other], 4)
+        assert all(got[i].is_within(0.4 * MIB, 0.6 * MIB) for i in limited), got
+        assert got[other].is_within(7 * MIB, 8.7 * MIB), got
         c.call("cancel", jobs=limited + [other])
 
 
@@ -83,14 +123,15 @@ def endless(keep, data_dir):
     return name
 
 
-def watch(seconds, look):
-    """[(before, figures, after)]: what look() found, and between which times that was so."""
-    found, begin = [], time.monotonic()
+def watch(s, seconds, look):
+    """[(before, figures, after)]: what look() found, and between which times that was so; and for how
+    long of it hauld was starved."""
+    found, begin, lost = [], time.monotonic(), starved(s)
     while time.monotonic() - begin < seconds:
         before = time.monotonic()
         figures = look()
         found.append((before, figures, time.monotonic()))
-    return found
+    return found, starved(s) - lost
 
 
 def excess(found, key, limit):
@@ -102,8 +143,9 @@ def excess(found, key, limit):
     return worst
 
 
-def speed(found, key):
-    return (found[-1][1][key] - found[0][1][key]) / (found[-1][2] - found[0][0])
+def speed(found, key, lost):
+    seconds = found[-1][0] - found[0][2]
+    return (found[-1][1][key] - found[0][1][key]) / max(seconds - lost, seconds / 4)
 
 
 @pytest.mark.slow
@@ -115,10 +157,10 @@ def test_a_total_is_kept_over_http_2(serve, web2, keep, authority, data_dir, n):
     with s.client() as c:
         ids = c.add(*[job2(web2, authority, name, "%d" % i) for i in range(n)])
         all_run(c, ids)
-        rates(c, ids, 1)
-        found = watch(4, lambda: {"all": c.call("status")["received"]})
+        rates(s, c, ids, 1)
+        found, lost = watch(s, 4, lambda: {"all": c.call("status")["received"]})
         assert excess(found, "all", limit) < 0.05 * limit + n * BITE, excess(found, "all", limit)
-        assert 0.9 * limit < speed(found, "all"), speed(found, "all")
+        assert 0.9 * limit < speed(found, "all", lost), speed(found, "all", lost)
         c.call("cancel", jobs=ids)
 
 
@@ -131,11 +173,11 @@ def test_a_slow_transfer_of_http_2_gets_its_bytes_evenly(serve, web2, keep, auth
         slow = c.add(*[job2(web2, authority, name, "slow%d" % i, **{"limit-rate": limit}) for i in range(2)])
         fast = c.add(*[job2(web2, authority, name, "fast%d" % i) for i in range(4)])
         all_run(c, slow + fast)
-        rates(c, slow, 1)
-        found = watch(4, lambda: received(c, slow))
+        rates(s, c, slow, 1)
+        found, lost = watch(s, 4, lambda: received(c, slow))
         for i in slow:
             assert excess(found, i, limit) < 0.25 * limit, excess(found, i, limit)
-            assert 0.9 * limit < speed(found, i), speed(found, i)
+            assert 0.9 * limit < speed(found, i, lost), speed(found, i, lost)
         c.call("cancel", jobs=slow + fast)
 
 
@@ -163,12 +205,12 @@ def test_a_limit_that_comes_while_transfers_share_a_connection_is_kept(serve, we
         ids = c.add(*[job2(web2, authority, name + "?rate=2m", name) for name in names])
         all_run(c, ids)
         for i in ids:
-            wait_until(lambda: received(c, [i])[i] > 0, 10, "the first bytes")
+            wait_until(lambda i=i: received(c, [i])[i] > 0)
         limit_of(c, total=True, rate=str(limit))
-        rates(c, ids, 1)
-        found = watch(2, lambda: {"all": c.call("status")["received"]})
+        rates(s, c, ids, 1)
+        found, lost = watch(s, 2, lambda: {"all": c.call("status")["received"]})
         assert excess(found, "all", limit) < 0.05 * limit + n * BITE, excess(found, "all", limit)
-        assert 0.9 * limit < speed(found, "all"), speed(found, "all")
+        assert 0.9 * limit < speed(found, "all", lost), speed(found, "all", lost)
         limit_of(c, total=True, rate="off")
         assert [c.wait_job(i)["state"] for i in ids] == ["done"] * n
     assert all(s.read(name) == body(size, str(i)) for i, name in enumerate(names))
@@ -225,9 +267,8 @@ def test_who_waits_for_a_rate_parks_at_once(serve, server):
         c.wait_state(first, "active", "download")
         later, = c.add(job(server.url("/ok/1M?rate-parked"), "later"))
         c.wait_state(later, "active", "connect")
-    begin = time.monotonic()
     s.stop()
-    assert time.monotonic() - begin < 5
+    assert "not everything let go" not in s.log
 
 
 def test_the_limit_of_a_host_changes_while_its_jobs_run(serve, server):
@@ -241,7 +282,7 @@ def test_the_limit_of_a_host_changes_while_its_jobs_run(serve, server):
             c.wait_state(j["name"], "active")
         s.reload({"jobs": jobs, "hosts": [{"match": "127.0.0.1", "limit-rate": "100M"}]})
         for j in jobs:
-            assert c.wait_job(j["name"], timeout=20)["state"] == "done" # minutes else
+            assert c.wait_job(j["name"])["state"] == "done" # minutes else
 
 
 @pytest.mark.slow
@@ -251,9 +292,9 @@ def test_a_host_gets_a_limit_while_its_job_runs(serve, server):
         one, = c.add(job(server.url("/ok/1G?rate-gets"), "one"))
         c.wait_state(one, "active", "download")
         s.reload({"hosts": [{"match": "127.0.0.1", "limit-rate": "1M"}]}, max_overall_download_limit="8M")
-        rates(c, [one], 1)
-        got = rates(c, [one], 3)[one]
-        assert 0.8 * MIB < got < 1.2 * MIB, got
+        rates(s, c, [one], 1)
+        got = rates(s, c, [one], 3)[one]
+        assert got.is_within(0.8 * MIB, 1.2 * MIB), got
         c.call("cancel", job=one)
 
 
@@ -265,12 +306,12 @@ def test_many_that_are_held_cost_next_to_nothing(serve, server):
     with s.client() as c:
         ids = c.add(*[job(server.url("/ok/1M?rate-many%d" % i), "%d" % i) for i in range(n)])
         c.wait_state(ids[0], "active", "download")
-        begin = time.monotonic()
+        begin, before = time.monotonic(), s.cpu_ticks()
         while time.monotonic() - begin < 2:
             c.call("version")
             time.sleep(0.05)
-        cpu = sum(float(v) for v in open("/proc/%d/stat" % s.pid).read().rsplit(")", 1)[1].split()[11:13]) / 100
-        assert cpu < 2, cpu
+        share = (s.cpu_ticks() - before) / os.sysconf("SC_CLK_TCK") / (time.monotonic() - begin)
+        assert share < 0.5, share
         c.call("cancel", jobs=ids)
 
 
@@ -302,16 +343,27 @@ def test_the_timetable_is_local_time(serve, server, clock, limited):
             assert c.show(one)["received"] < MIB
             c.call("cancel", job=one)
         else:
-            assert c.wait_job(one, timeout=20)["state"] == "done"
+            assert c.wait_job(one)["state"] == "done"
 
 
-def test_the_timetable_changes_while_a_job_runs(serve, server):
+def test_the_timetable_changes_while_a_job_runs(serve, server, tmp):
     """Sixteen minutes at the rate before twelve o'clock."""
-    s = in_zone(serve(start=False, bwlimit="08:00,4k 12:00,100M"), zone_where_it_is("12:00:00", after=4))
+    left = 12 if sanitized() else 600
+    s, noon = serve(start=False, bwlimit="08:00,4k 12:00,100M"), int(time.time()) + left
+    zone = zone_where_it_is("12:00:00", after=left)
+    if not sanitized(): # what is preloaded comes before the sanitizer
+        clock = Clock(tmp)
+        s.prefix = ["env", "TZ=" + zone, *clock.prefix]
+        s.start()
+    else:
+        in_zone(s, zone)
     with s.client() as c:
         one, = c.add(job(server.url("/ok/4M?rate-noon"), "one"))
         c.wait_state(one, "active", "download")
-        assert c.wait_job(one, timeout=30)["state"] == "done"
+        assert c.call("limit")["total"]["limit"] == 4096
+        if not sanitized():
+            clock.set(noon - 2 - time.time())
+        assert c.wait_job(one)["state"] == "done"
         s.wait_log("the limit of all transfers together is 104857600 bytes a second now")
 
 
@@ -342,7 +394,7 @@ def test_once_has_a_timetable(h, server):
     jobs = [{"name": "a", "url": server.url("/ok/600K?rate-once"), "output": "a"}]
     result = h.once_jobs(jobs, daemon={"bwlimit": "off:300"})
     assert_done(result)
-    assert 1.4 <= result.summary["seconds"] <= 6, result.summary
+    assert 1.4 <= result.summary["seconds"] <= 20, result.summary # 10 minutes, if it were the other figure
 
 
 # ---- limit
@@ -357,16 +409,16 @@ def test_a_client_changes_the_total_while_jobs_run(serve, server):
     with s.client() as c:
         ids = c.add(*[job(server.url("/ok/1G?rate-limit%d" % i), "%d" % i) for i in range(3)])
         all_run(c, ids)
-        assert limit_of(c, total=True, rate="6M") == {
-            "limit": 6 * MIB, "configured": 2 * MIB, "set": "6M", "timetable": None, "next": None, "transfers": 3,
-            "rate": limit_of(c, total=True)["rate"]}
-        rates(c, ids, 1)
-        got = rates(c, ids, 3)
-        assert 5.4 * MIB < sum(got.values()) < 6.6 * MIB, got
+        shown = limit_of(c, total=True, rate="6M")
+        assert shown.pop("rate") >= 0
+        assert shown == {"limit": 6 * MIB, "configured": 2 * MIB, "set": "6M", "timetable": None, "next": None, "transfers": 3}
+        rates(s, c, ids, 1)
+        got = rates(s, c, ids, 3)
+        assert sum(got.values()).is_within(5.4 * MIB, 6.6 * MIB), got
         limit_of(c, total=True, reset=True)
-        rates(c, ids, 1)
-        got = rates(c, ids, 3)
-        assert 1.7 * MIB < sum(got.values()) < 2.3 * MIB, got
+        rates(s, c, ids, 1)
+        got = rates(s, c, ids, 3)
+        assert sum(got.values()).is_within(1.7 * MIB, 2.3 * MIB), got
         c.call("cancel", jobs=ids)
 
 
@@ -376,10 +428,10 @@ def test_a_held_job_goes_on_at_once_when_its_limit_is_off(serve, server):
         one, = c.add(job(server.url("/ok/4M?rate-off"), "one"))
         c.wait_state(one, "active", "download")
         assert limit_of(c, total=True, rate="off")["limit"] == 0
-        assert limit_of(c, host="127.0.0.1", rate="off") == {
-            "host": "127.0.0.1", "limit": 0, "configured": 1, "set": "off", "transfers": 1,
-            "rate": limit_of(c, host="127.0.0.1")["rate"]}
-        assert c.wait_job(one, timeout=20)["state"] == "done"
+        shown = limit_of(c, host="127.0.0.1", rate="off")
+        assert shown.pop("rate") >= 0
+        assert shown == {"host": "127.0.0.1", "limit": 0, "configured": 1, "set": "off", "transfers": 1}
+        assert c.wait_job(one)["state"] == "done"
 
 
 @pytest.mark.slow
@@ -390,12 +442,13 @@ def test_a_host_without_a_limit_gets_one(serve, server):
         c.wait_state(one, "active", "download")
         assert c.call("limit")["hosts"] == []
         assert limit_of(c, host="127.0.0.7", rate=MIB)["limit"] == MIB
-        rates(c, [one], 1)
-        got = rates(c, [one], 3)[one]
-        assert 0.8 * MIB < got < 1.2 * MIB, got
+        rates(s, c, [one], 1)
+        got = rates(s, c, [one], 3)[one]
+        assert got.is_within(0.8 * MIB, 1.2 * MIB), got
         shown = c.call("limit")
         assert [(h["host"], h["set"], h["transfers"]) for h in shown["hosts"]] == [("127.0.0.7", "1048576", 1)]
-        assert 0.7 * MIB < shown["hosts"][0]["rate"] < 1.3 * MIB and 0.7 * MIB < shown["total"]["rate"] < 1.3 * MIB
+        wait_until(lambda: all(0.7 * MIB < at["rate"] < 1.3 * MIB for shown in [c.call("limit")]
+                               for at in (shown["hosts"][0], shown["total"])))
         c.call("cancel", job=one)
 
 
@@ -449,8 +502,8 @@ def test_a_configuration_that_is_changed_wins(serve):
         assert limit_of(c, total=True)["limit"] == 5 * MIB and limit_of(c, host="a.example")["limit"] == 4 * MIB
         s.reload(hosts, max_overall_download_limit="1M")
         assert limit_of(c, total=True)["limit"] == MIB and limit_of(c, host="a.example")["limit"] == 4 * MIB
-    assert s.log_lines("limit=5M") and not s.log_lines("limit=4M")
     s.stop()
+    assert s.log_lines("limit=5M") and not s.log_lines("limit=4M")
     s.write_config({"hosts": [{"match": "a.example", "limit-rate": "9M"}]}, max_overall_download_limit="1M")
     s.start()
     with s.client() as c:
@@ -506,14 +559,14 @@ def test_a_group_shares_its_limit_with_the_groups_in_it(serve, server):
         outer = c.add(*[job(server.url("/ok/1G?rate-outer%d" % i), "o%d" % i, group="outer") for i in range(2)])
         free, = c.add(job(server.url("/ok/1G?rate-free"), "free"))
         all_run(c, inner + outer + [free])
-        rates(c, inner, 1)
-        got = rates(c, inner + outer + [free], 4)
-        assert all(0.2 * MIB < got[i] < 0.3 * MIB for i in inner), got
-        assert all(0.6 * MIB < got[i] < 0.9 * MIB for i in outer), got
-        assert 5.3 * MIB < got[free] < 6.7 * MIB, got
+        rates(s, c, inner, 1)
+        got = rates(s, c, inner + outer + [free], 4)
+        assert all(got[i].is_within(0.2 * MIB, 0.3 * MIB) for i in inner), got
+        assert all(got[i].is_within(0.6 * MIB, 0.9 * MIB) for i in outer), got
+        assert got[free].is_within(5.3 * MIB, 6.7 * MIB), got
         shown = {g["group"]: g for g in c.call("limit")["groups"]}
         assert (shown["outer"]["limit"], shown["outer"]["transfers"], shown["inner"]["transfers"]) == (2 * MIB, 4, 2)
-        assert 1.6 * MIB < shown["outer"]["rate"] < 2.4 * MIB
+        wait_until(lambda: 1.6 * MIB < limit_of(c, group="outer")["rate"] < 2.4 * MIB)
         c.call("cancel", jobs=inner + outer + [free])
 
 
@@ -523,7 +576,7 @@ def test_the_limit_of_a_group_changes_while_its_jobs_run(serve, server):
         one, = c.add(job(server.url("/ok/4M?rate-group"), "one", group="g"))
         c.wait_state(one, "active", "download")
         assert limit_of(c, group="g", rate="100M")["limit"] == 100 * MIB
-        assert c.wait_job(one, timeout=20)["state"] == "done"
+        assert c.wait_job(one)["state"] == "done"
     s.signal(9)
     s.process.wait()
     s.start()
