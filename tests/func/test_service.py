@@ -271,39 +271,47 @@ def test_a_removed_job_of_the_configuration_comes_back_with_reload(serve, server
 @pytest.mark.parametrize("lower", [True, False])
 def test_max_concurrent_downloads_changes_while_jobs_run(serve, server, lower):
     first, then = (8, 2) if lower else (2, 8)
-    jobs = [{"name": "j%d" % i, "url": server.url("/delay/0.15/1000?j%d" % i, host="127.0.0.%d" % (1 + i % 20)),
-             "output": "j%d" % i, "fsync": "off"} for i in range(40)]
+    gates = ["mc-%d-%s" % (first, "now" if i < first else "then") for i in range(40)]
+    jobs = [{"name": "j%d" % i, "url": server.url("/gate/1000?gate=%s&j%d" % (gate, i), host="127.0.0.%d" % (1 + i % 20)),
+             "output": "j%d" % i, "fsync": "off"} for i, gate in enumerate(gates)]
     s = serve({"jobs": jobs}, max_concurrent_downloads=first)
     with s.client() as c:
-        server.wait_requests(first)
+        assert max(r["total"] for r in server.wait_requests(first)) == first
         assert counts(s.reload({"jobs": jobs}, max_concurrent_downloads=then)) == (0, 0, 0, 40)
-        reloaded = time.monotonic()
+        if lower:
+            server.open(gates[0])
+            server.wait_requests(first + then)
+            wait_until(lambda: c.call("status")["jobs"]["done"] == first)
+        else:
+            server.wait_requests(then)
+        assert c.call("status")["jobs"]["active"] == then
+        for gate in set(gates):
+            server.open(gate)
         for job in jobs:
             assert c.wait_job(job["name"])["state"] == "done"
-    later = [r["total"] for r in server.requests() if r["time"] > reloaded + 0.5]
-    assert len(later) > 5 and max(later) <= then and max(later) >= then - 1
-    assert max(r["total"] for r in server.requests() if r["time"] < reloaded) <= max(first, then)
+    assert max(r["total"] for r in server.requests()[first:]) == then
     assert len(server.requests()) == 40
 
 
 def test_max_connections_per_host_changes_while_jobs_run(serve, server):
-    jobs = [{"name": "j%d" % i, "url": server.url("/delay/0.1/1000?j%d" % i), "output": "j%d" % i, "fsync": "off"}
-            for i in range(40)]
+    jobs = [{"name": "j%d" % i, "url": server.url("/gate/1000?gate=mh-%s&j%d" % ("now" if i < 6 else "then", i)),
+             "output": "j%d" % i, "fsync": "off"} for i in range(40)]
     s = serve({"jobs": jobs}, max_concurrent_downloads=30, max_connections_per_host=2)
     with s.client() as c:
         server.wait_requests(2)
+        assert c.call("status")["jobs"]["active"] == 2
         s.reload({"jobs": jobs}, max_concurrent_downloads=30, max_connections_per_host=6)
-        raised = time.monotonic()
-        server.wait_requests(12)
+        server.wait_requests(6)
+        assert c.call("status")["jobs"]["active"] == 6
         s.reload({"jobs": jobs, "hosts": [{"match": "127.*", "max-connections": 1}]}, max_concurrent_downloads=30)
-        lowered = time.monotonic()
+        server.open("mh-now")
+        server.wait_requests(7)
+        wait_until(lambda: c.call("status")["jobs"]["done"] == 6)
+        assert c.call("status")["jobs"]["active"] == 1
+        server.open("mh-then")
         for job in jobs:
             assert c.wait_job(job["name"])["state"] == "done"
-    asked_when = [(r["time"], r["active"]) for r in server.requests()]
-    assert max((a for t, a in asked_when if t < raised - 0.01), default=0) <= 6
-    assert max(a for t, a in asked_when if raised < t < lowered) == 6
-    assert max(a for t, a in asked_when if t > lowered + 0.4) == 1
-    assert len(asked_when) == 40
+    assert [r["active"] for r in server.requests()] == [1, 2, 3, 4, 5, 6] + [1] * 34
 
 
 def test_the_overall_rate_changes_while_a_job_runs(serve, server):
@@ -312,7 +320,7 @@ def test_the_overall_rate_changes_while_a_job_runs(serve, server):
     with s.client() as c:
         c.wait_state("a", "active", "download")
         s.reload({"jobs": [job]}, max_overall_download_limit="0")
-        assert c.wait_job("a", timeout=20)["state"] == "done" # 200 s else
+        assert c.wait_job("a")["state"] == "done" # 200 s else
     assert len(server.requests()) == 1
 
 
@@ -360,7 +368,7 @@ def test_two_checks_at_once_are_both_answered(serve):
 # ---- drain
 
 def test_drain_lets_what_runs_end_and_starts_nothing(serve, server):
-    s = serve({"jobs": [{"name": "runs", "url": server.url("/drip/100K/10K/0.1?runs"), "output": "runs"}]},
+    s = serve({"jobs": [{"name": "runs", "url": server.url("/gate/100K/10K?gate=drain"), "output": "runs"}]},
               max_concurrent_downloads=1)
     with s.client() as c, s.client() as other:
         c.wait_state("runs", "active", "download")
@@ -371,6 +379,7 @@ def test_drain_lets_what_runs_end_and_starts_nothing(serve, server):
         for method, params in (("add", {"job": good(server, "more")}), ("reload", {}), ("retry", {"job": waits}),
                                ("resume", {"job": waits})):
             assert other.refused(method, **params).word == "draining"
+        server.open("drain")
         ended = c.send("wait", job="runs")
         assert c.answer(ended)["jobs"][0]["state"] == "done"
         assert c.answer(drains[0]) == {} and other.answer(drains[1]) == {}
@@ -405,14 +414,22 @@ def test_a_job_that_is_redirected_while_hauld_drains_ends(serve, server):
 
 
 def test_a_job_whose_old_file_is_looked_at_while_hauld_drains_ends(serve, server):
-    s = serve(start=False)
+    s = serve()
     with open(s.path("a"), "wb") as f:
-        f.truncate(256 << 20)
-    s.write_config({"jobs": [{"name": "a", "url": server.url("/ok/1000"), "output": "a", "checksum": digest(body(1000))}]})
-    s.start()
-    with s.client() as c:
-        c.wait_state("a", "active", "verify")
-        assert c.call("drain") == {}
+        f.truncate(1 << 20)
+    with s.client() as c, s.client() as other:
+        c.wait_job(c.add(good(server, "warm", checksum=digest(body(1000))))[0])
+        workers = s.workers()
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            c.add({"name": "a", "url": server.url("/ok/1000"), "output": "a", "checksum": digest(body(1000))})
+            c.wait_state("a", "active", "verify")
+            drained = c.send("drain")
+            wait_until(lambda: other.call("status")["state"] == "draining")
+        finally:
+            let_go_on(workers)
+        assert c.answer(drained) == {}
     assert s.wait_exit() == 0 and os.path.getsize(s.path("a")) == 1000
 
 
@@ -426,7 +443,8 @@ def test_shutdown_answers_at_once(serve, server):
         assert c.call("shutdown") == {}
         c.read_to_end()
         assert waiting not in c.answers or c.answer(waiting)["jobs"][0]["code"] == "interrupted"
-    assert s.wait_exit(6) == 0 and s.leftovers() == [] and s.published() == []
+    assert s.wait_exit() == 0 and s.leftovers() == [] and s.published() == []
+    assert "not everything let go" not in s.log # which would have taken 5 s
 
 
 def test_sigterm_parks_with_everything_running(serve, server, tmp):
@@ -445,10 +463,8 @@ def test_sigterm_parks_with_everything_running(serve, server, tmp):
         for i in range(4):
             c.wait_state("s%d" % i, "active", "download")
         c.wait_state("big", "active", "verify")
-        begin = time.monotonic()
         s.signal(signal.SIGTERM)
-        assert s.wait_exit(20) == 0
-        assert time.monotonic() - begin < 5, s.log
+        assert s.wait_exit() == 0
     assert s.leftovers() == [] and not os.path.exists(s.socket) and asked(server, "q") == 0
     assert "not everything let go" not in s.log
 
@@ -482,10 +498,10 @@ def test_sigterm_twice_ends_at_once(serve, server):
     def again():
         s.signal(signal.SIGTERM) # within a quarter of a second they are one wish
         return s.process.poll() is not None
-    wait_until(again, 4)
-    assert 0.2 < time.monotonic() - begin < 4
+    wait_until(again)
+    assert time.monotonic() - begin > 0.2
     let_go_on(workers)
-    assert s.wait_exit() == 0
+    assert s.wait_exit() == 0 and "not everything let go within 5 s" not in s.log
 
 
 @pytest.mark.slow
@@ -494,10 +510,10 @@ def test_stopped_workers_do_not_hold_up_the_end(serve, server):
     begin = time.monotonic()
     s.signal(signal.SIGTERM)
     try:
-        assert s.process.wait(10) == 0
+        assert s.process.wait(20) == 0
     finally:
         let_go_on(workers)
-    assert time.monotonic() - begin < 7 and s.wait_exit() == 0
+    assert time.monotonic() - begin > 4.9 and s.wait_exit() == 0
     assert "not everything let go within 5 s" in s.log
 
 
@@ -527,11 +543,10 @@ def test_changes_are_refused_while_hauld_stops(serve, server):
         c.wait_state("a", "paused")
         c.send_bytes(request("shutdown", 100) + request("retry", 101, job="f") + request("resume", 102, job="a") +
                      request("add", 103, job=good(server, "x")))
-        begin = time.monotonic()
         c.read_to_end()
         assert c.answer(100) == {}
         assert [c.answers[n]["error"]["data"]["word"] for n in (101, 102, 103)] == ["draining"] * 3
-    assert s.wait_exit() == 0 and time.monotonic() - begin < 3
+    assert s.wait_exit() == 0 and "not everything let go" not in s.log
 
 
 # ---- what is remembered, what is logged
