@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "run_suite.h"
 
 enum { MEMORY = 64 << 20, SEEDS = 6 };
 
@@ -691,8 +692,6 @@ main(void)
 	Suite *s = suite_create("codec");
 	TCase *each = tcase_create("each codec"), *own = tcase_create("one codec"),
 	      *sniff = tcase_create("auto");
-	SRunner *runner;
-	int failed;
 
 	add_for_each_codec(each);
 	tcase_add_test(own, gzip_padding_ends_the_file);
@@ -708,9 +707,5 @@ main(void)
 	suite_add_tcase(s, each);
 	suite_add_tcase(s, own);
 	suite_add_tcase(s, sniff);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -9,6 +9,7 @@
 
 #include "base/cursor.h"
 #include "base/str.h"
+#include "run_suite.h"
 
 /* From the standards, and equal to what `openssl dgst` says: the digests of "",
  * of "abc" and of a million times "a". */
@@ -293,8 +294,6 @@ main(void)
 {
 	Suite *s = suite_create("digest");
 	TCase *answers = tcase_create("answers"), *states = tcase_create("states");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(answers, every_algorithm_is_in_the_table);
 	tcase_add_test(answers, what_is_no_algorithm_gives_nothing);
@@ -309,9 +308,5 @@ main(void)
 	tcase_set_timeout(states, 60);
 	suite_add_tcase(s, answers);
 	suite_add_tcase(s, states);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

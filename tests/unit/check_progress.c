@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "run_suite.h"
 #include "term/progress.h"
 #include "term/summary.h"
 #include "term/width.h"
@@ -749,8 +750,6 @@ main(void)
 	Suite *s = suite_create("progress");
 	TCase *frames = tcase_create("frames"), *over_time = tcase_create("over time");
 	TCase *summary = tcase_create("summary");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(frames, 30); /* many screens: seconds under valgrind */
 	tcase_add_checked_fixture(frames, set_up, tear_down);
@@ -784,9 +783,5 @@ main(void)
 	tcase_add_test(summary, fifty_done_jobs_are_shown_and_every_failure);
 	tcase_add_test(summary, only_words_are_coloured_and_only_when_allowed);
 	suite_add_tcase(s, summary);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

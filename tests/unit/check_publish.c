@@ -22,6 +22,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "model/settings.h"
+#include "run_suite.h"
 #include "worker/writeback.h"
 
 static struct {
@@ -793,8 +794,6 @@ main(void)
 		a_filesystem_without_the_call_is_no_failure };
 	Suite *s = suite_create("publish");
 	TCase *tc = new_case("publish", publish, ARRAY_SIZE(publish));
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tc, the_order_is_sync_rename_sync_dir, FSYNC_OFF, FSYNC_FULL + 1);
 	suite_add_tcase(s, tc);
@@ -802,9 +801,5 @@ main(void)
 	tcase_add_loop_test(tc, a_kept_directory_that_was_moved_is_opened_anew, 0, 4);
 	suite_add_tcase(s, tc);
 	suite_add_tcase(s, new_case("lane", lane, ARRAY_SIZE(lane)));
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "run_suite.h"
 #include "term/figures.h"
 #include "term/meter.h"
 #include "term/term.h"
@@ -429,8 +430,6 @@ main(void)
 	Suite *s = suite_create("term");
 	TCase *terminal = tcase_create("terminal"), *width = tcase_create("width");
 	TCase *figures = tcase_create("figures");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(terminal, clear_env, NULL);
 	tcase_add_test(terminal, a_terminal_tells_its_size_and_a_resize);
@@ -453,9 +452,5 @@ main(void)
 	tcase_add_test(figures, an_eta_needs_a_size_and_a_rate);
 	tcase_add_test(figures, a_steady_speed_is_exact_and_a_change_takes_over);
 	suite_add_tcase(s, figures);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -25,6 +25,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "model/settings.h"
+#include "run_suite.h"
 #include "wire/build_id.h"
 #include "wire/part_map.h"
 #include "worker/digest.h"
@@ -1785,8 +1786,6 @@ int
 main(void)
 {
 	Suite *s = suite_create("worker");
-	SRunner *runner;
-	int failed;
 
 	suite_add_tcase(s, case_of_process());
 	suite_add_tcase(s, case_of_others());
@@ -1795,9 +1794,5 @@ main(void)
 	suite_add_tcase(s, case_of_paths());
 	suite_add_tcase(s, case_of_pipes());
 	suite_add_tcase(s, case_of_greeting());
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(s);
 }

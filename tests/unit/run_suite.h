@@ -1,8 +1,23 @@
-/* What every unit test ends with: its cases, and a run of the suite. */
+/* What every unit test includes: its assertions, its cases, and a run of the suite. */
 #pragma once
 
 #include <check.h>
+#include <stdbool.h>
 #include <stdlib.h>
+
+/* libcheck writes a place to a file at each assertion that holds, so that it can
+ * say what came before a crash.  Once for each place is enough for that, and
+ * tests that assert in long loops take a fraction of the time. */
+#undef ck_assert_msg
+#define ck_assert_msg(expr, ...) \
+	__extension__({ \
+		static bool ck_was_here; \
+		if (!(expr)) \
+			_ck_assert_failed(__FILE__, __LINE__, "Assertion '" #expr "' failed", ##__VA_ARGS__); \
+		if (!ck_was_here) \
+			mark_point(); \
+		ck_was_here = true; \
+	})
 
 /* A case whose tests are set up each in its own process; timeout_s 0: check's. */
 static inline TCase *
