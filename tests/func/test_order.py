@@ -4,6 +4,7 @@ import os
 import signal
 
 import pytest
+from haul import children_named
 from service import sanitized
 from waiting import wait_until
 
