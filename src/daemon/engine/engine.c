@@ -137,7 +137,7 @@ static const struct sched_ops sched_ops = { on_start, host_limit, on_due, retry_
 
 /* Of all jobs that wait when the end comes: they may be very many. */
 static const struct result interruption = {
-	.code = RESULT_INTERRUPTED, .text = "hauld was told to stop before the job ended; it goes on when hauld runs again",
+	.code = RESULT_INTERRUPTED, .text = "hauld stopped: it goes on at the next start",
 };
 
 static void
