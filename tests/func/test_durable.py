@@ -46,7 +46,7 @@ def test_acknowledged_jobs_survive_a_kill(s, server):
     with s.client() as c:
         assert [j["id"] for j in c.list_all()] == held + ids
         for at in range(0, 300, 100):
-            done = c.call("wait", jobs=ids[at:at + 100], timeout_ms=60000)["jobs"]
+            done = c.call("wait", jobs=ids[at:at + 100])["jobs"]
             assert {j["state"] for j in done} == {"done"}, done
         c.call("cancel", jobs=held)
     assert s.read("j7") == body(1000, "j7")
@@ -117,7 +117,7 @@ def test_what_is_interrupted_is_not_called_cancelled(s, server):
         busy = c.add(stalled(server, "busy", url=server.url("/stall/2M/1M"), checksum="sha256:" + 64 * "0"))[0]
         paused = c.add(stalled(server, "paused"))[0]
         c.call("pause", jobs=[paused])
-        wait_until(lambda: c.show(busy)["processed"] > 0, 20)
+        wait_until(lambda: c.show(busy)["processed"] > 0)
         workers = s.workers()
         for pid in workers:
             kill_quietly(pid, signal.SIGSTOP)
@@ -176,7 +176,7 @@ def test_the_oldest_are_forgotten_for_good(tmp, server):
             for i in range(6): # one after the other: those that ended first go
                 ids += c.add(good(server, "j%d" % i))
                 c.wait_job(ids[-1])
-            wait_until(lambda: [j["id"] for j in c.list_all()] == ids[3:], 10, lambda: c.list_all())
+            wait_until(lambda: [j["id"] for j in c.list_all()] == ids[3:], why=lambda: c.list_all())
         kill(s)
         s.start()
         with s.client() as c:
@@ -216,8 +216,11 @@ def test_parts_of_a_killed_life_are_swept(s, server):
         c.wait_job(c.add(good(server, "d/new"))[0])
         for i in ids:
             c.wait_state(i, "active", "download")
-        there = set(os.listdir(haul))
-        assert there & left == {"0123456789abcdef-00000000.1.1.part"} and len(there) == 4
+
+        def swept():
+            there = set(os.listdir(haul))
+            return there & left == {"0123456789abcdef-00000000.1.1.part"} and len(there) == 4
+        wait_until(swept, why=lambda: (left, os.listdir(haul)))
         c.call("cancel", jobs=ids)
     os.unlink(os.path.join(haul, "0123456789abcdef-00000000.1.1.part"))
 
@@ -236,7 +239,7 @@ def test_where_a_packed_file_was_kept_is_swept_too(s, server, keep):
         with open(s.path(directory, ".haul", instance + "-00000000.1.1.part"), "w") as f:
             f.write("of an earlier life")
     s.start()
-    wait_until(lambda: s.leftovers() == [], 20, s.leftovers)
+    wait_until(lambda: s.leftovers() == [], why=s.leftovers)
     assert s.read("k/x.gz") == packed and s.read("d/x") == body(1000)
 
 
@@ -253,7 +256,7 @@ def test_a_store_that_dies_is_replaced_and_nothing_is_lost(s, server):
         for i in range(30):
             ids += c.add(*[stalled(server, "j%d-%d" % (i, k), **{"limit-rate": 1}) for k in range(10)])
             if i % 7 == 3:
-                first = wait_until(lambda: store_pid(s), 20)
+                first = wait_until(lambda: store_pid(s))
                 kill_quietly(first)
     kill(s)
     s.start()
@@ -325,7 +328,7 @@ def test_a_full_disk_refuses_in_words_and_loses_nothing(tmp, server):
                         return c.add(stalled(server, "later"))
                     except RpcError:
                         return None
-                ids += wait_until(added, 30)
+                ids += wait_until(added)
             kill(s)
             s.start()
             with s.client() as c:
@@ -373,9 +376,36 @@ def test_random_kills_lose_no_acknowledged_job(tmp, server, seed):
         with s.client() as c:
             everything = sorted(there)
             for at in range(0, len(everything), 200):
-                ended = c.call("wait", jobs=everything[at:at + 200], timeout_ms=60000)["jobs"]
+                ended = c.call("wait", jobs=everything[at:at + 200])["jobs"]
                 assert {j["state"] for j in ended} <= {"done", "cancelled"}
         for job in ended:
             if job["state"] == "done":
                 name = os.path.basename(job["output"])
                 assert s.read(name) == body(1000, name)
+
+
+def test_what_becomes_durable_while_hauld_stops_begins_with_the_next_life(s, server):
+    """The store is slow: a job is on the disk when all else has ended already, and would end at once."""
+    with s.client() as c, s.client() as other:
+        done, gone = c.add(good(server, "a"), good(server, "b"))
+        c.call("wait", jobs=[done, gone])
+        wait_until(lambda: c.call("status")["store"]["queued"] == 0)
+        writer = store_pid(s)
+        os.kill(writer, signal.SIGSTOP)
+        number = c.send("add", job=good(server, "late", **{"after-failed": str(done)}))
+        wait_until(lambda: other.call("status")["store"]["queued"] > 0)
+        s.signal(signal.SIGTERM)
+        s.wait_log("stopped")
+
+        def refused(): # nothing that could not be stored any more is taken; who looks is answered
+            numbers = [other.send("event", set="late"), other.send("group", group="late", set={}),
+                       other.send("limit", rate="1M"), other.send("remove", job=gone)]
+            other.answered_so_far()
+            return [other.answers[n]["error"]["data"]["word"] for n in numbers if n in other.answers] == 4 * ["draining"]
+        wait_until(refused)
+        os.kill(writer, signal.SIGCONT)
+        late = c.answer(number)["jobs"][0]["id"]
+    assert s.wait_exit() == 0
+    s.start()
+    with s.client() as c:
+        assert c.wait_job(late)["code"] == "not-needed"

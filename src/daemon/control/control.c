@@ -112,16 +112,18 @@ check_params(struct call *c, const struct method *m)
 	return true;
 }
 
-/* So that what waits for a disk has a bound.  False after the answer. */
-static bool
-check_room(struct call *c, const struct method *m)
+bool
+call_may_store(struct call *c)
 {
 	const struct store *s = c->control->store;
 
-	if (m->policy != POLICY_SUBMIT || !store_is_full(s))
+	if (store_is_stopping(s))
+		call_fail(c, RPC_DRAINING, "nothing is changed any more: hauld has stopped, and waits for the disk");
+	else if (store_is_full(s))
+		call_fail(c, RPC_FAILED, "nothing was changed, for the store cannot keep up: %zu changes wait for the disk; "
+		    "try again later", store_queued(s));
+	else
 		return true;
-	call_fail(c, RPC_FAILED, "nothing was changed, for the store cannot keep up: %zu changes wait for the disk; try again later",
-	    store_queued(s));
 	return false;
 }
 
@@ -148,7 +150,7 @@ dispatch(struct call *c, const char *name)
 		return;
 	}
 	c->method = m;
-	if (check_params(c, m) && check_room(c, m))
+	if (check_params(c, m) && (m->policy != POLICY_SUBMIT || call_may_store(c)))
 		m->run(c);
 }
 

@@ -80,10 +80,8 @@ method_event(struct call *c)
 	name = name_of(c, set ? set : clear);
 	if (!name)
 		return;
-	if (store_is_full(c->control->store)) {
-		call_fail(c, RPC_FAILED, "the store cannot keep up: try again later");
+	if (!call_may_store(c))
 		return;
-	}
 	if (clear) {
 		event_clear(c->control->engine, name);
 	} else if (!event_set(c->control->engine, name)) {

@@ -90,7 +90,7 @@ bool
 call_may_command_all(struct call *c)
 {
 	if (c->policy >= POLICY_OPERATE)
-		return true;
+		return call_may_store(c);
 	call_fail(c, RPC_PERMISSION, "groups and everything are commanded by those who may command all jobs: "
 	    "control-policy is not \"operate\" for uid %u", c->uid);
 	return false;

@@ -185,10 +185,8 @@ may_change(struct call *c)
 		    c->uid);
 	else if (store_is_failed(c->control->store, &why))
 		call_fail(c, RPC_FAILED, "nothing was changed, for it cannot be kept: %s", why);
-	else if (store_is_full(c->control->store))
-		call_fail(c, RPC_FAILED, "nothing was changed, for the store cannot keep up: try again later");
 	else
-		return true;
+		return call_may_store(c);
 	return false;
 }
 

@@ -118,7 +118,8 @@ engine_reserve(struct engine *e, uint64_t n)
 void
 engine_add_reserved(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid)
 {
-	(void)add(e, id, spec, uid, false);
+	if (!e->interrupted)
+		(void)add(e, id, spec, uid, false);
 }
 
 void

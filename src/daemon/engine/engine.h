@@ -133,7 +133,8 @@ void engine_set_conf(struct engine *e, const struct conf *conf);
 /* The one door in: the job's id. on_end comes later, never from here.  A name
  * must be free.  uid: see struct job. */
 uint64_t engine_add(struct engine *e, struct spec *spec, uint32_t uid, bool from_config);
-/* The same for a job whose id was reserved: an id is given once. */
+/* The same for a job whose id was reserved: an id is given once.  Behind engine_interrupt()
+ * nothing comes in: such a job is in the store, and the next life begins it. */
 uint64_t engine_reserve(struct engine *e, uint64_t n);
 void engine_add_reserved(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid);
 /* A job of an earlier life of the daemon, as it was then: id, uid, from_config,

@@ -490,6 +490,12 @@ store_is_failed(const struct store *s, const char **ret_why)
 	return s->failed;
 }
 
+bool
+store_is_stopping(const struct store *s)
+{
+	return s->on_stopped;
+}
+
 uint64_t
 store_silent_ms(const struct store *s)
 {

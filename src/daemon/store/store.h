@@ -88,6 +88,8 @@ void store_when_durable(struct store *s, struct store_wait *w, store_durable_cb 
 /* Its callback does not come any more; safe on one that does not wait. */
 void store_forget_wait(struct store_wait *w);
 
+/* Nothing may be put any more. */
+bool store_is_stopping(const struct store *s);
 /* It cannot write now; *ret_why (may be NULL) is a sentence, until the next turn. */
 bool store_is_failed(const struct store *s, const char **ret_why);
 /* It has something to do and has said nothing for some seconds, which a disk that
