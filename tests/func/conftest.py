@@ -101,21 +101,21 @@ def _other_server(lab, data_dir):
 @pytest.fixture
 def server(_plain_server):
     """The misbehaving server on 127.0.0.1 to .24; its log begins with the test."""
-    _plain_server.mark()
+    _plain_server.begin()
     return _plain_server
 
 
 @pytest.fixture
 def tls_server(_tls_server):
     """The same over https on 127.0.0.1 and .2; its certificate is for the first."""
-    _tls_server.mark()
+    _tls_server.begin()
     return _tls_server
 
 
 @pytest.fixture
 def other_server(_other_server):
     """The same on another port: another origin, the same host."""
-    _other_server.mark()
+    _other_server.begin()
     return _other_server
 
 

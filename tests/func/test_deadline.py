@@ -6,7 +6,11 @@ import time
 
 import pytest
 from bodies import body, digest
+from clockset import Clock
 from waiting import wait_until
+
+
+COPIED = 2 << 30
 
 
 def stalled(server, output, **keys):
@@ -53,15 +57,15 @@ def held(s, c, server, kind, port, **keys):
         c.wait_state(job, "blocked", why="event:go")
     elif kind == "check": # of the file that stands there
         with open(s.path("x"), "wb") as f:
-            f.truncate(20 << 30)
+            f.truncate(1 << 40) # longer than any test waits
         job, = c.add({"url": url("/ok/1?dl"), "checksum": "sha512:" + "0" * 128, **x})
         c.wait_state(job, "active", "verify")
     elif kind == "verify": # a file: url that is copied and hashed
         with open(os.path.join(s.tmp, "source"), "wb") as f:
-            f.truncate(2 << 30)
+            f.truncate(COPIED)
         job, = c.add({"url": "file://" + os.path.join(s.tmp, "source"), "allow-file": True, "fsync": "off",
                       "checksum": "sha512:" + "0" * 128, **x})
-        wait_until(lambda: c.show(job)["phase"] in ("download", "verify"))
+        wait_until(lambda: c.show(job)["received"])
     else:
         job, = c.add(stalled(server, **x))
         c.wait_state(job, "active", "download")
@@ -72,20 +76,17 @@ def held(s, c, server, kind, port, **keys):
 def test_it_ends_wherever_it_is(serve, server, black_hole, kind):
     s = serve()
     c = s.client()
-    begin = time.monotonic()
-    job = held(s, c, server, kind, black_hole, deadline="1500ms")
-    shown = c.wait_job(job, timeout=10)
-    took = time.monotonic() - begin
+    job = held(s, c, server, kind, black_hole, deadline="1h")
+    c.call("set", job=job, set={"deadline": "1s"}) # it counts from when the job was added
+    shown = c.wait_job(job)
     assert (shown["state"], shown["code"]) == ("failed", "deadline"), shown
     assert shown["reason"].startswith("not done within its deadline of 1"), shown
-    assert 1.4 < took < 4, took
     assert "x" not in s.published() or kind == "check"
     assert c.show(job)["attempts"] <= 1
     if kind == "paused":
         return
-    c.call("retry", job=job) # it has as long again, and ends by it
-    assert c.show(job)["state"] != "failed"
-    c.call("cancel", job=job)
+    assert c.call("retry", job=job)["jobs"][0]["code"] == "" # it has as long again, and ends by it
+    assert c.wait_job(job)["code"] == "deadline"
 
 
 @pytest.mark.parametrize("kind", ["rate", "after", "event", "check", "verify"])
@@ -94,15 +95,14 @@ def test_cancel_is_prompt(serve, server, black_hole, kind):
     s = serve()
     c = s.client()
     job = held(s, c, server, kind, black_hole)
-    begin = time.monotonic()
-    shown = c.call("cancel", job=job)["jobs"][0]
+    shown = c.call("cancel", job=job)["jobs"][0] # each of them would take longer than is waited for here
     assert (shown["state"], shown["code"]) == ("cancelled", "cancelled")
-    assert time.monotonic() - begin < 1
+    assert kind != "verify" or 0 < shown["received"] < COPIED
 
 
 def test_one_that_is_done_in_time(h, server):
-    result = h.once_jobs([{"url": server.url("/delay/0.3/10?dl"), "output": "x", "deadline": "20s"}])
-    assert result.rc == 0 and result.seconds < 10
+    result = h.once_jobs([{"url": server.url("/delay/0.3/10?dl"), "output": "x", "deadline": "1h"}])
+    assert result.rc == 0
 
 
 def test_without_a_service(h, server):
@@ -111,37 +111,51 @@ def test_without_a_service(h, server):
     result = h.once_jobs(jobs)
     assert result.rc == 1 and result.word("x") == "deadline" and result.word("y") == "dependency-failed"
     assert result.word("z") == "done"
-    assert result.seconds < 5
 
 
 def test_it_is_not_repeated_whatever_retry_on_says(serve, server):
     s = serve()
     c = s.client()
-    job, = c.add(stalled(server, "x", deadline="500ms", retry=5, **{"retry-on": "*"}))
+    job, = c.add(stalled(server, "x", deadline="1h", retry=5, **{"retry-on": "*"}))
+    c.wait_state(job, "active", "download")
+    c.call("set", job=job, set={"deadline": "10ms"})
     shown = c.wait_job(job)
     assert (shown["code"], shown["attempts"]) == ("deadline", 1)
     assert len(server.requests("dl-x")) == 1
 
 
-def test_over_a_restart(serve, server):
-    """It counts from when the job was added; for one that was retried from then."""
-    s = serve()
-    c = s.client()
-    old, long = c.add(stalled(server, "old", deadline="3s"), stalled(server, "long", deadline="1h"))
-    again, = c.add(stalled(server, "again", deadline="2s"))
-    assert c.wait_job(again)["code"] == "deadline"
-    c.call("retry", job=again)
-    began = time.monotonic()
-    os.kill(s.pid, signal.SIGKILL)
-    assert s.wait_exit() == -signal.SIGKILL
-    with s.start().client() as c:
-        assert c.show(again)["state"] != "failed"
-        assert c.wait_job(old, timeout=6)["code"] == "deadline"
-        assert c.wait_job(again, timeout=6)["code"] == "deadline"
-        assert 0.9 < time.monotonic() - began < 4
-        assert c.show(long)["state"] == "active"
-        # the note has gone with it: after another retry the last one counts
-        c.call("cancel", job=long)
+def test_it_does_not_come_too_early(serve, server):
+    """Whole seconds are remembered, so that it may be off by one."""
+    c = serve().client()
+    begin = time.monotonic()
+    assert c.wait_job(c.add(stalled(server, "x", deadline="3s"))[0])["code"] == "deadline"
+    assert time.monotonic() - begin > 1.9
+
+
+def test_over_a_restart(serve, server, tmp):
+    """It counts from when the job was added; for one that was retried from then.  The clock on the wall
+    is asked at the start only."""
+    clock = Clock(tmp)
+    s = serve(start=False)
+    s.prefix = clock.prefix
+
+    def again_at(hours):
+        os.kill(s.pid, signal.SIGKILL)
+        assert s.wait_exit() == -signal.SIGKILL
+        clock.set(hours * 3600)
+        return s.start().client()
+    c = s.start().client()
+    old, long, again = c.add(stalled(server, "old", deadline="3h"), stalled(server, "long", deadline="99h"),
+                             stalled(server, "again", deadline="2h"))
+    c.call("cancel", job=again)
+    c = again_at(1)
+    assert c.call("retry", job=again)["jobs"][0]["code"] == ""
+    c = again_at(2.5)
+    assert {c.show(j)["code"] for j in (old, long, again)} == {""}, c.list_all()
+    c = again_at(3.5)
+    assert c.wait_job(old)["code"] == c.wait_job(again)["code"] == "deadline"
+    assert c.show(long)["code"] == ""
+    c.call("cancel", job=long)
 
 
 def test_many_at_one_time(serve, server):

@@ -75,14 +75,22 @@ async def delay(c, r):
 
 @route("gate")
 async def gate(c, r):
-    """/gate/SIZE[/UPTO]?gate=NAME: a right answer that begins, or goes on behind UPTO bytes, when the test
-    opens the gate (BadServer.open); then it stays open"""
-    size, upto = parse_size(r.parts[1]), parse_size(r.parts[2]) if len(r.parts) > 2 else 0
-    opened = c.server.gates[r.query["gate"]]
+    """/gate/SIZE[/UPTO]?gate=NAME[&status=NNN]: a right answer (or that status) that begins, or goes on behind
+    UPTO bytes, when the test opens the gate (BadServer.open); then it stays open.  Ranges are honoured"""
+    size, opened = parse_size(r.parts[1]), c.server.gates[r.query["gate"]]
+    heads, start, asked = validators(size, r.seed), 0, r.header("Range", "")
+    if asked.startswith("bytes=") and r.header("If-Range") == heads["ETag"]:
+        start = int(asked[6:-1])
+    upto = max(start, parse_size(r.parts[2]) if len(r.parts) > 2 else 0)
     if len(r.parts) == 2:
         await opened.wait()
-    await c.head(Content_Length=size, **validators(size, r.seed))
-    await c.send_body(size, r.seed, 0, upto)
+    if "status" in r.query:
+        await c.answer("this is not the file\n", int(r.query["status"]))
+        return
+    if start:
+        heads["Content_Range"] = "bytes %d-%d/%d" % (start, size - 1, size)
+    await c.head(206 if start else 200, Content_Length=size - start, **heads)
+    await c.send_body(size, r.seed, start, upto)
     await opened.wait()
     await c.send_body(size, r.seed, upto)
 

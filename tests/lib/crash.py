@@ -29,6 +29,7 @@ from crashing import VERSIONS
 from haul import children_named, kill_quietly
 from servers import header_of
 from service import Gone, RpcError, Service
+from waiting import PATIENCE
 
 SIZES = [0, 1, 1000, 65536, 200000, 256 << 10, (256 << 10) + 1, 500000, 1 << 20, 3 << 20, 5 << 20]
 WAITING_MAX = 60 # jobs that are not over, above which no client adds
@@ -171,7 +172,11 @@ class Watcher:
         if wd < 0 or wd in self.names:
             return
         self.names[wd] = rel
-        for name in os.listdir(path): # what came before the watch
+        try:
+            before = os.listdir(path)
+        except FileNotFoundError:
+            return # it has gone again
+        for name in before: # what came before the watch
             self.look(os.path.join(rel, name), False)
 
     def look(self, rel, made_here):
@@ -194,11 +199,14 @@ class Watcher:
             self.faults.append("%s was made under its final name" % rel)
 
     def run(self):
+        try:
+            self.follow()
+        except Exception as error:
+            self.faults.append("the watcher ended: %r" % error)
+
+    def follow(self):
         while True:
-            try:
-                data = os.read(self.fd, 1 << 16)
-            except OSError:
-                return
+            data = os.read(self.fd, 1 << 16)
             at = 0
             while at < len(data):
                 wd, mask, _cookie, n = struct.unpack_from("iIII", data, at)
@@ -217,14 +225,15 @@ class Watcher:
     def stop(self):
         """All events until now are handled."""
         os.mkdir(os.path.join(self.root, ".stop"))
-        self.thread.join(30)
+        self.thread.join(PATIENCE)
+        assert not self.thread.is_alive()
         os.rmdir(os.path.join(self.root, ".stop"))
         os.close(self.fd)
 
 
 def ask(server, path):
     """The server's answer, from JSON."""
-    connection = http.client.HTTPConnection(server.host, server.port, timeout=20)
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)
     try:
         connection.request("GET", path)
         return json.load(connection.getresponse())
@@ -279,7 +288,7 @@ class Exercise:
         self.ending.set()
         self.up.set()
         for t in self.clients:
-            t.join(60)
+            t.join(PATIENCE)
         if kind:
             kill_quietly(self.service.pid)
             self.service.process.wait()
@@ -506,11 +515,11 @@ class Exercise:
                     if os.path.exists(self.service.path(rel)):
                         os.unlink(self.service.path(rel))
 
-    def finish(self, timeout=180):
+    def finish(self, timeout=5 * PATIENCE):
         """No more is added and nothing killed: all ends as it should, and nothing is left."""
         self.ending.set()
         for t in self.clients:
-            t.join(60)
+            t.join(PATIENCE)
         assert not self.trouble, self.trouble
         with self.service.client() as c:
             paused = [j["id"] for j in c.list_all(state=["paused"])]
@@ -526,7 +535,7 @@ class Exercise:
                     if not self.jobs_left(c):
                         break
                 else:
-                    c.call("wait", jobs=waiting[:500], timeout_ms=60000, timeout=90)
+                    c.call("wait", jobs=waiting[:500], timeout=5 * PATIENCE)
                 assert time.monotonic() < end, "not all end: %r" % c.list_all(state=["queued", "blocked", "active"])
         self.read_log()
         far = [gap for gap in self.gaps if gap[0] > BEHIND_MAX]

@@ -22,7 +22,7 @@ import os
 import socket
 import threading
 
-from waiting import WaitedTooLong
+from waiting import PATIENCE, WaitedTooLong
 
 STATES = ("queued", "blocked", "active", "paused", "done", "failed", "cancelled")
 
@@ -137,7 +137,7 @@ class FakeHauld:
             except OSError:
                 pass # closed already
         for thread in self._threads:
-            thread.join(10)
+            thread.join(PATIENCE)
         os.unlink(self.path)
 
     def __enter__(self):
@@ -156,7 +156,7 @@ class FakeHauld:
     def of(self, method):
         return [r.get("params", {}) for r in self.requests if r["method"] == method]
 
-    def wait_request(self, method, count=1, timeout=20):
+    def wait_request(self, method, count=1, timeout=PATIENCE):
         with self._changed:
             if not self._changed.wait_for(lambda: len(self.of(method)) >= count, timeout):
                 raise WaitedTooLong("no %d requests %s: %r" % (count, method, self.requests[-5:]))

@@ -20,7 +20,7 @@ import subprocess
 import threading
 import time
 
-from waiting import WaitedTooLong, wait_until
+from waiting import PATIENCE, WaitedTooLong, wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROJECT = os.path.dirname(os.path.dirname(HERE))
@@ -212,13 +212,13 @@ class Run:
     def err_bytes(self):
         return b"".join(self._errors)
 
-    def wait_event(self, kind, count=1, timeout=30, **fields):
+    def wait_event(self, kind, count=1, timeout=PATIENCE, **fields):
         """Waits for the count-th event of that kind with those fields; returns it."""
         def matching():
             return [e for e in self.events if e.get("event") == kind and
                     all(e.get(k) == v for k, v in fields.items())]
         with self._changed:
-            self._changed.wait_for(lambda: len(matching()) >= count, timeout)
+            self._changed.wait_for(lambda: len(matching()) >= count, max(timeout, PATIENCE))
             if len(matching()) < count:
                 raise WaitedTooLong("no %d events %s: %s%s" % (
                     count, kind, self.out_bytes(), self.err_bytes()))
@@ -227,14 +227,14 @@ class Run:
     def workers(self, name="hauld-worker"):
         return children_named(self.pid, name)
 
-    def wait_workers(self, count=1, name="hauld-worker", timeout=20):
+    def wait_workers(self, count=1, name="hauld-worker", timeout=PATIENCE):
         return wait_until(lambda: len(self.workers(name)) >= count and self.workers(name),
                           timeout, lambda: "no %d workers: %r" % (count, self.err_bytes()))
 
     def interrupt(self, number=signal.SIGINT):
         self.process.send_signal(number)
 
-    def finish(self, timeout=60):
+    def finish(self, timeout=PATIENCE):
         """Waits for the end; a run that does not end is killed and fails the test."""
         late = False
         try:
@@ -253,14 +253,14 @@ class Run:
             kill_quietly(self.pid)
         if not kill:
             try: # workers end when their pipes do: that takes a moment, not more
-                wait_until(lambda: not self._others(), 5)
+                wait_until(lambda: not self._others())
             except WaitedTooLong:
                 self.survivors = [(p, command_line(p)) for p in self._others()]
         for pid in self._others():
             kill_quietly(pid)
         self.process.wait()
         for reader in self._readers:
-            reader.join(5)
+            reader.join(PATIENCE)
 
     def _others(self):
         return [p for p in processes_of_session(self.pid) if p != self.pid]
@@ -321,7 +321,7 @@ class Hauld:
         self.runs.append(run)
         return run
 
-    def once(self, *args, timeout=60, **kwargs):
+    def once(self, *args, timeout=PATIENCE, **kwargs):
         """Runs to the end.  No process of it may outlive it."""
         with self.start(*args, **kwargs) as run:
             result = run.finish(timeout)
@@ -329,7 +329,7 @@ class Hauld:
         assert_no_sanitizer(result)
         return result
 
-    def once_jobs(self, jobs, timeout=60, daemon=None, defaults=None, **kwargs):
+    def once_jobs(self, jobs, timeout=PATIENCE, daemon=None, defaults=None, **kwargs):
         """Runs these jobs; retry is 0 where neither jobs nor defaults say otherwise."""
         config = {"defaults": {"retry": 0, **(defaults or {})}, "jobs": jobs}
         if daemon:

@@ -12,11 +12,14 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
+import urllib.error
+import urllib.request
 
-from waiting import wait_until
+from waiting import PATIENCE, wait_until
 
 CONFIG = """
 daemon off;
@@ -58,11 +61,23 @@ def find_nginx():
     return None
 
 
-def free_port():
-    """A port that is free on every loopback address at this moment."""
-    with socket.socket() as s:
-        s.bind(("0.0.0.0", 0))
-        return s.getsockname()[1]
+def listeners(addresses):
+    """Sockets that listen on the same port of each, which nobody else can take any more."""
+    for _try in range(20):
+        port, made = 0, []
+        try:
+            for address in addresses:
+                one = socket.socket()
+                made.append(one)
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                one.bind((address, port))
+                one.listen(4096)
+                port = one.getsockname()[1]
+            return made
+        except OSError:
+            for one in made:
+                one.close()
+    raise OSError("no port is free on all addresses")
 
 
 class Nginx:
@@ -73,11 +88,15 @@ class Nginx:
         self.bind = bind
         self.process = None
         os.makedirs(os.path.join(self.prefix, "tmp"), exist_ok=True)
-        for _try in range(5):
-            self.port = free_port()
-            if self._start(tls, http2):
-                return
-        raise RuntimeError("nginx did not start: " + self._errors())
+        sockets = listeners(bind)
+        self.port = sockets[0].getsockname()[1]
+        try:
+            if not self._start(tls, http2, sockets):
+                raise RuntimeError("nginx did not start: " + self._errors())
+        finally:
+            for one in sockets:
+                one.close()
+        self._asked = 0
 
     def _write_config(self, tls, http2):
         flags = (" ssl" if tls else "") + (" http2" if http2 else "")
@@ -91,20 +110,16 @@ class Nginx:
             f.write(CONFIG % values)
         return path
 
-    def _start(self, tls, http2):
+    def _start(self, tls, http2, sockets):
         config = self._write_config(tls, http2)
+        fds = [one.fileno() for one in sockets]
         self.process = subprocess.Popen([find_nginx(), "-p", self.prefix, "-c", config],
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=fds,
+                                        env={**os.environ, "NGINX": "".join("%d;" % fd for fd in fds)},
                                         stderr=open(os.path.join(self.prefix, "stderr"), "wb"))
-        wait_until(lambda: self._answers() or self.process.poll() is not None, 20, self._errors)
+        pid = os.path.join(self.prefix, "nginx.pid") # it is written when the configuration is good
+        wait_until(lambda: os.path.exists(pid) or self.process.poll() is not None, why=self._errors)
         return self.process.poll() is None
-
-    def _answers(self):
-        try:
-            socket.create_connection((self.bind[0], self.port), 1).close()
-            return True
-        except OSError:
-            return False
 
     def _errors(self):
         with open(os.path.join(self.prefix, "stderr")) as f:
@@ -114,14 +129,33 @@ class Nginx:
         """Ends the master by its pid, which ends its worker."""
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
 
     def url(self, path="/", host=None):
         return "%s://%s:%d%s" % (self.scheme, host or self.bind[0], self.port, path)
 
     def access_log(self):
+        """The lines of all whose answers have come: nginx writes them behind the answer, one after
+        the other, so that they are there when that of our own request is."""
+        self._asked += 1
+        mark = "/_mark-%d" % self._asked
+        self._ask(mark)
+        lines = wait_until(lambda: self._lines(mark))
+        return [line for line in lines if " /_mark-" not in line]
+
+    def _ask(self, path):
+        anybody = ssl.create_default_context()
+        anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=anybody))
+        try:
+            opener.open(self.url(path), timeout=PATIENCE).close()
+        except urllib.error.HTTPError as error:
+            error.close() # 404
+
+    def _lines(self, mark):
         with open(os.path.join(self.prefix, "access.log")) as f:
-            return f.read().splitlines()
+            lines = f.read().splitlines()
+        return lines if any(line.endswith(" " + mark) for line in lines) else None
 
 
 def main():

@@ -155,7 +155,7 @@ class Lab:
                 if paused:
                     c.call("resume", jobs=[w.id for w in paused])
                 self.add(c, self.some_jobs(3))
-                c.call("wait", jobs=[j["id"] for j in c.list_all()], timeout_ms=60000, timeout=90)
+                c.call("wait", jobs=[j["id"] for j in c.list_all()])
 
     def record_death(self, syncs, asset, **keys):
         """A life ends with its n-th sync of a directory, files have their names and nothing was
@@ -178,7 +178,7 @@ class Lab:
             w = self.want(self.one_job("crash-1048576", "file", rate=1 << 19, fsync="full"))
             with s.client() as c:
                 self.add(c, [w])
-                came = wait_until(lambda: c.show(w.id)["received"] > 600000 and c.show(w.id)["received"], 30)
+                came = wait_until(lambda: c.show(w.id)["received"] > 600000 and c.show(w.id)["received"])
             s.stop()
         return w, came
 
@@ -187,7 +187,7 @@ class Lab:
         self.add(c, first[:1])
         self.add(c, first[1:5])
         self.add(c, first[5:])
-        wait_until(lambda: len(self.over(c, first)) >= 4, 30)
+        wait_until(lambda: len(self.over(c, first)) >= 4)
         self.cancel(c, first[-1])
         self.remove(c, self.over(c, first)[0])
         twice = self.some_jobs(2)
@@ -198,7 +198,7 @@ class Lab:
         if not brief:
             more = self.some_jobs(8)
             self.add(c, more)
-            wait_until(lambda: len(self.over(c, more)) >= 4, 30)
+            wait_until(lambda: len(self.over(c, more)) >= 4)
 
     def second_life(self, c):
         jobs = self.some_jobs(6)
@@ -209,7 +209,7 @@ class Lab:
             paused.append(jobs[-1])
         except RpcError as error:
             assert error.word == "conflict", error # it was quick
-        wait_until(lambda: len(self.over(c, jobs)) >= 3, 30)
+        wait_until(lambda: len(self.over(c, jobs)) >= 3)
         return paused
 
     # ---- what a disk may hold
@@ -346,7 +346,7 @@ class Lab:
                 if paused:
                     c.call("resume", jobs=paused)
                 if listed:
-                    c.call("wait", jobs=sorted(listed), timeout_ms=60000, timeout=90)
+                    c.call("wait", jobs=sorted(listed))
                 known = [self.jobs[j["name"]] for j in listed.values()]
                 for j in c.list_all():
                     self.judge(s, self.jobs[j["name"]], j, j["id"] in acks["cancelled"])

@@ -21,7 +21,7 @@ import threading
 import unicodedata
 
 from haul import kill_quietly
-from waiting import WaitedTooLong
+from waiting import PATIENCE, WaitedTooLong
 
 SEQUENCE = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])")
 PLAIN = re.compile(r"[ -~]+")
@@ -167,12 +167,12 @@ class Screen:
     def alternate(self):
         return self.alternate_lines is not None
 
-    def wait(self, condition, timeout=20):
+    def wait(self, condition, timeout=PATIENCE):
         with self.changed:
             if not self.changed.wait_for(condition, timeout):
                 raise WaitedTooLong("the screen:\n%s\nwrong: %r" % (self.text, self.wrong))
 
-    def wait_text(self, text, timeout=20):
+    def wait_text(self, text, timeout=PATIENCE):
         self.wait(lambda: text in self.text, timeout)
 
     def wait_frames(self, more=2):
@@ -205,7 +205,7 @@ class Screen:
         os.close(self.master)
         self.slave = self.master = -1
 
-    def finish(self, timeout=20):
+    def finish(self, timeout=PATIENCE):
         """Its exit status, when it has given the terminal back as it was."""
         status = self.process.wait(timeout)
         self.wait(self.is_restored)
@@ -221,5 +221,5 @@ class Screen:
             self.process.wait()
         if self.slave >= 0:
             os.close(self.slave)
-            self.reader.join(5) # the last to write has gone
+            self.reader.join(PATIENCE) # the last to write has gone
             os.close(self.master)

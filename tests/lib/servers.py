@@ -2,11 +2,14 @@
 
 import json
 import os
+import ssl
 import subprocess
 import urllib.request
 
-from waiting import wait_until
+from waiting import PATIENCE, wait_until
 
+ANYBODY = ssl.create_default_context()
+ANYBODY.check_hostname, ANYBODY.verify_mode = False, ssl.CERT_NONE
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -44,7 +47,7 @@ class BadServer:
     def stop(self):
         self.process.stdin.close()
         try:
-            self.process.wait(5)
+            self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -71,18 +74,32 @@ class BadServer:
         """The requests since mark() whose path holds part, in the order of arrival."""
         return [e for e in self.events() if e["ev"] == "request" and part in e["path"]]
 
+    def begin(self):
+        """mark(), when whoever asked before has gone: nothing of that is counted any more."""
+        self.settle()
+        wait_until(lambda: self.settle()["active"] == 0, why=lambda: "still active: %r" % self.stats())
+        self.mark()
+
+    def settle(self):
+        """What was sent to it has been read, and what it has sent is in the log: its loop has
+        gone round.  stats()."""
+        self.stats()
+        return self.stats()
+
     def ends(self):
-        """Request number -> its end event, for the requests since mark()."""
+        """Request number -> its end event, for the requests since mark().  Who has got all of a
+        body finds its end."""
+        self.settle()
         events = self.events()
         ours = {e["n"] for e in events if e["ev"] == "request"}
         return {e["n"]: e for e in events if e["ev"] == "end" and e["n"] in ours}
 
-    def wait_requests(self, count, part="", timeout=20):
+    def wait_requests(self, count, part="", timeout=PATIENCE):
         wait_until(lambda: len(self.requests(part)) >= count, timeout,
                    lambda: "only %d of %d requests came" % (len(self.requests(part)), count))
         return self.requests(part)
 
-    # the control path (plain http only)
+    # the control path
 
     def stats(self, reset=False):
         return self._control("?reset=1" if reset else "")
@@ -92,9 +109,9 @@ class BadServer:
         self._control("?open=" + gate)
 
     def _control(self, query):
-        address = "http://%s:%d/_stats%s" % (self.host, self.port, query)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(address, timeout=60) as answer:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}),
+                                             urllib.request.HTTPSHandler(context=ANYBODY))
+        with opener.open(self.url("/_stats" + query), timeout=PATIENCE) as answer:
             return json.load(answer)
 
 

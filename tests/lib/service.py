@@ -19,11 +19,11 @@ import os
 import signal
 import socket
 import subprocess
-import threading
 import time
 
 from haul import PROXY_NAMES, children_named, config_text, kill_quietly, processes_of_session, program
-from waiting import WaitedTooLong, wait_until
+from said import Said
+from waiting import PATIENCE, WaitedTooLong, wait_until
 
 SANITIZER_SIGNS = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "Assertion")
 
@@ -52,7 +52,7 @@ class Gone(AssertionError):
 class Client:
     """One connection.  Nothing is read but while something is waited for."""
 
-    def __init__(self, path, timeout=30):
+    def __init__(self, path, timeout=PATIENCE):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.connect(path)
         self.timeout = timeout
@@ -174,11 +174,11 @@ class Client:
     def show(self, job):
         return self.call("show", job=job)
 
-    def wait_job(self, job, timeout=60):
+    def wait_job(self, job, timeout=None):
         """The job once it is over."""
         return self.call("wait", timeout=timeout, jobs=[job])["jobs"][0]
 
-    def wait_state(self, job, state, phase=None, why=None, timeout=20):
+    def wait_state(self, job, state, phase=None, why=None, timeout=PATIENCE):
         def there():
             shown = self.show(job)
             good = shown["state"] == state and phase in (None, shown["phase"]) and why in (None, shown["why"])
@@ -244,7 +244,7 @@ class Service:
         self.conf = os.path.join(self.tmp, "hauld-%d.conf" % id(self))
         self.args, self.popen, self.prefix = list(args), popen or {}, []
         self.process, self.pid = None, None
-        self._errors, self._clients, self._changed = [], [], threading.Condition()
+        self._said, self._clients = None, []
         os.makedirs(self.root, exist_ok=True)
         self.write_config(config or {}, **daemon)
         if start:
@@ -284,14 +284,12 @@ class Service:
 
     def spawn(self):
         """Starts it and waits for nothing; the log is that of this life."""
-        self._errors = []
         self.process = subprocess.Popen(
             [*self.prefix, program("hauld"), "-c", self.conf, *self.args], cwd=self.tmp, env=self.environment(),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             start_new_session=True, **self.popen)
         self.pid = self.process.pid
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._said = Said(self.process.stderr)
         return self
 
     def start(self):
@@ -299,27 +297,17 @@ class Service:
         self.wait_log(" serves socket=")
         return self
 
-    def _read(self):
-        for line in self.process.stderr:
-            with self._changed:
-                self._errors.append(line)
-                self._changed.notify_all()
-        with self._changed:
-            self._changed.notify_all()
-
     @property
     def log(self):
-        return b"".join(self._errors).decode("utf-8", "replace")
+        """All that it has logged until now: also what it logged before an answer that was just read."""
+        return self._said.text if self._said else ""
 
     def log_lines(self, part):
         return [line for line in self.log.splitlines() if part in line]
 
-    def wait_log(self, text, count=1, timeout=30):
+    def wait_log(self, text, count=1, timeout=PATIENCE):
         """Waits for that many lines that hold text; the lines."""
-        def there():
-            return len(self.log_lines(text)) >= count or not self._reader.is_alive()
-        with self._changed:
-            self._changed.wait_for(there, timeout)
+        self._said.wait(lambda: len(self.log_lines(text)) >= count, max(timeout, PATIENCE))
         lines = self.log_lines(text)
         if len(lines) < count:
             raise WaitedTooLong("%d lines with %r (rc %r):\n%s" % (len(lines), text, self.process.poll(), self.log))
@@ -331,7 +319,7 @@ class Service:
     def workers(self):
         return children_named(self.pid, "hauld-worker")
 
-    def wait_exit(self, timeout=30):
+    def wait_exit(self, timeout=PATIENCE):
         """It ends by itself; its status.  No process of it may be left."""
         try:
             rc = self.process.wait(timeout)
@@ -341,19 +329,18 @@ class Service:
             if self.process.poll() is None:
                 kill_quietly(self.pid)
         try:
-            wait_until(lambda: not processes_of_session(self.pid), 5)
+            wait_until(lambda: not processes_of_session(self.pid))
         except WaitedTooLong:
             left = processes_of_session(self.pid)
             for pid in left:
                 kill_quietly(pid)
             raise AssertionError("left behind: %r\n%s" % (left, self.log)) from None
-        self._reader.join(5)
+        assert self._said.finish(), "somebody still has its stderr:\n" + self.log
         for sign in SANITIZER_SIGNS:
             assert sign not in self.log, self.log
-        self.process.stderr.close()
         return rc
 
-    def stop(self, timeout=30):
+    def stop(self, timeout=PATIENCE):
         """SIGTERM: it parks and says 0, and leaves nothing of its own."""
         if self.process is None or self.process.stderr.closed:
             return
@@ -389,7 +376,7 @@ class Service:
     def ctl_program():
         return program("haulctl")
 
-    def ctl(self, *args, stdin=None, timeout=60, env=None):
+    def ctl(self, *args, stdin=None, timeout=PATIENCE, env=None):
         done = subprocess.run([self.ctl_program(), "--socket", self.socket, *map(str, args)], cwd=self.tmp,
                               env={**self.environment(), **(env or {})}, capture_output=True, timeout=timeout,
                               input=stdin.encode() if isinstance(stdin, str) else stdin or b"", check=False)
@@ -417,6 +404,11 @@ class Service:
                 kept = {*pairs, *(f[:-4] + "map" for f in pairs)}
                 found += sorted(set(files) - kept) or ([] if kept else [directory])
         return found
+
+    def parts(self):
+        """What lies in .haul directories just now: they come and go."""
+        return sorted(os.path.join(directory, name) for directory, _names, files in os.walk(self.root)
+                      for name in files if os.path.basename(directory) == ".haul")
 
     def leftovers(self):
         return [directory for directory, names, _files in os.walk(self.root) if ".haul" in names]

@@ -51,7 +51,7 @@ class SetLab(Lab):
     def wait_published(self, s, n):
         """And remembers which jobs say so."""
         with s.client() as c:
-            c.call("wait", timeout=60, group="whole")
+            c.call("wait", group="whole")
             jobs = [c.show(j["id"]) for j in c.list_all()]
         assert {j["state"] for j in jobs} == {"done"}, (jobs, s.log)
         self.ids[n] = {j["id"] for j in jobs if j["name"].startswith("s%d-" % n)}
@@ -162,7 +162,7 @@ class SetLab(Lab):
             s.write_config(self.config(s.root, n))
             s.start()
             with s.client() as c:
-                c.call("wait", timeout=60, group="whole")
+                c.call("wait", group="whole")
                 assert {j["state"] for j in c.list_all()} == {"done"}, (c.list_all(), s.log)
             self.end(s)
         finally:
