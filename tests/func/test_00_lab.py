@@ -9,9 +9,10 @@ import haul
 import pytest
 import realdata
 import servers
+from waiting import PATIENCE
 
 
-def curl(url, *args, timeout=20):
+def curl(url, *args, timeout=PATIENCE):
     command = ["curl", "-sS", "--http1.1", "--noproxy", "*", *args, url]
     return subprocess.run(command, capture_output=True, timeout=timeout)
 
@@ -68,7 +69,7 @@ def test_close_notify_is_sent_or_not(tls_server, path, complaint):
     ask = "GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path
     done = subprocess.run(["openssl", "s_client", "-quiet", "-connect",
                            "127.0.0.1:%d" % tls_server.port],
-                          input=ask.encode(), capture_output=True, timeout=20)
+                          input=ask.encode(), capture_output=True, timeout=PATIENCE)
     assert done.stdout.endswith(bodies.body(100))
     assert (b"unexpected eof" in done.stderr) == complaint
 
@@ -98,11 +99,14 @@ def test_flaky_counts_by_key(server):
 
 def test_log_and_stats_are_a_witness(server):
     server.stats(reset=True)
-    names = [server.url("/delay/0.3/10?%d" % i, host="127.0.0.%d" % (1 + i % 2)) for i in range(6)]
-    curl("", "-Z", "--parallel-immediate", *names)
+    names = [server.url("/gate/10?gate=lab&%d" % i, host="127.0.0.%d" % (1 + i % 2)) for i in range(6)]
+    with subprocess.Popen(["curl", "-sS", "--noproxy", "*", "-Z", "--parallel-immediate", *names], stdout=subprocess.PIPE) as all_of_them:
+        server.wait_requests(6, "/gate")
+        server.open("lab")
+        assert all_of_them.stdout.read() == 6 * bodies.body(10)
     stats = server.stats()
     assert stats["max_requests"] == 6 and stats["max_requests_of"]["127.0.0.2"] == 3
-    assert max(e["active"] for e in server.requests("/delay")) == 3
+    assert max(e["active"] for e in server.requests("/gate")) == 3
     assert len(server.ends()) == 6
 
 

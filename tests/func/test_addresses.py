@@ -51,7 +51,7 @@ def inside(box, _inside):
 
 
 def run(h, box, jobs, **options):
-    return h.once_jobs(jobs, prefix=box.prefix, timeout=30, **options)
+    return h.once_jobs(jobs, prefix=box.prefix, **options)
 
 
 # ---- without a box: nothing of this may leave the machine
@@ -61,7 +61,7 @@ def run(h, box, jobs, **options):
     "[64:ff9b::a9fe:a9fe]", "[fd00:ec2::254]", "[fe80::1]", "224.0.0.1", "[ff02::1]", "255.255.255.255", "240.0.0.1"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_no_file_is_there(h, scheme, host):
-    result = h.once_jobs([job("%s://%s/latest/meta-data/" % (scheme, host), retry=5)], timeout=10)
+    result = h.once_jobs([job("%s://%s/latest/meta-data/" % (scheme, host), retry=5)])
     assert_failed(result, "address-refused")
     assert "allow-addresses" in result.job()["reason"]
     assert result.job()["attempts"] == 1 and result.of("retry") == []

@@ -43,7 +43,7 @@ def publish_second(server, s, the_rule):
     s.rule = the_rule
     s.write_config(second(server, s), workers=1)
     s.start()
-    wait_all(s, 30)
+    wait_all(s)
     with s.client() as c:
         return [c.show("m%d" % i) for i in range(CHANGED)]
 

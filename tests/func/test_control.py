@@ -11,7 +11,7 @@ import pytest
 from bodies import body, digest
 from haul import program
 from service import Client, Gone, RpcError, request, sanitized
-from waiting import wait_until
+from waiting import PATIENCE, wait_until
 
 STATES = ["queued", "blocked", "active", "paused", "done", "failed", "cancelled"]
 BRIEF = {"id", "name", "state", "phase", "why", "output", "url", "priority", "attempts", "total", "received",
@@ -85,13 +85,14 @@ def test_a_job_from_its_add_to_its_end(serve, server):
 
 
 def test_the_effective_configuration_has_no_secret(serve, server):
+    begin = int(time.time())
     s = serve({"defaults": {"retry": 3, "header": ["X-Key: secret-word"]},
                "hosts": [{"match": "*.example.org", "max-connections": 2, "header": ["X-Key: secret-word"]}],
                "groups": [{"name": "nightly"}],
                "jobs": [good(server, "a", name="a")]}, max_concurrent_downloads=7)
     with s.client() as c:
         config = c.call("config")
-    assert config["file"] == s.conf and config["jobs"] == 1 and abs(config["loaded"] - time.time()) < 60
+    assert config["file"] == s.conf and config["jobs"] == 1 and begin <= config["loaded"] <= time.time()
     assert config["daemon"]["max-concurrent-downloads"] == 7 and config["daemon"]["roots"] == [s.root]
     assert config["daemon"]["control-policy"] == "submit" and config["defaults"]["retry"] == 3
     assert config["defaults"]["connect-timeout"] == "10s" and config["groups"] == [{"name": "nightly"}]
@@ -498,21 +499,24 @@ def test_subscriptions_end(serve, server):
 
 def test_progress(serve, server):
     with serve().client() as c:
-        ids = c.add({"url": server.url("/drip/200K/4K/0.05"), "output": "d"}, stalled(server, "s"), stalled(server, "t"))
-        c.wait_state(ids[1], "active", "download")
+        ids = c.add({"url": server.url("/drip/8M/4K/0.05"), "output": "d"}, stalled(server, "s"), stalled(server, "t"))
+        for job in ids:
+            c.wait_state(job, "active", "download")
         c.call("subscribe", jobs=ids[:2], progress_ms=100)
         seen = []
 
         def enough():
             seen.extend(e for e in c.events if e["event"] == "progress")
             c.events.clear()
-            return len(seen) >= 5
+            return len(seen) >= 5 and len(set(received())) > 1
+
+        def received():
+            return [j["received"] for e in seen for j in e["jobs"] if j["id"] == ids[0]]
         c.wait(enough)
         assert all({j["id"] for j in e["jobs"]} <= set(ids[:2]) for e in seen)
         assert seen[0]["totals"]["active"] == 3 and set(seen[0]["totals"]) == set(STATES)
-        bytes_of = [j["received"] for e in seen for j in e["jobs"] if j["id"] == ids[0]]
-        assert bytes_of == sorted(bytes_of) and bytes_of[-1] > bytes_of[0]
-        assert [j for j in seen[-1]["jobs"] if j["id"] == ids[0]][0]["total"] == 200 << 10
+        assert received() == sorted(received())
+        assert {j["total"] for e in seen for j in e["jobs"] if j["id"] == ids[0]} == {8 << 20}
 
 
 def test_pause_and_resume_are_told(serve, server):
@@ -732,15 +736,14 @@ def test_pause_resume_and_cancel_wherever_the_job_is(serve, server, black_hole, 
 def test_cancel_while_a_large_file_is_verified(serve, server, tmp):
     """The file stands there already; a worker looks whether it is right."""
     s = serve()
+    size = 1 << 40 # nobody would wait for its end
     with open(s.path("big"), "wb") as f:
-        f.truncate(6 << 30)
+        f.truncate(size)
     with s.client() as c:
         job, = c.add({"url": server.url("/ok/1000"), "output": "big", "checksum": "sha512:" + "0" * 128})
         c.wait_state(job, "active", "verify")
-        begin = time.monotonic()
         assert c.call("cancel", job=job)["jobs"][0]["state"] == "cancelled"
-        assert time.monotonic() - begin < 5
-        assert os.path.getsize(s.path("big")) == 6 << 30 and server.requests() == []
+        assert os.path.getsize(s.path("big")) == size and server.requests() == []
         paused, = c.add({"url": server.url("/ok/1000"), "output": "big", "checksum": "sha512:" + "0" * 128})
         c.wait_state(paused, "active", "verify")
         assert c.call("pause", job=paused)["jobs"][0]["state"] == "paused"
@@ -751,10 +754,10 @@ def test_a_paused_job_is_fetched_whole_after_resume(serve, server, keep):
     s = serve()
     data = body(1 << 20)
     with s.client() as c:
-        slow, = c.add({"url": server.url("/drip/1M/64K/0.05"), "output": "d", "checksum": digest(data), "name": "d"})
+        slow, = c.add({"url": server.url("/held/1M/64K/1?key=control-whole&deaf=1"), "output": "d", "checksum": digest(data), "name": "d"})
         c.wait_state(slow, "active", "download")
         assert c.call("pause", jobs=["d", slow])["jobs"][1]["state"] == "paused"
-        assert s.leftovers() == [] or os.listdir(s.path(".haul")) == []
+        assert s.parts() == []
         c.call("resume", job="d")
         assert c.wait_job(slow)["state"] == "done" and s.read("d") == data
 
@@ -770,11 +773,12 @@ def test_pause_frees_the_place_for_others(serve, server):
 def test_a_job_may_be_resumed_before_it_has_let_go(serve, server):
     s = serve()
     with s.client() as c:
-        job, = c.add({"url": server.url("/drip/512K/64K/0.05"), "output": "d", "fsync": "off"})
+        job, = c.add({"url": server.url("/gate/512K/64K?gate=control-resumed"), "output": "d", "fsync": "off"})
         c.wait_state(job, "active", "download")
         numbers = [c.send(m, job=job) for m in ("pause", "resume", "pause", "resume")]
         for n in numbers:
             c.answer(n)
+        server.open("control-resumed")
         assert c.wait_job(job)["state"] == "done" and s.read("d") == body(512 << 10)
         stays, = c.add(stalled(server, "x"))
         c.wait_state(stays, "active", "download")
@@ -979,7 +983,7 @@ def test_groups_and_everything_are_for_who_may_operate(serve, server, reachable,
 
 def ctl_as_other(s, *words):
     return subprocess.run([program("haulctl"), "--socket", s.socket, *words], user=54321, group=54321, extra_groups=[],
-                          capture_output=True, timeout=30, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"})
+                          capture_output=True, timeout=PATIENCE, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"})
 
 
 @needs_root

@@ -16,7 +16,7 @@ import time
 import pytest
 from fakehauld import FakeHauld, Refused, brief, refuse
 from haul import program
-from waiting import WaitedTooLong, wait_until
+from waiting import PATIENCE, WaitedTooLong, wait_until
 
 pytestmark = pytest.mark.skipif(not os.path.exists(program("haulctl")), reason="haulctl is not built")
 
@@ -61,7 +61,7 @@ class Ctl:
         self.running.append(process)
         return process
 
-    def __call__(self, *args, stdin=None, env=None, timeout=60):
+    def __call__(self, *args, stdin=None, env=None, timeout=PATIENCE):
         process = self.start(*args, stdin=stdin, env=env)
         out, err = process.communicate(stdin.encode() if isinstance(stdin, str) else stdin, timeout)
         return Done(process.returncode, out, err)
@@ -114,12 +114,12 @@ class Terminal:
         """Without the movements of the cursor."""
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.bytes.decode("utf-8", "replace")).replace("\r", "")
 
-    def wait_text(self, text, timeout=20):
+    def wait_text(self, text, timeout=PATIENCE):
         with self._changed:
             if not self._changed.wait_for(lambda: text in self.text, timeout):
                 raise WaitedTooLong("no %r in %r" % (text, self.text))
 
-    def finish(self, timeout=20):
+    def finish(self, timeout=PATIENCE):
         rc = self.process.wait(timeout)
         self._reader.join(timeout)
         os.close(self.master)
@@ -249,7 +249,7 @@ def test_no_permission(ctl, fake):
     os.chmod(os.path.dirname(ctl.tmp), 0o755)
     os.chmod(ctl.socket, 0o600)
     process = ctl.start("list", preexec_fn=lambda: os.setuid(65534))
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 6 and out == b"" and b"group" in err, err
 
 
@@ -475,10 +475,10 @@ def test_some_requests_of_a_list_are_in_flight_at_once(ctl, fake):
     process.stdin.write("".join("http://h/%d\n" % i for i in range(6000)).encode())
     process.stdin.close()
     process.stdin = None
-    wait_until(lambda: len(handled) == 12, 20, lambda: "only %d requests" % len(handled))
+    wait_until(lambda: len(handled) == 12, why=lambda: "only %d requests" % len(handled))
     for number, answer in held:
         fake.clients[0].answer(answer, number)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0 and len(out.splitlines()) == 6000
 
 
@@ -623,9 +623,9 @@ def test_an_interrupted_get_detaches_and_says_so(ctl, fake, number):
     script(fake)
     process = ctl.start("get", "http://h/a")
     fake.wait_request("subscribe")
-    wait_until(lambda: blocks(process.pid, number), 10, lambda: "never watched for the signal")
+    wait_until(lambda: blocks(process.pid, number), why=lambda: "never watched for the signal")
     process.send_signal(number)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + number
     assert b"detached: job 1 goes on; `haulctl attach 1` shows it again" in err
     assert fake.of("cancel") == []
@@ -711,7 +711,7 @@ def test_a_terminal_shows_moving_lines(ctl, fake):
                                              rate=4 << 20)], totals={})
     proceed = threading.Event()
     script(fake, ("start", {"job": brief(1, state="active", phase="connect")}), go_on,
-           lambda client: proceed.wait(20), ("end", {"job": done_job(1)}))
+           lambda client: proceed.wait(PATIENCE), ("end", {"job": done_job(1)}))
     terminal = Terminal(ctl, "get", "http://h/a")
     terminal.wait_text("48%")
     terminal.wait_text("4.0 MiB/s")
@@ -1009,7 +1009,7 @@ def test_a_full_disk_is_told(ctl, fake):
     fake.add_job()
     with open("/dev/full", "w") as full:
         process = ctl.start("list", stdout=full)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1 and b"takes no more" in err
 
 
@@ -1054,7 +1054,7 @@ def complete_in_bash(ctl, *words):
     script_path = ctl.write("completions", ctl("completions", "bash").out)
     code = ('. %s; COMP_WORDS=(haulctl "$@"); COMP_CWORD=$(($# )); _haulctl; printf "%%s\\n" "${COMPREPLY[@]}"' % script_path)
     env = ctl.environment(PATH=os.path.dirname(program("haulctl")) + ":" + os.environ["PATH"])
-    done = subprocess.run(["bash", "-c", code, "bash", *words], env=env, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(["bash", "-c", code, "bash", *words], env=env, capture_output=True, text=True, timeout=PATIENCE)
     assert done.stderr == "", done.stderr
     return done.stdout.splitlines()
 
@@ -1092,7 +1092,7 @@ def test_completions_are_valid(ctl, shell, check):
     assert done.rc == 0 and "haulctl" in done.out and "--private-key" in done.out or "-l private-key" in done.out
     path = ctl.write("completions", done.out)
     try:
-        assert subprocess.run([*check, path], capture_output=True, timeout=20).returncode == 0
+        assert subprocess.run([*check, path], capture_output=True, timeout=PATIENCE).returncode == 0
     except FileNotFoundError:
         pytest.skip(shell + " is not installed")
 

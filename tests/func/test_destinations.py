@@ -17,6 +17,11 @@ def job(url, output="a", **keys):
     return {"name": "a", "url": url, "output": output, **keys}
 
 
+def half(server, key, size):
+    """The url of a file of which half comes at once, and the rest behind server.open(key)."""
+    return server.url("/gate/%d/%d?gate=%s" % (size, size // 2, key))
+
+
 # ---- the final name
 
 @pytest.mark.parametrize("size", SIZES)
@@ -43,10 +48,11 @@ def test_a_link_that_comes_meanwhile_is_replaced(h, server, tmp, size):
     victim = os.path.join(tmp, "victim")
     with open(victim, "wb") as f:
         f.write(b"victim")
-    url = server.url("/drip/%d/%d/0.3" % (size, size // 2))
-    with h.start(config={"defaults": {"retry": 0}, "jobs": [job(url)]}) as run:
+    key = "link%d" % size
+    with h.start(config={"defaults": {"retry": 0}, "jobs": [job(half(server, key, size))]}) as run:
         server.wait_requests(1)
         os.symlink(victim, h.path("a"))
+        server.open(key)
         assert_done(run.finish())
     with open(victim, "rb") as f:
         assert f.read() == b"victim"
@@ -64,11 +70,12 @@ def test_a_directory_under_the_final_name_is_refused_in_words(h, server, size, m
                 f.write(b"mine")
     if not meanwhile:
         make()
-    url = server.url("/drip/%d/%d/0.3" % (size, size // 2))
-    with h.start(config={"defaults": {"retry": 2}, "jobs": [job(url)]}) as run:
+    key = "directory%d-%s-%s" % (size, meanwhile, full)
+    with h.start(config={"defaults": {"retry": 2}, "jobs": [job(half(server, key, size))]}) as run:
         if meanwhile:
             server.wait_requests(1)
             make()
+        server.open(key)
         result = run.finish()
     assert_failed(result, "path-refused")
     assert "is a directory" in result.job()["reason"].lower() and h.path("a") in result.job()["reason"]
@@ -79,7 +86,7 @@ def test_a_directory_under_the_final_name_is_refused_in_words(h, server, size, m
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/dev/null", path)])
 def test_what_is_no_file_is_replaced_like_one(h, server, make):
     make(h.path("a"))
-    assert_done(h.once_jobs([job(server.url("/ok/1000"), checksum=digest(body(1000)))], timeout=20))
+    assert_done(h.once_jobs([job(server.url("/ok/1000"), checksum=digest(body(1000)))]))
     h.expect({"a": body(1000)})
 
 
@@ -93,8 +100,8 @@ def test_a_directory_that_changes_meanwhile(h, server, tmp, size, how):
     outside = os.path.join(tmp, "outside")
     os.mkdir(outside)
     os.mkdir(h.path("dir"))
-    url = server.url("/drip/%d/%d/0.3" % (size, size // 2))
-    with h.start(config={"defaults": {"retry": 0}, "jobs": [job(url, "dir/a")]}) as run:
+    key = "changes%d-%s" % (size, how.replace(" ", "-"))
+    with h.start(config={"defaults": {"retry": 0}, "jobs": [job(half(server, key, size), "dir/a")]}) as run:
         server.wait_requests(1)
         os.rename(h.path("dir"), h.path("was"))
         if how == "link inside":
@@ -104,6 +111,7 @@ def test_a_directory_that_changes_meanwhile(h, server, tmp, size, how):
         elif how == "a file":
             with open(h.path("dir"), "wb") as f:
                 f.write(b"mine")
+        server.open(key)
         result = run.finish()
     assert os.listdir(outside) == []
     found = h.published()
@@ -139,7 +147,8 @@ def test_one_destination_is_a_lock(serve, server, size):
     """The second waits and says for what; both end well; the file is the last one's."""
     s = serve({})
     with s.client() as c:
-        first, = c.add({"name": "first", "url": server.url("/drip/%d/%d/0.3?seed=1" % (size, size // 2)), "output": "same"})
+        key = "lock%d" % size
+        first, = c.add({"name": "first", "url": half(server, key, size) + "&seed=1", "output": "same"})
         server.wait_requests(1)
         second, third = c.add({"name": "second", "url": server.url("/ok/%d?seed=2" % size), "output": "same"},
                               {"name": "third", "url": server.url("/ok/%d?seed=3" % size), "output": s.path("same")})
@@ -147,11 +156,12 @@ def test_one_destination_is_a_lock(serve, server, size):
         assert "destination-busy" in s.ctl("show", "second").out and waits["attempts"] == 0
         c.wait_state(third, "blocked", why="destination-busy")
         assert len(server.requests()) == 1
+        server.open(key)
         assert [c.wait_job(j)["state"] for j in (first, second, third)] == ["done"] * 3
         order = [r["path"][-1] for r in server.requests()]
     assert order == ["1", "2", "3"]
     assert s.read("same") == body(size, 3)
-    wait_until(lambda: s.leftovers() == [], 10, s.leftovers)
+    wait_until(lambda: s.leftovers() == [], why=s.leftovers)
 
 
 @pytest.mark.slow
@@ -170,7 +180,7 @@ def test_many_for_one_destination(serve, server):
     c.call("pause", group="g")
     before = c.call("status")["loop"]["callbacks"]
     c.call("cancel", job=first)
-    c.call("wait", jobs=ids, timeout=60)
+    c.call("wait", jobs=ids)
     order = [int(r["path"].split("many-")[1]) for r in server.requests("many-")]
     assert order == sorted(range(600), key=lambda i: (-wanted[i], i))
     assert c.call("status")["loop"]["callbacks"] - before < 600 * 40
@@ -181,7 +191,7 @@ def test_many_for_one_destination(serve, server):
 def test_where_the_packed_file_is_kept_is_locked_too(serve, server, keep):
     """By whoever wants it: as its output, or to keep its own there."""
     packed = {n: gzip.compress(body(300000, n)) for n in "123"}
-    slow = server.url("/drip/%d/%d/0.3" % (600000, 300000))
+    slow = half(server, "kept", 600000)
     names = {n: keep(data, ".gz") for n, data in packed.items()}
     s = serve({})
     with s.client() as c:
@@ -194,6 +204,7 @@ def test_where_the_packed_file_is_kept_is_locked_too(serve, server, keep):
         other, = c.add({"url": server.url("/file/" + names["3"]), "output": "out3", "decompress": "gzip",
                         "keep-download": "kept3.gz"})
         assert c.wait_job(other)["state"] == "done"
+        server.open("kept")
         assert [c.wait_job(j)["state"] for j in (first, second, third)] == ["done"] * 3
     assert [s.read("out" + n) for n in "123"] == [body(300000, n) for n in "123"]
     assert s.read("kept.gz") == packed["2"] and s.read("kept3.gz") == packed["3"]
@@ -204,13 +215,15 @@ def test_a_destination_is_free_when_its_job_failed_or_was_cancelled(serve, serve
     with s.client() as c:
         url = server.url("/ok/1000?seed=2")
         for ending in ("fail", "cancel"):
-            path = "/slow-headers" if ending == "cancel" else "/late-redirect/0.3/status/404"
+            path = "/slow-headers" if ending == "cancel" else "/gate/10?gate=destination-fails&status=404"
             first, = c.add({"url": server.url(path), "output": ending, "retry": 0})
             server.wait_requests(1, path)
             second, = c.add({"url": url, "output": ending})
             c.wait_state(second, "blocked", why="destination-busy")
             if ending == "cancel":
                 c.call("cancel", job=first)
+            else:
+                server.open("destination-fails")
             assert c.wait_job(first)["state"] != "done" and c.wait_job(second)["state"] == "done"
             assert s.read(ending) == body(1000, 2)
 

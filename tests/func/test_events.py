@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from bodies import body, digest
 from service import request
+from waiting import PATIENCE
 
 
 
@@ -130,10 +131,10 @@ def test_the_journal_has_every_change_of_every_job(serve, server):
             if i % 7 == 0:
                 c.call("cancel", job=jobs[-1])
         c.call("cancel", jobs=[j for j in jobs[2::4]])
-        c.call("wait", jobs=jobs, timeout=60)
+        c.call("wait", jobs=jobs)
         again = [j["id"] for j in c.list_all() if j["state"] == "failed"][:5]
         c.call("retry", jobs=again)
-        c.call("wait", jobs=again, timeout=60)
+        c.call("wait", jobs=again)
         known, ended = {}, dict.fromkeys(jobs, 0)
         for e in all_events(c):
             if e["what"] == "add":
@@ -208,12 +209,12 @@ def test_a_new_life_begins_new_numbers_and_says_so(serve, server):
 
 # ---- following
 
-def followed(c, number, condition, timeout=60):
+def followed(c, number, condition):
     """The entries of a subscription, read until condition(entries)."""
     def there():
         got = [e["entry"] for e in c.events if e["event"] == "entry" and e["subscription"] == number]
         return got if condition(got) else None
-    return c.wait(there, timeout)
+    return c.wait(there)
 
 
 def test_following_goes_on_where_the_answer_ended(serve, server):
@@ -247,7 +248,7 @@ def test_a_slow_reader_is_told_what_it_lost(serve, server):
             last = c.call("events", last=1)["last"]
         def complete():
             return slow.events and slow.events[-1]["event"] == "entry" and slow.events[-1]["entry"]["number"] >= last
-        slow.wait(complete, 60)
+        slow.wait(complete)
         seen, lost = set(), set()
         for e in slow.events:
             if e["event"] == "entry":
@@ -346,7 +347,7 @@ def test_haulctl_follows_until_the_end(serve, server):
             lines.append(watcher.stdout.readline())
             assert lines[-1], lines
         s.stop()
-        assert watcher.wait(20) == 5 and "closed the connection" in watcher.stderr.read()
+        assert watcher.wait(PATIENCE) == 5 and "closed the connection" in watcher.stderr.read()
     finally:
         if watcher.poll() is None:
             watcher.send_signal(signal.SIGKILL)

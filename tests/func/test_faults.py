@@ -118,11 +118,11 @@ class Run:
     def wait(self, c, ids):
         """All are over; a fault for ever ends when they are, or are blocked by it."""
         def settled():
-            return all(j["state"] in ("done", "failed") or j["why"] in ("disk-space", "quota") for j in c.call("list")["jobs"])
-        wait_until(settled, 60, lambda: "they hang: %r" % c.call("list"))
+            return all(j["state"] in ("done", "failed") or j["why"] in ("disk-space", "quota") for j in c.list_all())
+        wait_until(settled, why=lambda: "they hang: %r" % c.list_all())
         if ",count=0," in self.service.rule:
             self.board.end()
-        return c.call("wait", timeout=60, jobs=ids)["jobs"]
+        return c.call("wait", jobs=ids)["jobs"]
 
     def judge(self, s, shown, files):
         """Whatever stands there is right; one that is done is all there."""
@@ -143,7 +143,7 @@ def begin(s):
     """True when it serves.  A fault at the start is a sentence and a status; the next
     start is good."""
     s.spawn()
-    if wait_until(lambda: " serves socket=" in s.log or s.process.poll() is not None, 20, lambda: s.log) and \
+    if wait_until(lambda: " serves socket=" in s.log or s.process.poll() is not None, why=lambda: s.log) and \
             s.process.poll() is None:
         return True
     assert s.wait_exit() in (1, 78) and [n for n in s.log_lines("hauld: ") if "cannot " in n or " is damaged" in n], s.log
@@ -272,7 +272,7 @@ def survive(tmp, server, who, call, nth, error):
             for _ in range(6):
                 diary.add(c)
             board.end()
-            wait_until(lambda: diary.add(c), 20)
+            wait_until(lambda: diary.add(c))
             for number in diary.told:
                 assert c.wait_job(number)["state"] == "done"
         s.process.kill()

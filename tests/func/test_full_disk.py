@@ -59,20 +59,21 @@ def test_what_does_not_fit_waits_and_gets_room(on, disk, server):
     assert s.read("big") == body(20 * MIB, 1) and s.published() == ["big", "ok"]
 
 
-@pytest.mark.parametrize("path", ["/chunked/20M?seed=2", "/slow/20M/5000000?seed=2&key=%s"])
+@pytest.mark.parametrize("path", ["/chunked/20M?seed=2", "/gate/20M/2M?gate=full-%s&seed=2"])
 def test_a_disk_that_is_full_in_the_middle(on, disk, server, path):
     """Of a size that is not announced, and of one that was, when others took the room."""
     s = on()
     path = path.replace("%s", disk.kind)
-    announced = "slow" in path
+    announced = "gate" in path
     with s.client() as c:
         c.call("status")
         ballast = disk.fill(30 * MIB if announced else 8 * MIB)
         job, = c.add({"url": server.url(path), "output": "f", "checksum": digest(body(20 * MIB, 2)), "retry": 0})
         if announced:
-            wait_until(lambda: c.show(job)["received"] > MIB, 20)
+            wait_until(lambda: c.show(job)["received"] > MIB)
             disk.fill(MIB)
-        assert c.wait_state(job, "blocked", why="disk-space", timeout=60)["attempts"] == 0
+            server.open("full-" + disk.kind)
+        assert c.wait_state(job, "blocked", why="disk-space")["attempts"] == 0
         disk.remove(ballast)
         assert c.wait_job(job)["state"] == "done"
     assert s.read("f") == body(20 * MIB, 2) and s.published() == ["f"]
@@ -86,7 +87,7 @@ def test_the_output_of_a_decoder(on, disk, server, keep):
         ballast = disk.fill(22 * MIB) # enough for one of the two
         job, = c.add({"url": server.url("/file/" + name), "output": "f", "decompress": "auto",
                       "checksum-output": digest(plain)})
-        assert c.wait_state(job, "blocked", why="disk-space", timeout=60)["attempts"] == 0
+        assert c.wait_state(job, "blocked", why="disk-space")["attempts"] == 0
         disk.remove(ballast)
         assert c.wait_job(job)["state"] == "done"
     assert s.read("f") == plain and s.published() == ["f"]
@@ -98,7 +99,7 @@ def test_many_small_files_until_nothing_goes(on, disk, server):
     with s.client() as c:
         ballast = disk.fill(2 * MIB)
         ids = c.add(*[{"url": server.url("/ok/50K?seed=%d" % i), "output": "f%d" % i, "retry": 0} for i in range(100)])
-        wait_until(lambda: {j["state"] for j in c.list_all()} <= {"done", "blocked"}, 60)
+        wait_until(lambda: {j["state"] for j in c.list_all()} <= {"done", "blocked"})
         assert "blocked" in {j["state"] for j in c.list_all()}
         disk.remove(ballast)
         assert {c.wait_job(i)["state"] for i in ids} == {"done"}
@@ -124,9 +125,9 @@ def test_the_state_on_a_full_disk(disk, tmp, server):
     try:
         with s.client() as c:
             ballast = disk.fill(256 << 10)
-            wait_until(lambda: not add(c), 60)
+            wait_until(lambda: not add(c))
             disk.remove(ballast)
-            wait_until(lambda: add(c), 60)
+            wait_until(lambda: add(c))
         s.process.kill()
         s.wait_exit()
         s.start()

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from service import program
 from test_groups import bad, late, most_at_once, slow
-from waiting import wait_until
+from waiting import PATIENCE, wait_until
 
 OFF = ("--fsync", "off")
 
@@ -59,7 +59,7 @@ def test_cancel_ends_the_others_and_nothing_outlives_it(serve, server):
         assert done.rc == 1 and "gc-bad" in done.err and "were cancelled" in done.err, done
         assert c.call("wait", all=True)["cancelled"] == 0 # all are over already
         assert c.show("gc-job")["code"] == "cancelled"
-        codes = {os.path.basename(j["output"]): j["code"] for j in c.call("list")["jobs"]}
+        codes = {os.path.basename(j["output"]): j["code"] for j in c.list_all()}
         assert codes["gc-url"] == "sibling-failed" and codes["gc-bad"] == "http-404"
         wait_until(lambda: server.stats()["active"] == 0)
 
@@ -79,7 +79,7 @@ def test_max_concurrent_bounds_the_urls(serve, server):
 def test_more_than_a_request_holds(serve, server):
     s = serve(max_concurrent_downloads=64, max_connections_per_host=64)
     done = s.ctl("gather", "--json", "--return-exceptions", *OFF,
-                 *[server.url("/ok/1/gx%d?gx=%d" % (i, i)) for i in range(1200)], timeout=120)
+                 *[server.url("/ok/1/gx%d?gx=%d" % (i, i)) for i in range(1200)])
     assert done.rc == 0 and names(done) == ["gx%d" % i for i in range(1200)]
 
 
@@ -105,11 +105,11 @@ def test_random_jobs_against_a_model(serve, server, seed):
                     expected[name] = "http-404" if failing else "done"
             c.add(*jobs)
             given = rng.choices(list(expected), k=rng.randint(2, 20))
-            done = s.ctl("gather", "--return-exceptions", "--json", *given, timeout=60)
+            done = s.ctl("gather", "--return-exceptions", "--json", *given)
             assert [(j["name"], j["code"]) for j in done.lines] == [(n, expected[n]) for n in given], (seed, r, jobs)
             failed = [n for n in given if expected[n] != "done"]
             assert done.rc == (1 if failed else 0)
-            done = s.ctl("gather", *given, timeout=60)
+            done = s.ctl("gather", *given)
             assert done.rc == (1 if failed else 0)
             assert not failed or any("%s (id " % n in done.err and expected[n] in done.err for n in failed), done
 
@@ -130,10 +130,10 @@ def test_interrupted_it_detaches_and_says_so(serve, server):
         process = subprocess.Popen([program("haulctl"), "--socket", s.socket, "gather", *OFF,
                                     server.url("/drip/1M/1K/0.05/gi?gi")], stderr=subprocess.PIPE, env=s.environment())
         # its request to wait is the last it sends
-        wait_until(lambda: c.call("list")["jobs"])
+        wait_until(c.list_all)
         c.wait_state(1, "active", "download")
         process.send_signal(signal.SIGINT)
-        _out, err = process.communicate(timeout=10)
+        _out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode in (130, -signal.SIGINT)
         if process.returncode == 130:
             assert b"detached; the jobs go on" in err

@@ -378,7 +378,7 @@ def test_a_pause_touches_no_queued_job(serve, server):
         touched = {e["job"]["name"] for e in c.events if e["event"] in ("state", "end")}
         assert touched <= {"pq0-0"}, touched
         c.call("unsubscribe", subscription=sub)
-        assert c.call("cancel", timeout=120, group="g")["cancelled"] == 20000
+        assert c.call("cancel", group="g")["cancelled"] == 20000
         assert group_of(c, "g")["live"] == 0
 
 

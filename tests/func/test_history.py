@@ -88,7 +88,7 @@ def held(s, server):
 def test_ended_jobs_leave_the_memory_and_are_still_there(held, server):
     with held.client() as c:
         ids = cancelled(c, server, 3000)
-        wait_until(lambda: c.call("status")["store"]["history"] == 3000 - IN_MEMORY, 20, lambda: c.call("status"))
+        wait_until(lambda: c.call("status")["store"]["history"] == 3000 - IN_MEMORY, why=lambda: c.call("status"))
         status = c.call("status")
         assert status["jobs"]["cancelled"] == 3000 and status["jobs"]["active"] == 1
         assert all_ids(c) == [1] + ids
@@ -150,7 +150,7 @@ def test_an_old_failed_job_can_be_retried_under_its_id(s, server):
 def test_a_retry_that_was_acknowledged_survives(held, server):
     with held.client() as c:
         ids = cancelled(c, server, 1200, name="r")
-        wait_until(lambda: c.call("status")["store"]["history"] == 200, 20)
+        wait_until(lambda: c.call("status")["store"]["history"] == 200)
         assert {j["state"] for j in c.call("retry", jobs=ids[:150])["jobs"]} == {"queued"}
         assert all_ids(c, state=["queued"]) == ids[:150]
         again(held)
@@ -198,7 +198,7 @@ def test_changes_of_one_client_keep_their_order(s, server):
     other.send("remove", jobs=[new])
     other.close()
     with s.client() as c:
-        wait_until(lambda: all_ids(c) == [], 20, lambda: c.list_all())
+        wait_until(lambda: all_ids(c) == [], why=lambda: c.list_all())
 
 
 @pytest.mark.parametrize("max_queued", [0, 2])
@@ -223,9 +223,9 @@ def test_one_who_goes_while_old_jobs_are_looked_up_has_its_jobs_added(tmp, serve
                 client.close()
             before = c.call("status")["clients"]
             c.call("event", set="gone") # they are told
-            wait_until(lambda: c.call("status")["clients"] == before - 3, 20, lambda: c.call("status"))
+            wait_until(lambda: c.call("status")["clients"] == before - 3, why=lambda: c.call("status"))
             os.kill(reader, signal.SIGCONT)
-            wait_until(lambda: len(all_ids(c)) == 2, 20, lambda: c.list_all())
+            wait_until(lambda: len(all_ids(c)) == 2, why=lambda: c.list_all())
             # A full queue does not take the request of one who has gone, and who would wait in it.
             one, = c.add(stalled(server, "gone-two"))
             os.kill(reader, signal.SIGSTOP)
@@ -236,11 +236,11 @@ def test_one_who_goes_while_old_jobs_are_looked_up_has_its_jobs_added(tmp, serve
                 c.answered_so_far()
             last.close()
             c.call("event", clear="gone")
-            wait_until(lambda: c.call("status")["clients"] == before - 3, 20, lambda: c.call("status"))
+            wait_until(lambda: c.call("status")["clients"] == before - 3, why=lambda: c.call("status"))
             os.kill(reader, signal.SIGCONT)
             jobs = all_ids(c)
             if not max_queued:
-                jobs = wait_until(lambda: len(all_ids(c)) == 4 and all_ids(c), 20, lambda: c.list_all())
+                jobs = wait_until(lambda: len(all_ids(c)) == 4 and all_ids(c), why=lambda: c.list_all())
             c.call("cancel", jobs=jobs)
             assert c.show(one)["state"] == "cancelled"
 
@@ -381,7 +381,7 @@ def test_a_reader_that_hangs_is_told_and_nobody_waits_for_it(s, server):
         os.kill(stores(s)[1], signal.SIGSTOP)
         number = c.send("show", job=job)
         assert other.call("version") and other.add(good(server, "b")) # meanwhile
-        error = c.message(number, timeout=20)["error"]
+        error = c.message(number)["error"]
         assert error["data"]["word"] == "failed" and "hangs" in error["message"]
         assert c.show(job)["state"] == "done"
 
@@ -429,7 +429,7 @@ def test_a_state_directory_that_cannot_be_written_to(tmp, server):
                 assert c.show("a")["state"] == "done" # also to a reader that begins now
                 assert s.ctl("status").out.count("failing") == 1
                 resource.prlimit(stores(s)[0], resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-                wait_until(lambda: c.call("status")["store"]["state"] == "working", 20)
+                wait_until(lambda: c.call("status")["store"]["state"] == "working")
                 c.wait_job(c.add(good(server, "c"))[0])
         subprocess.run(["mount", "-o", "remount,ro", state], check=True)
         s.spawn()
@@ -470,7 +470,7 @@ def test_the_log_is_bounded_while_somebody_reads(held, server):
         def read():
             with held.client() as reader:
                 while not stop.is_set():
-                    reader.call("list", order="ended", url="*no such*", limit=1000, timeout=60)
+                    reader.call("list", order="ended", url="*no such*", limit=1000)
                     asked[0] += 1
                     worst[0] = max(worst[0], os.path.getsize(wal))
         readers = [threading.Thread(target=read) for _ in range(3)]
@@ -492,11 +492,11 @@ def test_the_oldest_go_by_number(tmp, server):
         with s.client() as c:
             hold, = c.add(stalled(server, "held"))
             ids = cancelled(c, server, 4000)
-            wait_until(lambda: c.call("status")["jobs"]["cancelled"] == 2500, 20, lambda: c.call("status"))
+            wait_until(lambda: c.call("status")["jobs"]["cancelled"] == 2500, why=lambda: c.call("status"))
             assert all_ids(c) == [hold] + ids[1500:]
             assert c.refused("show", job=ids[1499]).word == "no-such-job"
             s.reload({}, max_concurrent_downloads=1, max_download_result=1500)
-            wait_until(lambda: all_ids(c) == [hold] + ids[2500:], 20, lambda: len(all_ids(c)))
+            wait_until(lambda: all_ids(c) == [hold] + ids[2500:], why=lambda: len(all_ids(c)))
         kill(s)
         s.start()
         with s.client() as c:
@@ -511,7 +511,7 @@ def test_the_oldest_go_by_age(tmp, server):
             old = c.add(good(server, "a", name="a"), good(server, "b"))
             c.call("wait", jobs=old)
             assert [j["id"] for j in c.list_all(state=["done"])][0] == c.show("cfg")["id"]
-            wait_until(lambda: all_ids(c) == [c.show("cfg")["id"]], 20, lambda: c.list_all())
+            wait_until(lambda: all_ids(c) == [c.show("cfg")["id"]], why=lambda: c.list_all())
             assert c.refused("show", job="a").word == "no-such-job"
             assert c.call("status")["jobs"]["done"] == 1
             assert c.add(good(server, "a", name="a")) # the name is free again
@@ -519,7 +519,7 @@ def test_the_oldest_go_by_age(tmp, server):
         kill(s)
         s.start() # names of those that are gone while it did not run are free, too
         with s.client() as c:
-            wait_until(lambda: all_ids(c) == [c.show("cfg")["id"]], 20, lambda: c.list_all())
+            wait_until(lambda: all_ids(c) == [c.show("cfg")["id"]], why=lambda: c.list_all())
             c.add(good(server, "a", name="a"))
 
 
@@ -616,7 +616,7 @@ def test_a_key_that_was_cut_off_added_all_or_nothing(s, server, seed):
         with s.client() as c:
             c.send("add", jobs=jobs, key=key)
             if life % 2:
-                wait_until(lambda: os.path.getsize(os.path.join(s.state, "jobs.db-wal")) > 100000 * (seed + 1), 20)
+                wait_until(lambda: os.path.getsize(os.path.join(s.state, "jobs.db-wal")) > 100000 * (seed + 1))
         again(s)
         with s.client() as c:
             ids = [j["id"] for j in c.call("add", jobs=jobs, key=key)["jobs"]]
@@ -635,7 +635,7 @@ def test_a_store_that_hangs_is_told_in_status(s, server):
         os.kill(writer, signal.SIGSTOP)
         number = c.send("add", job=good(server, "a", paused=True)) # nothing more is to be stored
         assert other.call("status")["store"]["state"] == "working"
-        wait_until(lambda: other.call("status")["store"]["state"] == "silent", 20)
+        wait_until(lambda: other.call("status")["store"]["state"] == "silent")
         told = other.call("status")["store"]
         assert told["silent_s"] >= 5 and "may be dead" in told["reason"] and told["queued"] == 1
         assert "store" in s.ctl("status").out
@@ -650,7 +650,7 @@ def test_the_outbox_has_a_bound(s, server):
     refused is carried out in the end."""
     padding = "x" * 420
     before = s.rss()
-    clients = [s.client(timeout=60) for _ in range(60)]
+    clients = [s.client() for _ in range(60)]
     writer = stores(s)[0]
     os.kill(writer, signal.SIGSTOP)
     waiting, refused = {}, 0
@@ -659,7 +659,7 @@ def test_the_outbox_has_a_bound(s, server):
                                      for i in range(2000)])
         with s.client() as other: # it was taken, or refused
             wait_until(lambda: other.call("status")["store"]["queued"] >= 2000 * (len(waiting) + 1) or
-                       c.sock in select.select([c.sock], [], [], 0)[0], 60)
+                       c.sock in select.select([c.sock], [], [], 0)[0])
         if c.sock in select.select([c.sock], [], [], 0)[0]:
             error = c.message(number)["error"]
             assert error["data"]["word"] == "failed" and "cannot keep up" in error["message"], error
@@ -675,7 +675,7 @@ def test_the_outbox_has_a_bound(s, server):
     os.kill(writer, signal.SIGCONT)
     ids = []
     for c, number in waiting.items():
-        ids += [j["id"] for j in c.answer(number, timeout=60)["jobs"]]
+        ids += [j["id"] for j in c.answer(number)["jobs"]]
     again(s)
     with s.client() as c:
         assert set(all_ids(c, limit=1000)) == set(ids)
@@ -693,7 +693,7 @@ def test_commits_that_fail_while_things_go_on(s, server):
                 resource.prlimit(writer, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
             if n % 4 == 3:
                 resource.prlimit(writer, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-                wait_until(lambda: c.call("status")["store"]["state"] == "working", 20)
+                wait_until(lambda: c.call("status")["store"]["state"] == "working")
             try:
                 ids = c.add(*[{"url": "http://127.0.0.1:9/x", "output": "n%d-%d" % (n, i), "retry": 0} for i in range(20)])
                 added |= set(ids)

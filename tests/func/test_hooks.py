@@ -15,7 +15,7 @@ import pytest
 from bodies import body, digest
 from haul import children_named, kill_quietly, processes_of_session, program
 from servers import header_of
-from waiting import wait_until
+from waiting import PATIENCE, wait_until
 
 RECORD = """#!/bin/sh
 # Leaves what it is told in DIR/EVENT.ID.PID.
@@ -358,7 +358,7 @@ def test_what_it_leaves_behind_goes_with_it(serve, server, hooks):
     """A grandchild that holds the pipes holds up nobody, and is ended."""
     s = serve({"jobs": [{"name": "j", "url": server.url("/ok/1K"), "output": "x", "hook-timeout": "100s",
                          "on-download-complete": [hooks.sh("sleep 1000 & echo $! > '%s'; exit 0" % hooks.path("pid"))]}]})
-    assert s.client().wait_job("j", timeout=30)["state"] == "done"
+    assert s.client().wait_job("j")["state"] == "done"
     pid = int(hooks.lines("pid")[0])
     wait_until(lambda: not pid_alive(pid))
 
@@ -485,7 +485,7 @@ def test_a_thousand_at_once_are_bounded(serve, server, hooks):
               max_connections_per_host=64)
     c = s.client()
     ids = c.add(*({"url": server.url("/ok/100"), "output": "d/%d" % i, "fsync": "off"} for i in range(1000)))
-    jobs = c.call("wait", timeout=300, jobs=ids)["jobs"]
+    jobs = c.call("wait", timeout=5 * PATIENCE, jobs=ids)["jobs"]
     assert {j["state"] for j in jobs} == {"done"}
     now = most = 0
     for line in hooks.lines("count"):
@@ -563,7 +563,7 @@ def test_every_job_that_is_done_had_its_hook_whatever_was_killed(serve, server, 
             kill_quietly(pid)
         s.process.wait()
         s.start()
-    jobs = s.client().call("wait", timeout=120, jobs=ids)["jobs"]
+    jobs = s.client().call("wait", timeout=5 * PATIENCE, jobs=ids)["jobs"]
     assert {j["state"] for j in jobs} == {"done"}
     assert {int(line) for line in hooks.lines("ids")} == set(ids)
 
@@ -903,12 +903,12 @@ def hello(build):
 def test_who_talks_of_another_build_makes_room_for_its_spawner(spawner):
     """It ends, so that systemd starts the one that was installed meanwhile."""
     with socket.socket(socket.AF_UNIX) as c:
-        c.settimeout(20)
+        c.settimeout(PATIENCE)
         c.connect(spawner.path)
         c.sendall(hello("0.0.0-of-another-build"))
         while c.recv(1 << 16):
             pass
-    assert spawner.process.wait(10) == 0
+    assert spawner.process.wait(PATIENCE) == 0
 
 
 @needs_root
@@ -918,7 +918,7 @@ def test_a_peer_that_was_killed_is_none_of_another_build(spawner, hooks):
         c.connect(spawner.path)
         wait_until(lambda: c.recv(1, socket.MSG_PEEK))
     with socket.socket(socket.AF_UNIX) as c:
-        c.settimeout(20)
+        c.settimeout(PATIENCE)
         c.connect(spawner.path)
         assert c.recv(1)
     assert spawner.process.poll() is None
@@ -934,7 +934,7 @@ def test_no_other_variable_comes_with_a_program(spawner, hooks, variable):
     payload = struct.pack("<BQBH", 0, 60000, 1, len(program_path)) + program_path + \
         struct.pack("<BH", 1, len(env)) + env + struct.pack("<I", 0)
     with socket.socket(socket.AF_UNIX) as c:
-        c.settimeout(20)
+        c.settimeout(PATIENCE)
         c.connect(spawner.path)
         c.sendall(hello(build) + struct.pack("<IHBBQ", len(payload), 401, 1, 0, 7) + payload)
         while c.recv(1 << 16):
@@ -948,7 +948,7 @@ def test_another_user_is_not_let_in(tmp, lab, spawner):
     for directory in (lab, tmp):
         os.chmod(directory, 0o711)
     asked = subprocess.run(["socat", "-u", "UNIX-CONNECT:" + spawner.path, "-"], capture_output=True,
-                           preexec_fn=drop_to(65534), check=False, timeout=20)
+                           preexec_fn=drop_to(65534), check=False, timeout=PATIENCE)
     assert asked.stdout == b""
     assert "a connection was refused uid=65534" in spawner.process.stderr.readline()
 
@@ -969,7 +969,7 @@ def test_hauld_spawn_is_not_for_people():
 
 @pytest.mark.parametrize("nonsense", [b"", b"\0", b"x" * 100, b"\xff" * 64, bytes(16)])
 def test_nonsense_ends_it(nonsense):
-    done = subprocess.run([spawn_program()], input=nonsense, capture_output=True, timeout=20, check=False)
+    done = subprocess.run([spawn_program()], input=nonsense, capture_output=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0 # its hauld has gone
     assert len(done.stdout) > 16 # its HELLO
 

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from bodies import body
 from haul import assert_done, program
-from waiting import wait_until
+from waiting import PATIENCE, wait_until
 
 
 def row_of(client, host):
@@ -54,7 +54,7 @@ def test_a_host_with_too_much_is_given_fewer_connections(serve, server):
 def test_with_breakers_it_comes_to_an_end_as_well(h, server):
     """429 and 503 count for the breaker as before."""
     jobs = jobs_of(server.url("/crowd/3/0.05/10?key=breaker&first=9999"), 60, **CROWD)
-    assert_done(h.once_jobs(jobs, daemon=WIDE, timeout=60))
+    assert_done(h.once_jobs(jobs, daemon=WIDE))
     assert max(r["active"] for r in server.requests("/crowd")[60:]) <= 8
 
 
@@ -62,7 +62,7 @@ def test_with_breakers_it_comes_to_an_end_as_well(h, server):
 def test_the_limit_comes_back_when_the_host_takes_more(h, server):
     """After 30 requests it takes any number: one more each two seconds."""
     jobs = jobs_of(server.url("/crowd/2/0.1/10?key=back&first=30"), 400, **CROWD)
-    assert_done(h.once_jobs(jobs, daemon={**WIDE, "max-connections-per-host": 8, "max-origin-failures": 0}, timeout=90))
+    assert_done(h.once_jobs(jobs, daemon={**WIDE, "max-connections-per-host": 8, "max-origin-failures": 0}))
     requests = server.requests("/crowd")
     low = min(range(30, len(requests)), key=lambda i: max(r["active"] for r in requests[i - 5:i]))
     assert max(r["active"] for r in requests[low - 5:low]) <= 4
@@ -194,7 +194,7 @@ def test_the_grammar_of_request_rates(tmp, text, part):
     with open(name, "w") as f:
         f.write('hosts = ( { match = "h"; request-rate = "%s"; } );' % text)
     os.chmod(name, 0o600)
-    done = subprocess.run([program("hauld"), "-t", "-c", name], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([program("hauld"), "-t", "-c", name], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == (78 if part else 0), done
     if part:
         assert "request-rate" in done.stderr and part in done.stderr

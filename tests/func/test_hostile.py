@@ -38,7 +38,7 @@ FLOODS = [("/header-huge", "protocol"), ("/header-line-huge", "protocol"), ("/he
 @pytest.mark.parametrize("path,words", FLOODS)
 def test_floods_end(h, either, path, words):
     server, keys = either
-    result = h.once_jobs([job(server.url(path), **keys)], timeout=20)
+    result = h.once_jobs([job(server.url(path), **keys)])
     assert result.rc == 1 and result.word() in words.split(), result
     assert result.seconds < 10
     h.expect({})
@@ -54,7 +54,7 @@ def test_many_header_lines_are_fine(h, either):
 def test_a_header_that_drips_is_stalled(h, either, path):
     """A line every 100 ms is no silence, but the header must end."""
     server, keys = either
-    result = h.once_jobs([job(server.url(path), **keys, **{"stall-timeout": "1s"})], timeout=20)
+    result = h.once_jobs([job(server.url(path), **keys, **{"stall-timeout": "1s"})])
     assert_failed(result, "stalled")
     assert "header" in result.job()["reason"] and result.seconds < 10
     h.expect({})
@@ -64,7 +64,7 @@ def test_a_header_that_drips_is_stalled(h, either, path):
 def test_a_body_that_drips_is_stalled(h, either, path):
     """The file's, an error's, a redirect's."""
     server, keys = either
-    result = h.once_jobs([job(server.url(path), **keys, **{"speed-limit": 100, "speed-time": "1s"})], timeout=20)
+    result = h.once_jobs([job(server.url(path), **keys, **{"speed-limit": 100, "speed-time": "1s"})])
     assert_failed(result, "stalled")
     assert "speed-limit" in result.job()["reason"] and result.seconds < 10
     h.expect({})
@@ -113,7 +113,7 @@ TRICKS = [
 def test_framing_tricks_publish_nothing(h, either, head):
     server, keys = either
     path = "/raw?size=100&head=" + quoted(head)
-    result = h.once_jobs([job(server.url(path), **keys, **{"stall-timeout": "2s", "allow-unproven": True})], timeout=20)
+    result = h.once_jobs([job(server.url(path), **keys, **{"stall-timeout": "2s", "allow-unproven": True})])
     assert result.rc == 1 and result.word() != "internal", result
     assert_failed(result, result.word())
     h.expect({})
@@ -153,7 +153,7 @@ def test_odd_headers_that_are_right(h, either, head):
 def test_what_one_mirror_began_no_other_goes_on_with(h, server):
     """The same name, length and ETag, and other bytes: without a digest nothing would tell."""
     urls = [server.url("/stall/2M/1M?seed=x"), server.url("/ok/2M?seed=y", "127.0.0.2")]
-    assert_done(h.once_jobs([job(urls, **{"stall-timeout": "1s"})], timeout=20))
+    assert_done(h.once_jobs([job(urls, **{"stall-timeout": "1s"})]))
     assert [header_of(r, "Range") for r in server.requests("seed=y")] == [None]
     h.expect({"a": body(2 << 20, "y")})
 
@@ -165,7 +165,7 @@ def test_too_few_descriptors_fail_nothing(h, server):
     limit = 100
     jobs = [job(server.url("/drip/100K/50K/0.2?seed=%d" % i, "127.0.0.%d" % (1 + i % 20)), "j%d" % i, retry=50)
             for i in range(60)]
-    result = h.once_jobs(jobs, daemon={"max-concurrent-downloads": 60, "workers": 1}, timeout=90, popen={
+    result = h.once_jobs(jobs, daemon={"max-concurrent-downloads": 60, "workers": 1}, popen={
         "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))})
     assert_done(result)
     assert "transfers at once are possible with 100 open files" in result.stderr

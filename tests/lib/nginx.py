@@ -155,7 +155,7 @@ class Nginx:
     def _lines(self, mark):
         with open(os.path.join(self.prefix, "access.log")) as f:
             lines = f.read().splitlines()
-        return lines if any(line.endswith(" " + mark) for line in lines) else None
+        return lines if any(mark in line.split() for line in lines) else None
 
 
 def main():
