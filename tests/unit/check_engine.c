@@ -18,8 +18,10 @@
 #include "daemon/engine/download.h"
 #include "daemon/engine/engine_groups.h"
 #include "daemon/engine/events.h"
+#include "daemon/engine/limits.h"
 #include "daemon/engine/order_internal.h"
 #include "daemon/engine/plan.h"
+#include "daemon/engine/reason.h"
 #include "daemon/xfer/route.h"
 #include "loop_until.h"
 #include "run_suite.h"
@@ -79,6 +81,9 @@ static unsigned n_jobs, order_of_adding[JOBS_MAX];
 static bool event_now[EVENTS], event_cleared[EVENTS];
 static unsigned limit_global, limit_host, on_network, on_host[HOSTS];
 static uint64_t moves; /* whatever happened */
+/* Settings change while jobs run: then the model knows less, and what must be so at the end
+ * is the same. */
+static bool changing;
 static uint64_t every_ms, later_ms; /* 0: none comes again, none waits for a time */
 static struct engine *engine;
 static struct loop *loop;
@@ -213,16 +218,19 @@ check_start(const struct model_job *m)
 {
 	unsigned n = (unsigned)(m - jobs);
 
-	must(!m->doomed, "j%u starts, and a sibling has failed", n);
+	must(changing || !m->doomed, "j%u starts, and a sibling has failed", n);
 	must(m->open && !m->on_network && !m->at_worker, "j%u starts and is over, or runs", n);
 	for (unsigned i = 0; i < m->n_after; i++)
-		must(jobs[m->after[i]].added && state_now(&jobs[m->after[i]]) == JOB_DONE, "j%u starts before j%u is done", n, m->after[i]);
+		must(jobs[m->after[i]].added && (state_now(&jobs[m->after[i]]) == JOB_DONE || (changing && jobs[m->after[i]].was_done)),
+		    "j%u starts before j%u is done", n, m->after[i]);
 	for (unsigned i = 0; i < m->n_failed; i++)
 		must(jobs[m->failed[i]].was_failed, "j%u starts though j%u has not failed", n, m->failed[i]);
 	must(m->event < 0 || event_now[m->event] || event_cleared[m->event], "j%u starts before its event", n);
 	for (unsigned i = 0; i < n_jobs; i++)
 		must(i == n || jobs[i].output != m->output || !(jobs[i].on_network || jobs[i].at_worker),
 		    "j%u and j%u are at one destination", n, i);
+	if (changing)
+		return;
 	for (int g = m->group; g >= 0; g = around(g)) {
 		must(!groups[g].limit || groups[g].on_network < groups[g].limit, "%u transfers in group %d, and the limit is %u",
 		    groups[g].on_network + 1, g, groups[g].limit);
@@ -658,8 +666,8 @@ add_job(struct model_job *m)
 		put_job(&b, JOB_AFTER_FAILED, m->failed[i]);
 	if (chance(10))
 		spec_put_number(&b, JOB_DEADLINE, 3600 * 1000);
-	if (every_ms)
-		spec_put_number(&b, JOB_EVERY, every_ms);
+	if (every_ms || (changing && chance(20)))
+		spec_put_number(&b, JOB_EVERY, every_ms ? every_ms : 3600 * 1000);
 	if (later_ms)
 		spec_put_number(&b, JOB_DELAY, later_ms);
 	ck_assert_int_eq(spec_new(SCOPE_JOB, buf_bytes(&b), buf_len(&b), NULL, &s), 0);
@@ -724,12 +732,30 @@ set_event(unsigned n, bool set)
 static void
 pause_group(unsigned n, bool paused)
 {
+	struct group_view v;
 	char name[8];
 
 	(void)snprintf(name, sizeof name, "g%u", n);
 	groups[n].paused = paused;
-	engine_pause_group(engine, name, paused);
+	if (!changing || engine_group(engine, name, &v))
+		engine_pause_group(engine, name, paused);
 	moves++;
+}
+
+static void
+turns(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		loop_turn(loop);
+}
+
+/* The next run of one that is over. */
+static void
+begin_again(struct model_job *m)
+{
+	m->open = true;
+	m->stumbled = m->passed = m->doomed = false;
+	m->retries++;
 }
 
 static void
@@ -739,12 +765,127 @@ retry(struct model_job *m)
 
 	if (m->open || en->download || state_now(m) == JOB_DONE)
 		return;
-	m->open = true;
-	m->stumbled = m->passed = m->doomed = false;
-	m->retries++;
+	begin_again(m);
 	must(engine_retry(engine, m->id) == ENGINE_OK, "retry");
 	if (state_now(m) == JOB_QUEUED)
 		check_pass(m);
+}
+
+/* ---- Settings that change ---------------------------------------------------------- */
+
+static struct conf *conf_now;
+
+/* Another url (at any host), priority, rate, deadline or digest; or the same again. */
+static void
+change_job(struct model_job *m)
+{
+	const struct job *j = engine_job(engine, m->id);
+	AUTO_BUF struct buf b = { 0 };
+	AUTO_SPEC struct spec *s = NULL;
+	unsigned n_rows, what = below(6);
+	const struct setting *rows = settings_all(&n_rows);
+	static const enum setting_id ids[] = { JOB_URL, JOB_PRIORITY, JOB_LIMIT_RATE, JOB_DEADLINE, JOB_CHECKSUM, JOB_RETRY };
+
+	for (unsigned i = 0; i < n_rows; i++)
+		if (rows[i].scope == SCOPE_JOB && rows[i].id != ids[what])
+			spec_copy_value(&b, j->spec, &rows[i]);
+	if (ids[what] == JOB_URL)
+		put(&b, JOB_URL, "http://h", below(HOSTS), chance(50) ? ".test/" : ".test/other");
+	else if (ids[what] == JOB_PRIORITY)
+		spec_put_number(&b, JOB_PRIORITY, (uint64_t)((int64_t)below(5) - 2));
+	else if (ids[what] == JOB_LIMIT_RATE)
+		spec_put_number(&b, JOB_LIMIT_RATE, chance(50) ? 0 : 1 + below(1000000));
+	else if (ids[what] == JOB_DEADLINE)
+		spec_put_number(&b, JOB_DEADLINE, chance(50) ? 0 : 3600 * 1000);
+	else if (ids[what] == JOB_CHECKSUM && chance(50))
+		spec_put_string(&b, JOB_CHECKSUM, "md5:d41d8cd98f00b204e9800998ecf8427e");
+	ck_assert_int_eq(spec_new(SCOPE_JOB, buf_bytes(&b), buf_len(&b), NULL, &s), 0);
+	if (!engine_refuse_change(engine, m->id, s))
+		engine_change(engine, m->id, s);
+}
+
+static struct spec *group_spec(unsigned n);
+
+/* Groups get other parents and limits, go and come back; the limits of all change. */
+static void
+reload(void)
+{
+	static struct conf confs[2];
+	struct conf *old = conf_now, *new = &confs[conf_now == &confs[0]];
+	AUTO_BUF struct buf b = { 0 };
+
+	*new = (struct conf){ .groups = { .items = xcalloc(GROUPS, sizeof(struct spec *)), .size = GROUPS } };
+	for (unsigned n = 0; n < GROUPS; n++) {
+		groups[n] = (struct model_group){ .nested = n && chance(50), .cancels = groups[n].cancels | chance(10),
+			.limit = chance(60) ? 1 + below(3) : 0, .paused = groups[n].paused, .on_network = groups[n].on_network };
+		if (chance(80))
+			new->groups.items[new->groups.len++] = group_spec(n);
+	}
+	spec_put_string(&b, DAEMON_ROOTS, root);
+	spec_put_number(&b, DAEMON_MAX_CONCURRENT_DOWNLOADS, 1 + below(6));
+	spec_put_number(&b, DAEMON_MAX_CONNECTIONS_PER_HOST, 1 + below(3));
+	spec_put_number(&b, DAEMON_MIN_FREE, 0);
+	spec_put_number(&b, DAEMON_MAX_CONCURRENT_VERIFICATIONS, 1 + below(3));
+	spec_put_number(&b, DAEMON_MAX_ORIGIN_FAILURES, 0);
+	spec_put_number(&b, DAEMON_MAX_OVERALL_DOWNLOAD_LIMIT, chance(50) ? 0 : 1 + below(1000000));
+	ck_assert_int_eq(spec_new(SCOPE_DAEMON, buf_bytes(&b), buf_len(&b), NULL, &new->daemon), 0);
+	new->defaults = spec_ref(old->defaults);
+	engine_set_conf(engine, new);
+	engine_adding(engine, true);
+	turns(below(3));
+	engine_adding(engine, false);
+	conf_now = new;
+	for (unsigned n = 0; n < old->groups.len; n++)
+		spec_unref(old->groups.items[n]);
+	free(old->groups.items);
+	spec_unref(old->daemon);
+	spec_unref(old->defaults);
+}
+
+static void
+run(struct model_job *m)
+{
+	if (!engine_can_run(engine, m->id))
+		return;
+	if (engine_comes_again(engine, m->id))
+		begin_again(m);
+	engine_run(engine, m->id);
+}
+
+static void
+one_change(void)
+{
+	struct model_job *m = &jobs[below(n_jobs)];
+	struct engine_reason why;
+	char name[8];
+
+	if (!m->added)
+		return;
+	(void)snprintf(name, sizeof name, "g%u", below(GROUPS));
+	switch (below(7)) {
+	case 6:
+		run(m);
+		break;
+	case 0:
+		change_job(m);
+		break;
+	case 1:
+		reload();
+		break;
+	case 2:
+		engine_pause_all(engine, chance(50));
+		break;
+	case 3:
+		(void)engine_reason(engine, m->id, &why);
+		break;
+	case 4:
+		(void)engine_remove_group(engine, name);
+		break;
+	default:
+		limits_set(engine, chance(50) ? NULL : "h1.test", chance(30) ? NULL : chance(50) ? "off" : "1M");
+		break;
+	}
+	moves++;
 }
 
 /* A user does something to any job. */
@@ -766,6 +907,8 @@ one_command(void)
 		}
 		break;
 	case 1:
+		if (engine_comes_again(engine, m->id))
+			begin_again(m);
 		(void)engine_pause(engine, m->id);
 		break;
 	case 2:
@@ -778,13 +921,6 @@ one_command(void)
 		set_event(below(EVENTS), chance(60));
 		break;
 	}
-}
-
-static void
-turns(unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		loop_turn(loop);
 }
 
 static bool
@@ -838,9 +974,13 @@ let_all_end(void)
 		set_event(n, true);
 	for (unsigned n = 0; n < GROUPS; n++)
 		pause_group(n, false);
+	engine_pause_all(engine, false);
 	while (!all_over() || !list_empty(&tasks) || !list_empty(&transfers)) {
-		for (unsigned n = 0; n < n_jobs; n++)
+		for (unsigned n = 0; n < n_jobs; n++) {
 			(void)engine_resume(engine, jobs[n].id);
+			if (jobs[n].open) /* between two runs, and was paused there */
+				run(&jobs[n]);
+		}
 		turns(1);
 		if (!one_end() && moves == was)
 			loop_for(loop, 1); /* a retry comes with time */
@@ -858,6 +998,12 @@ static enum result_code
 by_nature(const struct model_job *m)
 {
 	return m->nature == FAILS ? RESULT_HTTP : m->nature == WRITES_FAIL ? RESULT_WRITE : RESULT_OK;
+}
+
+static void
+check_ended(const struct model_job *m)
+{
+	must(m->ends == 1 + m->retries, "j%u ended %u times, and was retried %u times", (unsigned)(m - jobs), m->ends, m->retries);
 }
 
 /* From what became of those that it comes after, at any time. */
@@ -927,7 +1073,9 @@ check_nothing_is_left(void)
 		char name[8];
 
 		(void)snprintf(name, sizeof name, "g%u", n);
-		must(engine_group(engine, name, &v) && !v.live && !v.running && !v.ending, "group %u is not over", n);
+		must((engine_group(engine, name, &v) || changing), "there is no group %u", n);
+		if (engine_group(engine, name, &v))
+			must(!v.live && !v.running && !v.ending && !v.started_s, "group %u is not over", n);
 	}
 	must(list_empty(&engine->active) && list_empty(&engine->plans.opening), "downloads or plans are left");
 	must(!engine->locks.len, "destinations are locked");
@@ -982,7 +1130,10 @@ drop_engine(struct conf *conf)
 	while (!stopped || one_end())
 		turns(1);
 	engine_free(engine);
-	for (unsigned n = 0; n < GROUPS; n++)
+	if (conf_now)
+		conf = conf_now;
+	conf_now = NULL;
+	for (unsigned n = 0; n < conf->groups.len; n++)
 		spec_unref(conf->groups.items[n]);
 	free(conf->groups.items);
 	spec_unref(conf->daemon);
@@ -999,6 +1150,7 @@ run_graph(bool calm)
 	list_init(&tasks);
 	make_model();
 	engine = make_engine(&conf);
+	conf_now = changing ? &conf : NULL;
 	engine_restored(engine);
 	for (unsigned n = 0; n < n_jobs; n++) {
 		add_job(&jobs[order_of_adding[n]]);
@@ -1011,6 +1163,8 @@ run_graph(bool calm)
 	for (unsigned n = calm ? 0 : 20 + below(200); n; n--) {
 		if (chance(40))
 			one_command();
+		if (changing && chance(30))
+			one_change();
 		if (chance(60))
 			(void)one_end();
 		if (chance(50))
@@ -1018,7 +1172,7 @@ run_graph(bool calm)
 	}
 	let_all_end();
 	for (unsigned n = 0; n < n_jobs; n++)
-		check_end(&jobs[n]);
+		changing ? check_ended(&jobs[n]) : check_end(&jobs[n]);
 	check_nothing_is_left();
 	drop_engine(&conf);
 }
@@ -1052,6 +1206,13 @@ run_graphs(bool calm)
 START_TEST(graphs_that_nobody_disturbs)
 {
 	run_graphs(true);
+}
+END_TEST
+
+START_TEST(graphs_whose_settings_change_at_any_time)
+{
+	changing = true;
+	run_graphs(false);
 }
 END_TEST
 
@@ -1170,6 +1331,7 @@ START_TEST(a_deadline_that_is_set_may_be_before_the_machine_was_started)
 		from.added_s = clock_wall_s() - (int64_t)(long_ms / 1000) + 3600;
 		m->open = m->added = true;
 		engine_restore(engine, &from, 0, NULL);
+		job_done(&from);
 	}
 	turns(5);
 	while (!list_empty(&tasks) || !list_empty(&transfers)) {
@@ -1190,6 +1352,7 @@ main(void)
 
 	tcase_add_test(t, graphs_that_nobody_disturbs);
 	tcase_add_test(t, graphs_that_users_command_at_any_time);
+	tcase_add_test(t, graphs_whose_settings_change_at_any_time);
 	tcase_add_test(t, who_is_removed_as_its_next_run_is_due_does_not_run);
 	tcase_add_test(t, who_is_looked_at_as_its_time_comes_begins_all_the_same);
 	tcase_add_test(t, a_deadline_that_is_set_may_be_before_the_machine_was_started);
