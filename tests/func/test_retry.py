@@ -285,7 +285,7 @@ def closed_port_number():
 
 def test_jobs_with_mirrors_leave_an_origin_that_is_down(serve, server, closed_port):
     """Those that had not begun there never try it."""
-    s = serve(**QUICK, **{"max-connections-per-host": 1})
+    s = serve(**{**QUICK, "max-probe-delay": "1h", "max-connections-per-host": 1})
     with s.client() as c:
         ids = c.add(*[{"url": ["http://127.0.0.1:%d/x%d" % (closed_port, i), server.url("/ok/1000?%d" % i, "127.0.0.2")],
                        "output": "m%d" % i} for i in range(30)])

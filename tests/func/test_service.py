@@ -414,7 +414,7 @@ def test_a_job_that_is_redirected_while_hauld_drains_ends(serve, server):
 
 
 def test_a_job_whose_old_file_is_looked_at_while_hauld_drains_ends(serve, server):
-    s = serve()
+    s = serve(workers=1)
     with open(s.path("a"), "wb") as f:
         f.truncate(1 << 20)
     with s.client() as c, s.client() as other:
@@ -568,8 +568,11 @@ def test_max_download_result_forgets_the_oldest_of_clients(serve, server):
             c.wait_job(ids[-1])
         assert [j["id"] for j in c.list_all()] == [1] + ids[-2:]
         s.reload(config, max_download_result=0)
-        last, = c.add({"url": server.url("/delay/0.2/10"), "output": "last"})
-        assert c.wait_job(last)["state"] == "done" # who waits is told, though nothing is kept
+        last, = c.add({"url": server.url("/gate/10?gate=last"), "output": "last"})
+        told = c.send("wait", jobs=[last])
+        c.answered_so_far()
+        server.open("last")
+        assert c.answer(told)["jobs"][0]["state"] == "done" # who waits is told, though nothing is kept
         assert [j["id"] for j in c.list_all()] == [1]
 
 

@@ -21,7 +21,7 @@ def run_and_signal(h, server, number, jobs, ready, **kwargs):
         ready(run)
         began = time.monotonic()
         run.interrupt(number)
-        result = run.finish(30)
+        result = run.finish()
     assert time.monotonic() - began < 10
     assert result.survivors == []
     return result
@@ -54,7 +54,7 @@ def test_while_jobs_wait_in_the_queue(h, server):
     with h.start(config=config) as run:
         server.wait_requests(2)
         run.interrupt()
-        result = run.finish(30)
+        result = run.finish()
     assert result.rc == 130 and len(result.jobs) == 102 and h.published() == {}
 
 
@@ -76,7 +76,7 @@ def test_a_second_signal_ends_at_once(h, server):
         server.wait_requests(5)
         run.interrupt()
         run.interrupt()
-        result = run.finish(10)
+        result = run.finish()
     assert result.rc in (130, -signal.SIGINT) and h.published() == {}
 
 
@@ -114,7 +114,7 @@ def test_a_stuck_stderr_stops_nothing(h, server):
         jobs = [{"name": "j%d" % i, "url": server.url("/status/404" if i % 2 else "/ok/1000"),
                  "output": "%d" % i, "retry": 0} for i in range(40)]
         result = h.once(config={"daemon": {"log-level": "debug"}, "jobs": jobs},
-                        popen={"stderr": writing}, timeout=30)
+                        popen={"stderr": writing})
     finally:
         os.close(writing)
         os.close(reading)
@@ -130,6 +130,6 @@ def test_while_transfers_are_held(h, server, setting):
     with h.start(config={"daemon": daemon, "jobs": jobs}) as run:
         server.wait_requests(4)
         run.interrupt(signal.SIGINT)
-        result = run.finish(30)
+        result = run.finish()
     assert result.rc == 130, result
     h.expect({})

@@ -47,11 +47,15 @@ def published(s):
 
 def parts(s):
     """The bytes of part files on the small filesystem."""
+    return bytes_of_parts(s.small)
+
+
+def bytes_of_parts(small):
     n = 0
     with contextlib.suppress(FileNotFoundError): # .haul goes with its last part
-        for name in os.listdir(os.path.join(s.small, ".haul")):
+        for name in os.listdir(os.path.join(small, ".haul")):
             with contextlib.suppress(FileNotFoundError):
-                n += 0 if name.endswith(".map") else os.path.getsize(os.path.join(s.small, ".haul", name))
+                n += 0 if name.endswith(".map") else os.path.getsize(os.path.join(small, ".haul", name))
     return n
 
 
@@ -88,12 +92,13 @@ def test_the_room_of_those_that_run_is_not_given_away(full, server):
     s = full("8m")
     with s.client() as c:
         c.call("status")
-        first, = c.add(job(server, s, "first", "/drip/5M/256K/0.05"))
+        first, = c.add(job(server, s, "first", "/gate/5M/256K?gate=room"))
         c.wait_state(first, "active", "download")
         second, = c.add(job(server, s, "second", "/ok/5M"))
         c.wait_state(second, "blocked", why="disk-space")
         disk = [d for d in c.call("status")["disks"] if d["root"] == s.small][0]
         assert 0 < disk["reserved"] <= 5 * MIB and disk["size"] == 8 * MIB and disk["kept"] == 0
+        server.open("room")
         assert c.wait_job(first)["state"] == "done"
         assert c.show(second)["why"] == "disk-space"
         os.unlink(os.path.join(s.small, "first"))
@@ -104,7 +109,7 @@ def test_a_job_that_ends_makes_room_for_another(full, server):
     s = full("8m")
     with s.client() as c:
         c.call("status")
-        first, = c.add(job(server, s, "first", "/drip/5M/256K/0.05"))
+        first, = c.add(job(server, s, "first", "/stall/5M/256K", **{"stall-timeout": "1h"}))
         c.wait_state(first, "active", "download")
         second, = c.add(job(server, s, "second", "/ok/5M"))
         c.wait_state(second, "blocked", why="disk-space")
@@ -269,7 +274,7 @@ def test_one_that_kept_its_part_can_be_commanded(full, server, command):
             return
         c.call(command, jobs=[slow])
         assert c.show(slow)["state"] == {"cancel": "cancelled", "pause": "paused"}[command]
-        assert (parts(s) > 0) == (command == "pause")
+        wait_until(lambda: (parts(s) > 0) == (command == "pause"))
         if command == "pause":
             c.call("resume", jobs=[slow])
             assert c.wait_job(slow)["state"] == "done"
@@ -324,7 +329,11 @@ def test_a_run_without_a_service_waits_for_its_own_jobs(h, server, tmp, mounter)
     mounter("-t", "tmpfs", "-o", "size=8m", "tmpfs", small)
     jobs = [{"name": "fails", "url": server.url("/drip/6M/256K/0.02"), "checksum": digest(b"other"),
              "output": small + "/fails"},
-            {"name": "waits", "url": server.url("/delay/0.2/5M"), "output": small + "/waits"}]
-    result = h.once_jobs(jobs, daemon={"roots": [h.root, small], "min-free": 0})
+            {"name": "waits", "url": server.url("/gate/5M?gate=waits"), "output": small + "/waits"}]
+    config = {"jobs": jobs, "defaults": {"retry": 0}, "daemon": {"roots": [h.root, small], "min-free": 0}}
+    with h.start(config=config) as run:
+        wait_until(lambda: bytes_of_parts(small)) # the first one has its room
+        server.open("waits")
+        result = run.finish()
     assert result.word("fails") == "checksum-mismatch" and result.word("waits") == "done", result
     assert os.listdir(small) == ["waits"]

@@ -297,7 +297,7 @@ def test_the_oldest_go_with_the_limit(store, tmp_path):
 
 def test_the_oldest_go_with_their_age(store, tmp_path):
     now = int(time.time())
-    store.say(store.hello, limits(100, 3), load(), over(1, 1, now - 100), over(2, 2, now), put(3, 3))
+    store.say(store.hello, limits(100, 5), load(), over(1, 1, now - 100), over(2, 2, now), put(3, 3))
     assert store.read()[0] == LOADED
     assert (EXPIRED, 0, struct.pack("<Q", 1)) in committed(store, 3)
     assert store.read() == (EXPIRED, 0, struct.pack("<Q", 2)) # when its time has come

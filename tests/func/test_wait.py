@@ -58,8 +58,9 @@ def test_a_group_and_everything(serve, server):
     with s.client() as c:
         assert c.call("wait", group="empty")["group"]["jobs"]["done"] == 0
         assert c.call("wait", all=True) == {"done": 0, "failed": 0, "cancelled": 0}
-        c.add(late(server, "wg0", "g", 0.3), bad(server, "wg1", "in"), slow(server, "wg2"))
+        c.add(late(server, "wg0", "g", paused=True), bad(server, "wg1", "in", paused=True), slow(server, "wg2"))
         everything = c.send("wait", all=True)
+        c.call("resume", jobs=["wg0", "wg1"])
         g = c.call("wait", group="g")["group"]
         assert (g["live"], g["jobs"]["done"], g["jobs"]["failed"]) == (0, 1, 1)
         assert everything not in c.answers
@@ -76,7 +77,7 @@ def test_a_group_is_waited_for_until_its_workers_have_let_go(serve, server):
         c.wait_state("wl1", "active", "download")
         c.add(bad(server, "wl2", "g"))
         c.call("wait", group="g")
-        wait_until(lambda: server.stats()["active"] == 0, 5)
+        wait_until(lambda: server.stats()["active"] == 0)
         assert group_of(c, "g")["live"] == 0
 
 

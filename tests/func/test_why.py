@@ -26,7 +26,7 @@ def why(c, job):
 
 
 def waits(c, job, word):
-    wait_until(lambda: why(c, job)["word"] == word, 20, lambda: repr(why(c, job)))
+    wait_until(lambda: why(c, job)["word"] == word, why=lambda: repr(why(c, job)))
     told = why(c, job)
     assert told["word"] == word, told
     return told
@@ -204,7 +204,7 @@ def test_draining_is_a_reason(serve, server):
         runs, queued = c.add(stalled(server, "runs", "why-runs"), good(server, "queued", "why-queued"))
         c.wait_state(runs, "active", "download")
         drained = c.send("drain")
-        other.wait(lambda: other.call("status")["state"] == "draining")
+        wait_until(lambda: other.call("status")["state"] == "draining")
         told = why(other, queued)
         assert told["word"] == "draining" and "begins nothing more" in told["text"]
         other.call("cancel", job=runs)

@@ -10,23 +10,27 @@ import signal
 import pytest
 from bodies import body, digest
 from haul import HERE, assert_done, build_dir, kill_quietly
+from waiting import wait_until
 
-SLICE = ("--slice-timeout", "1s")
+SLICE = ("--slice-timeout", "2s")
 
 
-def dripping(server, count, size="3M"):
-    return [{"name": "j%d" % i, "output": "%d" % i, "checksum": digest(body(3 << 20, i)),
-             "url": server.url("/drip/%s/128K/0.04?seed=%d" % (size, i), "127.0.0.%d" % (1 + i % 8))}
+def halfway(server, count, gate):
+    """Jobs of 3 MiB, each with a checksum; half of that comes when the gate is opened."""
+    return [{"name": "j%d" % i, "output": "%d" % i, "checksum": digest(body(3 << 20, i)), "stall-timeout": "1h",
+             "url": server.url("/gate/3M/1536K?gate=%s&seed=%d" % (gate, i), "127.0.0.%d" % (1 + i % 8))}
             for i in range(count)]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_worker_is_replaced(h, server, workers):
-    jobs = dripping(server, 6)
-    with h.start(config={"daemon": {"workers": workers}, "jobs": jobs}) as run:
-        server.wait_requests(5)
+    gate = "killed-%d" % workers
+    with h.start(config={"daemon": {"workers": workers}, "jobs": halfway(server, 6, gate)}) as run:
+        server.wait_requests(6)
         victim = run.wait_workers(workers)[0]
         kill_quietly(victim, signal.SIGKILL)
+        wait_until(lambda: victim not in run.workers())
+        server.open(gate)
         result = run.finish()
     assert_done(result)
     assert result.survivors == []
@@ -35,14 +39,15 @@ def test_a_killed_worker_is_replaced(h, server, workers):
 
 def test_all_workers_killed_twice(h, server):
     """Idle between slices, no task is to blame: nobody may fail for it."""
-    with h.start(config={"daemon": {"workers": 2}, "jobs": dripping(server, 4)}) as run:
+    with h.start(config={"daemon": {"workers": 2}, "jobs": halfway(server, 4, "twice")}) as run:
         server.wait_requests(4)
         seen = set()
         for _round in range(2):
-            fresh = [p for p in run.wait_workers(1) if p not in seen]
+            fresh = wait_until(lambda: [p for p in run.workers() if p not in seen])
             for pid in fresh:
                 kill_quietly(pid, signal.SIGKILL)
             seen.update(fresh)
+        server.open("twice")
         result = run.finish()
     assert result.survivors == []
     for i, job in enumerate(result.jobs):
@@ -54,7 +59,7 @@ def test_all_workers_killed_twice(h, server):
 
 def test_a_worker_killed_while_unpacking(h, server, real, plain):
     jobs = [{"name": "j%d" % i, "output": "%d" % i, "decompress": "xz",
-             "url": server.url("/file/plain.bin.xz?piece=65536&delay=0.04", "127.0.0.%d" % (1 + i))}
+             "url": server.url("/file/plain.bin.xz?piece=65536&delay=0.08", "127.0.0.%d" % (1 + i))}
             for i in range(3)]
     with h.start(config={"daemon": {"workers": 1}, "jobs": jobs}) as run:
         server.wait_requests(3)
@@ -67,13 +72,13 @@ def test_a_worker_killed_while_unpacking(h, server, real, plain):
 @pytest.mark.slow
 def test_a_stopped_worker_is_replaced(h, server):
     """SIGSTOP: it hangs in whatever it is at."""
-    jobs = dripping(server, 4)
-    with h.start(*SLICE, config={"daemon": {"workers": 1}, "jobs": jobs}) as run:
+    with h.start(*SLICE, config={"daemon": {"workers": 1}, "jobs": halfway(server, 4, "stopped")}) as run:
         server.wait_requests(4)
         pid = run.wait_workers(1)[0]
         os.kill(pid, signal.SIGSTOP)
         try:
-            result = run.finish(30)
+            server.open("stopped")
+            result = run.finish()
         finally:
             kill_quietly(pid)
     assert result.survivors == []
