@@ -109,10 +109,8 @@ send_chunk(struct sending *s, size_t index)
 /* ---- Errors --------------------------------------------------------------------- */
 
 static void
-tell_job_error(struct batch *b, const struct chunk *c, const json_t *error)
+tell_job_error(struct batch *b, const struct chunk *c, uint64_t index, const char *text, const char *word)
 {
-	const char *text = member_text(error, "text"), *word = member_text(error, "word");
-	uint64_t index = member_u64(error, "index");
 	const struct batch_job *job = index < c->n ? &b->jobs[c->first + index] : NULL;
 	const char *file = text_equal(b->ctl->args.input, "-") ? "standard input" : b->ctl->args.input;
 	AUTO_FREE char *line = job && job->line ? xasprintf("%s:%u: %s", file, job->line, text) : xasprintf("haulctl: %s", text);
@@ -120,6 +118,20 @@ tell_job_error(struct batch *b, const struct chunk *c, const json_t *error)
 	ctl_tell_line(b->ctl, line);
 	if (text_equal(word, "path-refused") || (has_prefix(text, "output") && strstr(text, "root")))
 		b->refused_output = true;
+}
+
+/* "jobs[17]: sentence" is about one job of the request, whose number tells nobody anything. */
+static bool
+tell_numbered(struct batch *b, const struct chunk *c, const json_t *error)
+{
+	const char *text = member_text(error, "message"), *colon = strstr(text, "]: ");
+	AUTO_FREE char *number = has_prefix(text, "jobs[") && colon ? xstrndup(text + 5, (size_t)(colon - text) - 5) : NULL;
+	uint64_t index;
+
+	if (!number || parse_u64(number, &index) < 0 || index >= c->n)
+		return false;
+	tell_job_error(b, c, index, colon + 3, "");
+	return true;
 }
 
 static void
@@ -131,8 +143,8 @@ tell_chunk_error(struct sending *s, const struct chunk *c, const json_t *error)
 
 	if (json_is_object(json_array_get(errors, 0))) {
 		json_array_foreach(errors, i, one)
-			tell_job_error(s->batch, c, one);
-	} else {
+			tell_job_error(s->batch, c, member_u64(one, "index"), member_text(one, "text"), member_text(one, "word"));
+	} else if (!tell_numbered(s->batch, c, error)) {
 		status = ctl_tell_error(s->batch->ctl, error);
 	}
 	if (s->status == CTL_OK)

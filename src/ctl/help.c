@@ -91,17 +91,38 @@ print_verb(struct ctl *c, const struct verb *v)
 	put_options(c, verb_global_options());
 }
 
+/* Every verb is in one of them. */
+static const struct {
+	const char *title, *verbs;
+} sections[] = {
+	{ "Jobs", "add|get|import|export|set|cancel|pause|resume|retry|run|remove" },
+	{ "To look", "list|status|top|show|why|events|log|hosts|stats|workers" },
+	{ "To wait", "wait|gather|attach|cat" },
+	{ "Files, groups, limits, events", "verify|group|limit|event" },
+	{ "The service", "config|check|reload|drain|shutdown|debug|version" },
+	{ "haulctl itself", "completions|help" },
+};
+
+static void
+put_section(struct ctl *c, const char *title, const char *names)
+{
+	buf_printf(&c->out, "%s:\n", title);
+	for (const char *name = names; *name; name += *name == '|') {
+		AUTO_FREE char *one = xstrndup(name, strcspn(name, "|"));
+
+		buf_printf(&c->out, "  %-*s%s\n", NAME_WIDTH, one, verb_find(one)->help);
+		name += strlen(one);
+	}
+}
+
 static void
 print_all(struct ctl *c)
 {
-	size_t n;
-	const struct verb *v = verbs_all(&n);
-
 	buf_append_str(&c->out, "usage: haulctl [OPTION...] VERB [OPTION...] [ARGUMENT...]\n\n"
 				"Speaks to hauld, the download daemon. See haulctl(1).\n\n");
-	for (size_t i = 0; i < n; i++)
-		buf_printf(&c->out, "  %-*s%s\n", NAME_WIDTH, v[i].name, v[i].help);
-	buf_append_str(&c->out, "\n");
+	for (size_t i = 0; i < ARRAY_SIZE(sections); i++)
+		put_section(c, sections[i].title, sections[i].verbs);
+	buf_append_str(&c->out, "Options:\n");
 	put_options(c, verb_global_options());
 	buf_append_str(&c->out, "\n`haulctl help VERB` tells more.\n"
 				"Exit status: 0 ok, 1 a job failed, 2 usage, 3 no such job, 4 timed out,\n"

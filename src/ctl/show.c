@@ -222,6 +222,9 @@ put_sources(struct ctl *c, const json_t *job)
 
 	if (lost)
 		put_line(c, "sources", "%llu before these are not kept", (unsigned long long)lost);
+	else if (member_u64(json_array_get(all, 0), "from"))
+		put_line(c, "sources", "an earlier life of hauld brought bytes 0 to %llu",
+		    (unsigned long long)member_u64(json_array_get(all, 0), "from"));
 	json_array_foreach(all, i, s)
 		put_source(c, s, json_array_size(all) == 1);
 }

@@ -23,7 +23,6 @@ enum {
 	OPT_STORE_PATH,
 	OPT_SPAWN_PATH,
 	OPT_SLICE_TIMEOUT,
-	OPT_VERSION,
 	OPT_ROOT,
 	OPT_BASE_URL,
 	OPT_INSECURE,
@@ -45,7 +44,7 @@ static const struct option own[] = {
 	{ "debug", no_argument, NULL, OPT_DEBUG },
 	{ "test", no_argument, NULL, 't' },
 	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "version", no_argument, NULL, 'V' },
 	{ "config", required_argument, NULL, 'c' },
 	{ "input-file", required_argument, NULL, 'i' },
 	{ "base-url", required_argument, NULL, OPT_BASE_URL },
@@ -135,7 +134,7 @@ handle_own(struct options *o, int c, const char *arg)
 	case 'h':
 		o->mode = MODE_HELP;
 		break;
-	case OPT_VERSION:
+	case 'V':
 		o->mode = MODE_VERSION;
 		break;
 	case OPT_WORKER_PATH:
@@ -281,7 +280,7 @@ options_parse(struct options *o, int argc, char **argv)
 	o->store_path = find_helper("hauld-store");
 	o->spawn_path = find_helper("hauld-spawn");
 	add_arg(o, xstrdup("hauld-conf"));
-	while ((c = getopt_long(argc, argv, "c:i:o:thk", all, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "c:i:o:thkV", all, NULL)) != -1) {
 		if (c == '?') {
 			(void)fprintf(stderr, "hauld: see `hauld --help` or hauld(8)\n");
 			return -EINVAL;
@@ -347,7 +346,7 @@ options_print_help(void)
 	    "      --json             events and the summary as JSON lines on stdout\n"
 	    "      --no-progress      no moving lines on the terminal\n"
 	    "  -t, --test             check the configuration and say what is wrong with it\n"
-	    "      --version          version and libraries\n"
+	    "  -V, --version          version and libraries\n"
 	    "\n"
 	    "Exit status: 0 all done, 1 a job failed, 2 usage, 78 configuration, 130 interrupted.\n");
 }

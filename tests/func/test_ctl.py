@@ -206,6 +206,11 @@ def test_help_goes_to_stdout_and_needs_no_hauld(ctl):
     assert "--checksum" in ctl("help", "get").out and "--checksum" not in ctl("help", "list").out
 
 
+def test_help_has_every_verb_once(ctl):
+    told = re.findall(r"^  ([a-z]+) +(.*)$", ctl("help").out, re.M)
+    assert sorted(told) == sorted((line["verb"], line["help"]) for line in ctl("help", "--json").lines if line["verb"])
+
+
 def test_help_lines_fit_into_80_columns(ctl):
     for verb in [line["verb"] for line in ctl("help", "--json").lines if line["verb"]] + [None]:
         done = ctl("help", *([verb] if verb else []))
@@ -1011,6 +1016,27 @@ def test_a_full_disk_is_told(ctl, fake):
         process = ctl.start("list", stdout=full)
         _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1 and b"takes no more" in err
+
+
+# ---- what a number of a job in its request means to nobody
+
+@pytest.mark.parametrize("args, told", [
+    (["-i", "l"], "l:3: after \"x\" names no job\nhaulctl: 0 of 2 jobs were added\n"),
+    (["http://h/a", "http://h/b"], "haulctl: after \"x\" names no job\nhaulctl: 0 of 2 jobs were added\n"),
+])
+def test_an_error_about_one_job_of_a_request_is_told_with_its_line(ctl, fake, args, told):
+    ctl.write("l", "# a list\nhttp://h/a\nhttp://h/b\n after=x\n")
+    fake.on["add"] = refuse(-32001, "no-such-job", 'jobs[1]: after "x" names no job')
+    done = ctl("add", *args)
+    assert done.rc == 3 and done.out == "" and done.err == told, done
+
+
+def test_show_says_that_an_earlier_life_brought_the_beginning(ctl, fake):
+    source = {"url": "http://h/x", "from": 1000, "to": 3000, "status": 206, "http": "1.1", "address": "127.0.0.1:80", "time": 1700000000}
+    fake.on["show"] = lambda params, client: dict(done_job(1), sources=[source], sources_lost=0)
+    assert "sources     an earlier life of hauld brought bytes 0 to 1000\nsource      http://h/x\n" in ctl("show", "1").out
+    fake.on["show"] = lambda params, client: dict(done_job(1), sources=[dict(source, **{"from": 0})], sources_lost=0)
+    assert "earlier" not in ctl("show", "1").out
 
 
 # ---- groups, events and the log as text

@@ -110,7 +110,7 @@ START_TEST(every_mode_has_its_word)
 		enum options_mode mode;
 	} rows[] = {
 		{ "--once", MODE_ONCE }, { "-t", MODE_TEST }, { "--test", MODE_TEST }, { "-h", MODE_HELP },
-		{ "--help", MODE_HELP }, { "--version", MODE_VERSION }, { "-t -c /x", MODE_TEST },
+		{ "--help", MODE_HELP }, { "--version", MODE_VERSION }, { "-V", MODE_VERSION }, { "-t -c /x", MODE_TEST },
 		{ "http://a.example/x --once", MODE_ONCE },
 	};
 
