@@ -8,7 +8,7 @@ import time
 import pytest
 from bodies import body, digest
 from haul import children_named, program
-from service import Gone, request
+from service import request
 from waiting import wait_until
 
 

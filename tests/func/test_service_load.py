@@ -11,7 +11,7 @@ import sys
 import time
 
 import pytest
-from service import Gone, request, sanitized
+from service import request, sanitized
 from waiting import wait_until
 
 CLIENTS = 490

@@ -327,13 +327,15 @@ def test_a_run_without_a_service_waits_for_its_own_jobs(h, server, tmp, mounter)
     small = os.path.join(tmp, "small")
     os.mkdir(small)
     mounter("-t", "tmpfs", "-o", "size=8m", "tmpfs", small)
-    jobs = [{"name": "fails", "url": server.url("/drip/6M/256K/0.02"), "checksum": digest(b"other"),
-             "output": small + "/fails"},
+    # As long as nobody has looked at the disk all fits there: a job goes before, for which one looks.
+    jobs = [{"name": "looked", "url": server.url("/ok/1000"), "checksum": digest(body(1000)), "output": small + "/looked"},
+            {"name": "fails", "url": server.url("/drip/6M/256K/0.02"), "checksum": digest(b"other"),
+             "output": small + "/fails", "after": "looked"},
             {"name": "waits", "url": server.url("/gate/5M?gate=waits"), "output": small + "/waits"}]
     config = {"jobs": jobs, "defaults": {"retry": 0}, "daemon": {"roots": [h.root, small], "min-free": 0}}
     with h.start(config=config) as run:
-        wait_until(lambda: bytes_of_parts(small)) # the first one has its room
+        wait_until(lambda: bytes_of_parts(small) > 2 * MIB) # it has its room
         server.open("waits")
         result = run.finish()
     assert result.word("fails") == "checksum-mismatch" and result.word("waits") == "done", result
-    assert os.listdir(small) == ["waits"]
+    assert sorted(os.listdir(small)) == ["looked", "waits"]
