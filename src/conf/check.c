@@ -18,6 +18,7 @@
 #include "model/moment.h"
 #include "model/retry.h"
 #include "model/timetable.h"
+#include "model/until.h"
 #include "model/values.h"
 
 void
@@ -232,6 +233,18 @@ put_root(
 		draft_put_text(d, row, at, root);
 }
 
+/* A client may still say another one; what stands in the file may have been right once. */
+static void
+put_until(struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
+{
+	AUTO_FREE char *kept = NULL, *why = NULL;
+
+	if (until_parse(row, text, c->intake ? clock_wall_s() : INT64_MIN, &kept, &why) < 0)
+		check_tell(c, d, row, at, why);
+	else
+		draft_put_text(d, row, at, kept);
+}
+
 static void
 check_string(
     struct check *c, struct draft *d, const struct setting *row, struct where at, const char *text)
@@ -304,6 +317,10 @@ check_string(
 	case DAEMON_DENY_ADDRESSES:
 		addresses_put(c, d, row, at, text);
 		return;
+	case GROUP_DEADLINE:
+	case JOB_DEADLINE:
+		put_until(c, d, row, at, text);
+		return;
 	case JOB_CHECKSUM:
 	case JOB_CHECKSUM_OUTPUT:
 		put_digest(c, d, row, at, text);
@@ -352,10 +369,12 @@ void
 check_number(
     struct check *c, struct draft *d, const struct setting *row, struct where at, int64_t number)
 {
-	AUTO_FREE char *reason = NULL;
+	AUTO_FREE char *reason = NULL, *kept = NULL;
 	uint64_t v;
 
-	if (setting_check_number(row, number, &v, &reason) < 0)
+	if (row->type == TYPE_UNTIL && until_of_number(row, number, &kept, &reason) == 0)
+		draft_put_text(d, row, at, kept);
+	else if (reason || setting_check_number(row, number, &v, &reason) < 0)
 		check_tell(c, d, row, at, reason);
 	else
 		draft_put_number(d, row, at, v);

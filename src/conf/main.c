@@ -85,7 +85,7 @@ static void
 dump_settings(void)
 {
 	static const char *const types[] = { "bool", "uint", "int", "size", "duration", "mode", "request-rate",
-		"enum", "string", "list" };
+		"enum", "string", "until", "list" };
 	unsigned n;
 	const struct setting *all = settings_all(&n);
 

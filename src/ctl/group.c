@@ -26,7 +26,7 @@ static const struct column {
 	{ { "FAILED", true, 0, WIDTH_CUT_END }, NULL },
 	{ { "CANCELLED", true, 0, WIDTH_CUT_END }, NULL },
 	{ { "ON FAILURE", false, 0, WIDTH_CUT_END }, NULL },
-	{ { "DEADLINE", false, 0, WIDTH_CUT_END }, "deadline_ms" },
+	{ { "DEADLINE", false, 0, WIDTH_CUT_END }, "deadline" },
 	{ { "PARENT", false, 8, WIDTH_CUT_MIDDLE }, "parent" },
 };
 
@@ -70,7 +70,7 @@ put_running(struct table *t, const json_t *g)
 	table_put(t, text, TERM_INK_PLAIN);
 }
 
-/* "2h", or while it runs "in 1h 59m" */
+/* "2h", "2026-12-01 12:00", or while it runs "in 1h 59m" */
 static void
 put_deadline(struct table *t, const json_t *g)
 {
@@ -79,7 +79,7 @@ put_deadline(struct table *t, const json_t *g)
 
 	(void)snprintf(text, sizeof text, "%s%s", left ? "in " : "",
 	    left || all ? format_duration(time, sizeof time, left ? left : all) : "");
-	table_put(t, text, TERM_INK_PLAIN);
+	table_put(t, *text ? text : member_text(g, "deadline"), TERM_INK_PLAIN);
 }
 
 static void
@@ -110,7 +110,7 @@ put_group(struct table *t, const struct rare *has, const json_t *g)
 static void
 put_groups(struct ctl *c, const json_t *groups)
 {
-	struct rare has = { any_has(groups, "limit_rate"), any_has(groups, "deadline_ms"), any_has(groups, "parent") };
+	struct rare has = { any_has(groups, "limit_rate"), any_has(groups, "deadline"), any_has(groups, "parent") };
 	struct table_column shown[ARRAY_SIZE(columns)];
 	struct table t;
 	const json_t *g;

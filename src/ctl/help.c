@@ -55,7 +55,7 @@ value_of(const struct setting *row)
 	static const char *const values[] = { [TYPE_BOOL] = "", [TYPE_UINT] = " N", [TYPE_INT] = " N",
 		[TYPE_SIZE] = " SIZE", [TYPE_DURATION] = " DURATION", [TYPE_MODE] = " MODE",
 		[TYPE_REQUEST_RATE] = " RATE", [TYPE_ENUM] = " WORD",
-		[TYPE_STRING] = " TEXT", [TYPE_LIST] = " TEXT" };
+		[TYPE_STRING] = " TEXT", [TYPE_UNTIL] = " DURATION|TIME", [TYPE_LIST] = " TEXT" };
 
 	return values[row->type];
 }

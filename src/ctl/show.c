@@ -182,6 +182,16 @@ put_runs(struct ctl *c, const json_t *runs)
 	put_text(c, "next run", brief_when(when, member_u64(runs, "next")));
 }
 
+/* It is not over and is to end by then. */
+static void
+put_deadline(struct ctl *c, const json_t *job)
+{
+	char when[BRIEF_WHEN_SIZE];
+
+	if (member_u64(job, "deadline"))
+		put_text(c, "deadline", brief_when(when, member_u64(job, "deadline")));
+}
+
 /* An answer that brought bytes: from where, which of them, and what proves that. */
 static void
 put_source(struct ctl *c, const json_t *s, bool alone)
@@ -254,6 +264,7 @@ show_put_job(struct ctl *c, const json_t *job)
 	put_receipt(c, json_object_get(job, "receipt"));
 	put_sources(c, job);
 	put_origin(c, job, &b);
+	put_deadline(c, job);
 	put_runs(c, json_object_get(job, "runs"));
 	put_text(c, "ended", brief_when(when, member_u64(job, "ended")));
 	put_settings(c, json_object_get(job, "settings"));

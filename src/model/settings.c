@@ -94,8 +94,8 @@ static const struct setting table[] = {
 	    "when a member fails the others go on, or are cancelled as sibling-failed" },
 	{ GROUP_ALLOW_SUBMIT, SCOPE_GROUP, "allow-submit", TYPE_BOOL, 0, NULL, NULL, 0, 0,
 	    "clients that may only submit may add members; absent: unless on-failure is cancel, for their failures would end other jobs" },
-	{ GROUP_DEADLINE, SCOPE_GROUP, "deadline", TYPE_DURATION, 0, "0", NULL, 0, MAX_TIME_MS,
-	    "time from the first start of a member until those that are not over end as deadline; 0: none" },
+	{ GROUP_DEADLINE, SCOPE_GROUP, "deadline", TYPE_UNTIL, 0, "0", NULL, 0, MAX_TIME_MS,
+	    "time from the first start of a member until those that are not over end as deadline, or when they do: \"2026-12-01 12:00\"; 0: none" },
 	{ GROUP_PARENT, SCOPE_GROUP, "parent", TYPE_STRING, SETTING_OWN, NULL, NULL, 0, 0,
 	    "group that this one is in: its limits, pause, deadline and cancel hold here too, and a failure here is one there" },
 	{ GROUP_PAUSED, SCOPE_GROUP, "paused", TYPE_BOOL, 0, "false", NULL, 0, 0,
@@ -179,8 +179,8 @@ static const struct setting table[] = {
 	    "how long a transfer may be slower than speed-limit" },
 	{ JOB_MAX_TIME, J, "max-time", TYPE_DURATION, 0, "0", NULL, 0, MAX_TIME_MS,
 	    "longest time of one attempt; 0: no bound" },
-	{ JOB_DEADLINE, J, "deadline", TYPE_DURATION, 0, "0", NULL, 0, MAX_TIME_MS,
-	    "how long after it was added (or retried) the job must be done, whatever it waits for; 0: no bound" },
+	{ JOB_DEADLINE, J, "deadline", TYPE_UNTIL, 0, "0", NULL, 0, MAX_TIME_MS,
+	    "how long after it was added (or retried) the job must be done, whatever it waits for, or by when: \"2026-12-01 12:00\"; 0: no bound" },
 	{ JOB_LIMIT_RATE, J, "limit-rate", TYPE_SIZE, 0, "0", NULL, 0, 0,
 	    "bytes per second of this job; 0: no limit" },
 	{ JOB_RETRY, J, "retry", TYPE_UINT, 0, "5", NULL, 0, 1000000,
@@ -375,6 +375,7 @@ parse_by_type(const struct setting *s, const char *text, uint64_t *ret)
 	case TYPE_ENUM:
 		return parse_word(s, text, ret);
 	case TYPE_STRING:
+	case TYPE_UNTIL:
 	case TYPE_LIST:
 		break;
 	}
@@ -402,6 +403,8 @@ setting_wanted(const struct setting *s)
 		return xasprintf("one of %s", s->words);
 	case TYPE_STRING:
 		return xstrdup("a string");
+	case TYPE_UNTIL:
+		return xstrdup("a duration, such as \"30s\" or \"6h\", or a time, such as \"2026-12-01 12:00\" or \"06:00\"");
 	case TYPE_LIST:
 		return xstrdup("a string or a list of strings");
 	}

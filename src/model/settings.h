@@ -52,13 +52,14 @@ enum setting_id {
 	GROUP_NAME = 60,
 	GROUP_MAX_CONCURRENT = 61,
 	GROUP_ON_FAILURE = 62,
-	GROUP_DEADLINE = 63,
+	/* 63 was deadline as a number */
 	GROUP_PARENT = 64,
 	GROUP_PAUSED = 65,
 	GROUP_PUBLISH = 66,
 	GROUP_DIRECTORY = 67,
 	GROUP_LIMIT_RATE = 71,
 	GROUP_ALLOW_SUBMIT = 74,
+	GROUP_DEADLINE = 75,
 	/* jobs = ( { } ), defaults = { } */
 	JOB_NAME = 80,
 	JOB_URL = 81,
@@ -103,7 +104,7 @@ enum setting_id {
 	JOB_SPEED_TIME = 123,
 	JOB_AFTER = 128,
 	JOB_AFTER_FAILED = 129,
-	JOB_DEADLINE = 130,
+	/* 130 was deadline as a number */
 	JOB_ON_DOWNLOAD_START = 146,
 	JOB_ON_DOWNLOAD_COMPLETE = 147,
 	JOB_ON_DOWNLOAD_ERROR = 148,
@@ -115,6 +116,7 @@ enum setting_id {
 	JOB_JITTER = 137,
 	JOB_CRON = 138,
 	JOB_CONDITIONAL = 139,
+	JOB_DEADLINE = 170,
 	_SETTING_MAX = 256 /* an id is a byte */
 };
 
@@ -130,6 +132,7 @@ enum setting_type {
 	TYPE_REQUEST_RATE, /* number; see request_rate.h */
 	TYPE_ENUM,     /* number: the place of the word in `words` */
 	TYPE_STRING,
+	TYPE_UNTIL, /* a string: a duration or a moment; see until.h */
 	TYPE_LIST, /* a string or a list of strings */
 };
 

@@ -208,7 +208,7 @@ spec_copy_value(struct buf *to, const struct spec *from, const struct setting *r
 		return;
 	if (setting_is_number(row))
 		spec_put_number(to, row->id, spec_number(from, row->id));
-	else if (row->type == TYPE_STRING)
+	else if (row->type != TYPE_LIST)
 		spec_put_string(to, row->id, spec_string(from, row->id));
 	else
 		for (unsigned i = 0; (text = spec_list(from, row->id, i)); i++)
@@ -230,7 +230,7 @@ spec_same_value(const struct spec *a, const struct spec *b, enum setting_id id)
 	/* Where the table has no default, set to 0 is not the same as not set. */
 	if (setting_is_number(row))
 		return (row->def || spec_has(a, id) == spec_has(b, id)) && spec_number(a, id) == spec_number(b, id);
-	if (row->type == TYPE_STRING)
+	if (row->type != TYPE_LIST)
 		return text_equal(spec_string(a, row->id), spec_string(b, row->id));
 	n = spec_list_len(a, row->id);
 	if (n != spec_list_len(b, row->id))

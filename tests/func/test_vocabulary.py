@@ -19,7 +19,7 @@ SCHEDULER = {
                    "test_gather.py::test_cancel_ends_the_others_and_nothing_outlives_it"],
     "wait with a timeout": ["test_gather.py::test_a_timeout_leaves_them", "test_wait.py::test_for_a_state",
                             "test_wait.py::test_a_group_and_everything"],
-    "deadline": ["test_deadline.py::test_it_ends_wherever_it_is", "test_groups.py::test_the_deadline_ends_what_is_not_over"],
+    "deadline": ["test_deadline.py::test_it_ends_wherever_it_is", "test_deadline_moment.py::test_after_a_restart_it_is_the_same_moment", "test_groups.py::test_the_deadline_ends_what_is_not_over"],
     "cancel": ["test_deadline.py::test_cancel_is_prompt", "test_groups.py::test_cancel_of_a_group_leaves_the_others"],
     "semaphore": ["test_sched.py::test_semaphores", "test_groups.py::test_a_group_never_has_more_transfers_than_its_max_concurrent"],
     "lock": ["test_destinations.py::test_one_destination_is_a_lock"],

@@ -22,8 +22,11 @@ static int (*real_gettime)(clockid_t, struct timespec *);
 static int (*real_settime)(int, int, const struct itimerspec *, struct itimerspec *);
 static ssize_t (*real_read)(int, void *, size_t);
 static volatile int64_t *ahead_ms;
-static volatile int timer_fd = -1;
-static volatile int cancelled;
+enum { TIMERS_MAX = 16 };
+static volatile struct {
+	int fd, cancelled;
+} timers[TIMERS_MAX];
+static volatile int n_timers;
 static int64_t known_ms;
 
 __attribute__((constructor)) static void
@@ -79,6 +82,16 @@ time(time_t *out)
 	return t.tv_sec;
 }
 
+/* Its place and one more; 0: it is none of them. */
+static int
+find(int fd)
+{
+	for (int i = 0; i < n_timers; i++)
+		if (timers[i].fd == fd)
+			return i + 1;
+	return 0;
+}
+
 /* Rings at once, and read() says why. */
 static void *
 watch(void *arg)
@@ -92,8 +105,10 @@ watch(void *arg)
 		if (*ahead_ms == known_ms)
 			continue;
 		known_ms = *ahead_ms;
-		cancelled = 1;
-		(void)real_settime(timer_fd, 0, &now, NULL);
+		for (int i = 0; i < n_timers; i++) {
+			timers[i].cancelled = 1;
+			(void)real_settime(timers[i].fd, 0, &now, NULL);
+		}
 	}
 	return NULL;
 }
@@ -106,10 +121,13 @@ timerfd_settime(int fd, int flags, const struct itimerspec *at, struct itimerspe
 
 	if (!ahead_ms || !(flags & TFD_TIMER_CANCEL_ON_SET))
 		return real_settime(fd, flags, at, old);
-	if (timer_fd < 0) {
-		timer_fd = fd;
-		known_ms = *ahead_ms;
-		if (pthread_create(&thread, NULL, watch, NULL) != 0)
+	if (!find(fd)) {
+		if (n_timers == TIMERS_MAX)
+			abort();
+		timers[n_timers].fd = fd;
+		if (n_timers++ == 0)
+			known_ms = *ahead_ms;
+		if (n_timers == 1 && pthread_create(&thread, NULL, watch, NULL) != 0)
 			abort();
 	}
 	if (real.it_value.tv_sec || real.it_value.tv_nsec) {
@@ -125,8 +143,8 @@ read(int fd, void *data, size_t n)
 {
 	ssize_t r = real_read(fd, data, n);
 
-	if (fd == timer_fd && cancelled) {
-		cancelled = 0;
+	if (find(fd) && timers[find(fd) - 1].cancelled) {
+		timers[find(fd) - 1].cancelled = 0;
 		errno = ECANCELED;
 		return -1;
 	}

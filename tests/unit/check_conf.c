@@ -138,6 +138,13 @@ static const struct bad bad_values[] = {
 	    "no program is run: nothing can follow\n" },
 	{ JOB("hook-timeout = 0;"), "t.conf:1: jobs[0]: hook-timeout must be from 1ms to 366d\n" },
 	{ JOB("retry-delay = \"2m\";"), "t.conf:1: jobs[0]: retry-delay is longer than retry-max-delay\n" },
+	{ JOB("deadline = -1;"), "t.conf:1: jobs[0]: deadline must not be negative\n" },
+	{ JOB("deadline = true;"), "t.conf:1: jobs[0]: deadline is true or false: it must be a duration, such as \"30s\" or \"6h\", "
+	    "or a time, such as \"2026-12-01 12:00\" or \"06:00\"\n" },
+	{ JOB("deadline = \"noon\";"), "t.conf:1: jobs[0]: deadline is \"noon\": it must be a duration, such as \"30s\" or \"6h\", "
+	    "or a time, such as \"2026-12-01 12:00\" or \"06:00\"\n" },
+	{ "groups = ( { name = \"a\"; deadline = \"367d\"; } );",
+	    "t.conf:1: groups[0] \"a\": deadline must be from 0 to 366d\n" },
 	{ JOB("retry-delay = 0;"), "t.conf:1: jobs[0]: retry-delay must be from 1ms to 366d\n" },
 	{ "daemon = { bwlimit = \"08:00,512k 9:00,10M\"; };",
 	    "t.conf:1: daemon: bwlimit has \"9:00,10M\", whose time must be from 00:00 to 23:59, two digits each\n" },
@@ -180,7 +187,8 @@ static const struct bad bad_values[] = {
 	  "{ url = \"http://h/h\"; group = \"a\"; output = \"d/h\"; every = \"1h\"; } );",
 	    "t.conf:2: jobs[0]: output /srv/haul/d/f lies in the directory of group a, which only its members write to\n"
 	    "t.conf:3: jobs[1]: output /srv/haul/g does not lie in /srv/haul/d, which group a publishes as a whole\n"
-	    "t.conf:4: jobs[2]: every has no meaning in a group that is published as a whole\n" },
+	    "t.conf:4: jobs[2]: every has no meaning in a group that is published as a whole, whose members come "
+	    "together: cron says when\n" },
 	{ "groups = ( { name = \"a\"; publish = \"atomic\"; directory = \"/srv/haul/d\"; allow-submit = true; } );",
 	    "t.conf:1: groups[0] \"a\": allow-submit has no meaning with publish = \"atomic\": members of such a group are jobs of "
 	    "the configuration\n" },

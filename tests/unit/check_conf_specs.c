@@ -122,10 +122,13 @@ static const struct {
 	    "daemon roots=/srv/haul allow-addresses=10.0.0.7/32 allow-addresses=fd00::/8 deny-addresses=0.0.0.0/0\n"
 	    "defaults speed-limit=1024 speed-time=90000\nend 0 0\n" },
 	{ "jobs = ( { url = \"http://h/f\"; every = \"1h\"; jitter = 60; start-at = \"02:00\"; },\n"
-	  " { url = \"http://h/g\"; cron = \"TZ=UTC 0 6 * * mon-fri\"; delay = \"0\"; } );",
+	  " { url = \"http://h/g\"; cron = \"TZ=UTC 0 6 * * mon-fri\"; delay = \"0\"; deadline = \"2h\"; },\n"
+	  " { url = \"http://h/h\"; deadline = 1800; }, { url = \"http://h/i\"; deadline = \"2020-01-01 06:00\"; } );",
 	    "-c t.conf",
 	    COMMON "job url=http://h/f output=/srv/haul/f start-at=02:00 every=3600000 jitter=60000\n"
-	    "job url=http://h/g output=/srv/haul/g delay=0 cron=TZ=UTC 0 6 * * mon-fri\nend 2 0\n" },
+	    "job url=http://h/g output=/srv/haul/g delay=0 cron=TZ=UTC 0 6 * * mon-fri deadline=2h\n"
+	    "job url=http://h/h output=/srv/haul/h deadline=30m\n"
+	    "job url=http://h/i output=/srv/haul/i deadline=2020-01-01 06:00\nend 4 0\n" },
 	{ "daemon = { bwlimit = \"Mon-00:00,512 Fri-23:59,10M\"; }; hosts = ( { match = \"*\"; limit-rate = \"1M\"; } );",
 	    "-c t.conf",
 	    "daemon roots=/srv/haul bwlimit=Mon-00:00,512 Fri-23:59,10M\ndefaults\nhost match=* limit-rate=1048576\nend 0 0\n" },

@@ -665,7 +665,7 @@ add_job(struct model_job *m)
 	for (unsigned i = 0; i < m->n_failed; i++)
 		put_job(&b, JOB_AFTER_FAILED, m->failed[i]);
 	if (chance(10))
-		spec_put_number(&b, JOB_DEADLINE, 3600 * 1000);
+		spec_put_string(&b, JOB_DEADLINE, chance(50) ? "1h" : "2099-12-01T12:00:00Z");
 	if (every_ms || (changing && chance(20)))
 		spec_put_number(&b, JOB_EVERY, every_ms ? every_ms : 3600 * 1000);
 	if (later_ms)
@@ -796,7 +796,7 @@ change_job(struct model_job *m)
 	else if (ids[what] == JOB_LIMIT_RATE)
 		spec_put_number(&b, JOB_LIMIT_RATE, chance(50) ? 0 : 1 + below(1000000));
 	else if (ids[what] == JOB_DEADLINE)
-		spec_put_number(&b, JOB_DEADLINE, chance(50) ? 0 : 3600 * 1000);
+		spec_put_string(&b, JOB_DEADLINE, chance(50) ? "0" : chance(50) ? "1h" : "2099-12-01T12:00:00Z");
 	else if (ids[what] == JOB_CHECKSUM && chance(50))
 		spec_put_string(&b, JOB_CHECKSUM, "md5:d41d8cd98f00b204e9800998ecf8427e");
 	ck_assert_int_eq(spec_new(SCOPE_JOB, buf_bytes(&b), buf_len(&b), NULL, &s), 0);
@@ -1321,7 +1321,7 @@ START_TEST(a_deadline_that_is_set_may_be_before_the_machine_was_started)
 		put(&b, JOB_NAME, "j", 0, "");
 		put(&b, JOB_URL, "http://h", 0, ".test/");
 		put(&b, JOB_OUTPUT, output, 0, "");
-		spec_put_number(&b, JOB_DEADLINE, i == 0 ? long_ms : 3600 * 1000);
+		put(&b, JOB_DEADLINE, "", i == 0 ? (unsigned)(long_ms / 1000) : 3600, "s");
 		ck_assert_int_eq(spec_new(SCOPE_JOB, buf_bytes(&b), buf_len(&b), NULL, &s), 0);
 		if (i == 1) {
 			engine_change(engine, m->id, s);

@@ -3,9 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "daemon/control/internal.h"
+#include "model/until.h"
 #include "model/values.h"
 
 /* ---- As JSON; the members are promised in haul-rpc(7) ------------------------------ */
@@ -13,12 +15,16 @@
 static void
 put_limits(struct json *w, const struct group_view *v)
 {
+	const char *deadline = spec_string(v->spec, GROUP_DEADLINE);
+	uint64_t after_ms;
+
 	jsonw_key_u64(w, "max_concurrent", spec_number(v->spec, GROUP_MAX_CONCURRENT));
 	jsonw_key_u64(w, "limit_rate", spec_number(v->spec, GROUP_LIMIT_RATE));
 	jsonw_key_string(w, "on_failure", spec_number(v->spec, GROUP_ON_FAILURE) == ON_FAILURE_CANCEL ? "cancel" : "continue");
 	jsonw_key_string(w, "publish", v->atomic ? "atomic" : "each");
 	jsonw_key_bool(w, "allow_submit", v->open);
-	jsonw_key_u64(w, "deadline_ms", spec_number(v->spec, GROUP_DEADLINE));
+	jsonw_key_u64(w, "deadline_ms", parse_duration(deadline, &after_ms) == 0 ? after_ms : 0);
+	jsonw_key_string(w, "deadline", text_equal(deadline, "0") ? "" : deadline);
 	jsonw_key(w, "deadline_in_ms");
 	if (v->deadline_in_ms)
 		jsonw_u64(w, v->deadline_in_ms);
@@ -98,34 +104,59 @@ call_may_command_all(struct call *c)
 
 /* ---- Settings ------------------------------------------------------------------------ */
 
+static int
+put_until(const struct setting *row, const json_t *v, struct buf *out, char **ret_why)
+{
+	AUTO_FREE char *text = NULL;
+	int r = -EINVAL;
+
+	if (json_is_string(v))
+		r = until_parse(row, json_string_value(v), clock_wall_s(), &text, ret_why);
+	else if (json_is_integer(v))
+		r = until_of_number(row, json_integer_value(v), &text, ret_why);
+	if (r == 0)
+		spec_put_string(out, row->id, text);
+	return r;
+}
+
+static int
+put_number(const struct setting *row, const json_t *v, struct buf *out, char **ret_why)
+{
+	uint64_t number;
+	int r = -EINVAL;
+
+	if (json_is_string(v))
+		r = setting_parse_text(row, json_string_value(v), &number, ret_why);
+	else if (json_is_boolean(v) && row->type == TYPE_BOOL)
+		r = setting_parse_text(row, json_is_true(v) ? "true" : "false", &number, ret_why);
+	else if (json_is_integer(v))
+		r = setting_check_number(row, json_integer_value(v), &number, ret_why);
+	if (r == 0)
+		spec_put_number(out, row->id, number);
+	return r;
+}
+
 /* One value of "set"; false after the answer. */
 static bool
 put_value(struct call *c, const struct setting *row, const json_t *v, struct buf *out)
 {
-	AUTO_FREE char *why = NULL;
-	uint64_t number;
+	AUTO_FREE char *why = NULL, *want = setting_wanted(row);
 	int r = -EINVAL;
 
-	if (json_is_string(v) && row->type == TYPE_STRING) {
+	if (setting_is_number(row))
+		r = put_number(row, v, out, &why);
+	else if (row->type == TYPE_UNTIL)
+		r = put_until(row, v, out, &why);
+	else if (json_is_string(v)) {
 		spec_put_string(out, row->id, json_string_value(v));
+		r = 0;
+	}
+	if (r == 0)
 		return true;
-	}
-	if (json_is_string(v) && setting_is_number(row))
-		r = setting_parse_text(row, json_string_value(v), &number, &why);
-	else if (json_is_boolean(v) && row->type == TYPE_BOOL)
-		r = setting_parse_text(row, json_is_true(v) ? "true" : "false", &number, &why);
-	else if (json_is_integer(v))
-		r = setting_check_number(row, json_integer_value(v), &number, &why);
-	if (r == 0) {
-		spec_put_number(out, row->id, number);
-		return true;
-	}
-	if (!why) {
-		AUTO_FREE char *want = setting_wanted(row);
-
-		why = xasprintf("must be %s", want);
-	}
-	call_fail(c, RPC_INVALID_PARAMS, "%s %s", row->name, why);
+	if (why)
+		call_fail(c, RPC_INVALID_PARAMS, "%s %s", row->name, why);
+	else
+		call_fail(c, RPC_INVALID_PARAMS, "%s must be %s", row->name, want);
 	return false;
 }
 

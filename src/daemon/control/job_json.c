@@ -251,6 +251,7 @@ job_json_full(struct json *w, const struct engine_view *v)
 	} else {
 		jsonw_null(w);
 	}
+	put_time(w, "deadline", v->deadline_ms ? (clock_wall_ms() + (int64_t)v->deadline_ms + 500) / 1000 : 0);
 	put_receipt(w, j->state == JOB_DONE ? v->receipt : NULL);
 	sources_to_json(w, v->receipt ? v->receipt->sources : NULL, v->received);
 	put_attempts(w, v->receipt);
@@ -311,6 +312,7 @@ put_number(struct json *w, const struct setting *row, uint64_t v)
 	case TYPE_UINT:
 	case TYPE_SIZE:
 	case TYPE_STRING:
+	case TYPE_UNTIL:
 	case TYPE_LIST:
 		jsonw_u64(w, v);
 		break;
@@ -350,7 +352,7 @@ put_settings(struct json *w, const struct spec *s, enum setting_scope scope, boo
 			put_texts(w, s, row);
 		else if (row->flags & SETTING_SECRET)
 			jsonw_string(w, "(secret)");
-		else if (row->type == TYPE_STRING)
+		else if (!setting_is_number(row))
 			jsonw_string(w, spec_string(s, row->id));
 		else
 			put_number(w, row, spec_number(s, row->id));

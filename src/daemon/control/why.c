@@ -78,6 +78,17 @@ put_over(const struct engine_view *v, int64_t now_s, struct buf *out)
 		buf_printf(out, ". What may help: %s", why_advice(j->result));
 }
 
+/* Whatever it waits for: this ends it. */
+static void
+put_deadline(const struct engine_view *v, int64_t now_s, struct buf *out)
+{
+	char text[32];
+
+	buf_append_str(out, "; its deadline is at ");
+	why_put_time(out, (clock_wall_ms() + (int64_t)v->deadline_ms + 500) / 1000, now_s);
+	buf_printf(out, ", in %s", format_duration(text, sizeof text, v->deadline_ms));
+}
+
 /* Word and sentence of a job; on: ids of those in its way. */
 static void
 put_why(struct json *w, const struct control *c, const struct engine_view *v, unsigned *looks)
@@ -98,6 +109,8 @@ put_why(struct json *w, const struct control *c, const struct engine_view *v, un
 		why_put_active(&f, &text);
 	else
 		why_put_waiting(&f, &text);
+	if (!over && v->deadline_ms)
+		put_deadline(v, f.now_s, &text);
 	word = over ? result_word(v->job->result) : r.word;
 	jsonw_key_string(w, "word", word);
 	jsonw_key_string(w, "text", buf_cstr(&text));

@@ -145,7 +145,7 @@ engine_change(struct engine *e, uint64_t id, struct spec *spec)
 	if (differs(old, spec, JOB_PRIORITY))
 		scheduler_set_priority(e->scheduler, &en->ticket, (int32_t)spec_number(spec, JOB_PRIORITY));
 	if (differs(old, spec, JOB_DEADLINE) && !job_is_over(&en->job))
-		deadline_change(en, spec_number(old, JOB_DEADLINE));
+		deadline_change(en, old);
 	if (d && differs(old, spec, JOB_LIMIT_RATE))
 		limits_set_job(d, spec_number(spec, JOB_LIMIT_RATE)); /* may end it */
 	if (differs(old, spec, JOB_URL))

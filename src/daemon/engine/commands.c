@@ -318,6 +318,7 @@ fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
 		.wait_ms = scheduler_wait_ms(en->engine->scheduler, &en->ticket),
 		.receipt = en->receipt,
 		.runs = timing_runs(en),
+		.deadline_ms = deadline_left(en),
 	};
 	if (en->engine->groups.all_paused && !en->engine->draining && text_equal(v->blocked, "draining"))
 		v->blocked = "all-paused";

@@ -12,6 +12,8 @@
 #include "base/str.h"
 #include "daemon/engine/notes.h"
 #include "daemon/engine/timing.h"
+#include "daemon/loop/alarm.h"
+#include "model/until.h"
 
 enum { ENDS_PER_TURN = 500 };
 
@@ -19,6 +21,8 @@ struct deadlines {
 	struct engine *engine;
 	struct heap heap;        /* struct plan, by deadline_ms */
 	struct loop_timer timer; /* the first of them */
+	struct heap moments;     /* the same of those that are moments by the clock on the wall */
+	struct loop_alarm alarm;
 	struct map retried;      /* struct retried, owned: of an earlier life, until their jobs come */
 };
 
@@ -46,36 +50,57 @@ before(const struct heap_node *a, const struct heap_node *b)
 }
 
 static void
-set_timer(struct deadlines *all)
+set_timers(struct deadlines *all)
 {
-	const struct heap_node *first = heap_peek(&all->heap);
+	const struct heap_node *first = heap_peek(&all->heap), *moment = heap_peek(&all->moments);
 	uint64_t now = clock_now_ms(), at = first ? plan_of(first)->deadline_ms : 0;
 
 	if (first)
 		loop_timer_set(&all->timer, at > now ? at - now : 0);
 	else
 		loop_timer_cancel(&all->timer);
+	if (moment)
+		loop_alarm_set(&all->alarm, (int64_t)plan_of(moment)->deadline_ms);
+	else
+		loop_alarm_cancel(&all->alarm);
+}
+
+static struct heap *
+heap_of(struct deadlines *all, const struct plan *p)
+{
+	return p->deadline_by_clock ? &all->moments : &all->heap;
+}
+
+static struct until
+wanted(const struct spec *s, int64_t from_s)
+{
+	return until_of(spec_string(s, JOB_DEADLINE), from_s);
 }
 
 /* from_s: what it counts from.  Only then is the clock on the wall asked: while hauld runs
- * a clock that is set makes no difference. */
+ * a clock that is set makes no difference, but to a moment. */
 static void
 begin(struct entry *en, int64_t from_s)
 {
-	uint64_t wanted = spec_number(en->job.spec, JOB_DEADLINE);
+	struct until until = wanted(en->job.spec, from_s);
 	struct deadlines *all = en->engine->plans.deadlines;
 	int64_t gone_s = clock_wall_s() - from_s;
 	uint64_t gone_ms = gone_s > 0 ? (uint64_t)gone_s * 1000 : 0;
 	struct plan *p;
 
-	if (!wanted)
+	if (until.kind == UNTIL_NONE)
 		return;
 	p = plan_get(en);
-	heap_remove(&all->heap, &p->deadline);
-	p->deadline_ms = clock_now_ms() + (wanted > gone_ms ? wanted - gone_ms : 0);
-	heap_add(&all->heap, &p->deadline);
-	if (heap_peek(&all->heap) == &p->deadline)
-		set_timer(all);
+	heap_remove(heap_of(all, p), &p->deadline);
+	p->deadline_from_s = from_s;
+	p->deadline_by_clock = until.kind == UNTIL_AT;
+	if (p->deadline_by_clock)
+		p->deadline_ms = until.at_s > 0 ? (uint64_t)until.at_s * 1000 : 1;
+	else
+		p->deadline_ms = clock_now_ms() + (until.after_ms > gone_ms ? until.after_ms - gone_ms : 0);
+	heap_add(heap_of(all, p), &p->deadline);
+	if (heap_peek(heap_of(all, p)) == &p->deadline)
+		set_timers(all);
 }
 
 void
@@ -103,10 +128,10 @@ begin_anew(struct entry *en, int64_t from_s)
 }
 
 void
-deadline_change(struct entry *en, uint64_t was)
+deadline_change(struct entry *en, const struct spec *was)
 {
-	uint64_t wanted = spec_number(en->job.spec, JOB_DEADLINE);
 	struct deadlines *all = en->engine->plans.deadlines;
+	struct until old, new;
 	struct plan *p = en->plan;
 
 	if (timing_is_waiting(en))
@@ -118,13 +143,17 @@ deadline_change(struct entry *en, uint64_t was)
 			begin(en, en->job.added_s);
 		return;
 	}
-	/* What it counts from may lie before the clock began. */
-	p->deadline_ms = p->deadline_ms + wanted - MIN(was, p->deadline_ms + wanted);
-	if (wanted)
+	old = wanted(was, p->deadline_from_s);
+	new = wanted(en->job.spec, p->deadline_from_s);
+	if (old.kind == UNTIL_AFTER && new.kind == UNTIL_AFTER) {
+		/* What it counts from may lie before the clock began. */
+		p->deadline_ms = p->deadline_ms + new.after_ms - MIN(old.after_ms, p->deadline_ms + new.after_ms);
 		heap_update(&all->heap, &p->deadline);
-	else
-		heap_remove(&all->heap, &p->deadline);
-	set_timer(all);
+		set_timers(all);
+	} else {
+		deadline_leave(p);
+		begin(en, p->deadline_from_s);
+	}
 }
 
 void
@@ -142,7 +171,7 @@ deadline_restore(struct entry *en)
 void
 deadline_retry(struct entry *en)
 {
-	if (spec_number(en->job.spec, JOB_DEADLINE))
+	if (wanted(en->job.spec, clock_wall_s()).kind != UNTIL_NONE)
 		begin_anew(en, clock_wall_s());
 }
 
@@ -150,21 +179,22 @@ void
 deadline_leave(struct plan *p)
 {
 	struct deadlines *all = p->entry->engine->plans.deadlines;
-	bool first = heap_contains(&p->deadline) && heap_peek(&all->heap) == &p->deadline;
+	bool first = heap_contains(&p->deadline) && heap_peek(heap_of(all, p)) == &p->deadline;
 
-	heap_remove(&all->heap, &p->deadline);
+	heap_remove(heap_of(all, p), &p->deadline);
 	if (first)
-		set_timer(all);
+		set_timers(all);
 }
 
 uint64_t
 deadline_left(const struct entry *en)
 {
 	const struct plan *p = en->plan;
-	uint64_t now = clock_now_ms();
+	uint64_t now;
 
 	if (!p || !heap_contains(&p->deadline))
 		return 0;
+	now = p->deadline_by_clock ? (uint64_t)clock_wall_ms() : clock_now_ms();
 	return p->deadline_ms > now ? p->deadline_ms - now : 1;
 }
 
@@ -201,11 +231,14 @@ static void
 end(struct entry *en)
 {
 	const struct job *j = &en->job;
+	const char *text = spec_string(j->spec, JOB_DEADLINE);
 	struct result r = { 0 };
 	char limit[32];
+	uint64_t ms;
 
-	result_set(&r, RESULT_DEADLINE, "not done within its deadline of %s: it was %s%s%s",
-	    format_duration(limit, sizeof limit, spec_number(j->spec, JOB_DEADLINE)), job_state_to_string(j->state),
+	if (parse_duration(text, &ms) == 0)
+		text = format_duration(limit, sizeof limit, ms);
+	result_set(&r, RESULT_DEADLINE, "not done within its deadline of %s: it was %s%s%s", text, job_state_to_string(j->state),
 	    j->state == JOB_ACTIVE ? ", " : "", j->state == JOB_ACTIVE ? job_phase_to_string(j->phase) : "");
 	if (en->download)
 		download_stop(en->download, &r);
@@ -213,22 +246,37 @@ end(struct entry *en)
 		engine_end_waiting(en, &r);
 }
 
+/* Some in each turn: what is left rings again at once. */
 static void
-on_timer(void *arg)
+end_passed(struct deadlines *all, struct heap *heap, uint64_t now)
 {
-	struct deadlines *all = arg;
-	uint64_t now = clock_now_ms();
 	const struct heap_node *first;
 
-	for (unsigned n = 0; n < ENDS_PER_TURN && (first = heap_peek(&all->heap)); n++) {
+	for (unsigned n = 0; n < ENDS_PER_TURN && (first = heap_peek(heap)); n++) {
 		struct plan *p = plan_of(first);
 
 		if (p->deadline_ms > now)
 			break;
-		heap_remove(&all->heap, &p->deadline);
+		heap_remove(heap, &p->deadline);
 		end(p->entry);
 	}
-	set_timer(all);
+	set_timers(all);
+}
+
+static void
+on_timer(void *arg)
+{
+	struct deadlines *all = arg;
+
+	end_passed(all, &all->heap, clock_now_ms());
+}
+
+static void
+on_alarm(int64_t jump_ms UNUSED, void *arg)
+{
+	struct deadlines *all = arg;
+
+	end_passed(all, &all->moments, (uint64_t)clock_wall_ms());
 }
 
 void
@@ -239,8 +287,10 @@ deadlines_init(struct engine *e)
 	e->plans.deadlines = all;
 	all->engine = e;
 	heap_init(&all->heap, before);
+	heap_init(&all->moments, before);
 	map_init(&all->retried, retried_has_id);
 	loop_timer_init(&all->timer, e->loop, "deadline", on_timer, all);
+	loop_alarm_init(&all->alarm, e->loop, "deadline", on_alarm, all);
 }
 
 void
@@ -254,6 +304,8 @@ deadlines_done(struct engine *e)
 		free(r);
 	map_done(&all->retried);
 	loop_timer_done(&all->timer);
+	loop_alarm_done(&all->alarm);
 	heap_done(&all->heap);
+	heap_done(&all->moments);
 	free(all);
 }

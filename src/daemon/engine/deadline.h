@@ -1,7 +1,8 @@
 /*
- * Deadlines of jobs: when one passes, the job ends, wherever it is.  One timer and a
- * heap for all; a job without a deadline has no place in it.  It counts from when the job
- * was added, over restarts too, and from now when it is retried.
+ * Deadlines of jobs: when one passes, the job ends, wherever it is.  A timer and a heap
+ * for all, and another of each for those that are moments; a job without a deadline has no
+ * place in them.  It counts from when the job was added, over restarts too, and from now
+ * when it is retried.
  * Callers: plan.c, door.c, commands.c.
  */
 #pragma once
@@ -12,8 +13,8 @@
 void deadline_begin(struct entry *en);
 void deadline_restore(struct entry *en);
 void deadline_retry(struct entry *en);
-/* Its deadline was `was` until now: it counts from the same moment. */
-void deadline_change(struct entry *en, uint64_t was);
+/* It had that of `was` until now: the new one counts from the same moment. */
+void deadline_change(struct entry *en, const struct spec *was);
 /* It goes, or is over; of what is over for good (not interrupted) the note goes, too. */
 void deadline_leave(struct plan *p);
 void deadline_over(struct plan *p);

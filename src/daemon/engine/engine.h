@@ -271,6 +271,7 @@ struct engine_view {
 	uint64_t processed; /* bytes of it that were verified or unpacked */
 	uint64_t unpacked;  /* bytes of output */
 	uint64_t rate;      /* bytes per second that come in */
+	uint64_t deadline_ms; /* until its deadline passes; 0: it has none, or is over */
 	const char *blocked; /* why it waits ("retry-at"), or NULL */
 	const struct result *last; /* of a job that waits for a retry */
 	const struct receipt *receipt; /* NULL: none; of one that is not over only its attempts count */

@@ -284,7 +284,11 @@ begin_run(struct group *g)
 	if (g->running)
 		return; /* more of the same are being added, or it goes on in this life */
 	g->running = true;
+	g->begun_s = clock_wall_s();
 	g->started_s = 0;
+	group_set_deadline(g);
+	if (spec_has(g->spec, GROUP_DEADLINE))
+		group_keep_soon(g);
 	g->counts[JOB_DONE] = g->counts[JOB_FAILED] = g->counts[JOB_CANCELLED] = 0;
 	set_begin(g);
 }

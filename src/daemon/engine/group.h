@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "daemon/engine/engine_groups.h"
 #include "daemon/engine/plan.h"
+#include "daemon/loop/alarm.h"
 
 struct group {
 	struct engine *engine;
@@ -47,7 +48,9 @@ struct group {
 	struct result ending;        /* what this run is ended with; RESULT_OK: nothing */
 	const struct spec *next_conf; /* while a configuration is taken */
 	struct loop_deferred step;
+	int64_t begun_s;             /* when this run began; a deadline that is a moment is behind it */
 	struct loop_timer deadline;
+	struct loop_alarm moment;    /* the same, of a deadline that is one */
 	struct loop_deferred keep;   /* a note, once for all that end in a turn; or it goes */
 	struct buf noted;            /* what the store knows of it */
 };
@@ -79,7 +82,7 @@ void group_end(struct group *g, const struct result *r);
 void group_failed(struct group *g, const struct entry *en);
 /* A member came to a group that is being ended, or to one within such a group. */
 void group_check_ending(struct group *g);
-/* The deadline that its settings ask for, from its start on. */
+/* The deadline that its settings ask for, from its start on; a moment from when the run began. */
 void group_set_deadline(struct group *g);
 void group_end_init(struct group *g);
 void group_end_done(struct group *g);

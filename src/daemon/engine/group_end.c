@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "daemon/engine/group.h"
+#include "model/until.h"
 
 enum { ENDS_PER_TURN = 100 }; /* a log line, a change in the store and events each */
 
@@ -86,39 +87,59 @@ static void
 on_deadline(void *arg)
 {
 	struct group *g = arg;
+	const char *text = spec_string(g->spec, GROUP_DEADLINE);
 	struct result r = { 0 };
 	char time[32];
+	uint64_t ms;
 
-	(void)format_duration(time, sizeof time, spec_number(g->spec, GROUP_DEADLINE));
-	result_set(&r, RESULT_DEADLINE, "the deadline of group %s, %s after the first of it started, has passed", g->name, time);
+	if (parse_duration(text, &ms) == 0)
+		result_set(&r, RESULT_DEADLINE, "the deadline of group %s, %s after the first of it started, has passed", g->name,
+		    format_duration(time, sizeof time, ms));
+	else
+		result_set(&r, RESULT_DEADLINE, "the deadline of group %s, %s, has passed", g->name, text);
 	group_end(g, &r);
 }
 
-/* Milliseconds until it passes; nothing that has started and none is set: never. */
-static int64_t
-deadline_in(const struct group *g)
+/* It rings, or the clock was set. */
+static void
+on_moment(int64_t jump_ms, void *arg)
 {
-	int64_t after = (int64_t)spec_number(g->spec, GROUP_DEADLINE);
+	struct group *g = arg;
 
-	if (!g->running || !g->started_s || !after)
-		return INT64_MAX;
-	return MAX(g->started_ms + after - (int64_t)clock_now_ms(), INT64_C(0));
+	if (jump_ms)
+		group_set_deadline(g);
+	else
+		on_deadline(g);
 }
 
 void
 group_set_deadline(struct group *g)
 {
-	int64_t in = deadline_in(g);
+	struct until until = { .kind = UNTIL_NONE };
+	int64_t at;
 
 	loop_timer_cancel(&g->deadline);
-	if (in < INT64_MAX)
-		loop_timer_set(&g->deadline, (uint64_t)in);
+	loop_alarm_cancel(&g->moment);
+	if (g->running)
+		until = until_of(spec_string(g->spec, GROUP_DEADLINE), g->begun_s);
+	at = g->started_ms + (int64_t)until.after_ms;
+	if (until.kind == UNTIL_AT)
+		loop_alarm_set(&g->moment, until.at_s * 1000);
+	else if (until.kind == UNTIL_AFTER && g->started_s)
+		loop_timer_set(&g->deadline, (uint64_t)MAX(at - (int64_t)clock_now_ms(), INT64_C(0)));
 }
 
 uint64_t
 group_deadline_in(const struct group *g)
 {
-	return g->deadline.set ? (uint64_t)deadline_in(g) : 0;
+	int64_t left = 0;
+	uint64_t after;
+
+	if (g->moment.at_ms)
+		left = g->moment.at_ms - clock_wall_ms();
+	else if (g->deadline.set && parse_duration(spec_string(g->spec, GROUP_DEADLINE), &after) == 0)
+		left = g->started_ms + (int64_t)after - (int64_t)clock_now_ms();
+	return (uint64_t)MAX(left, INT64_C(0));
 }
 
 void
@@ -129,7 +150,7 @@ group_begin_at(struct group *g, int64_t started_s)
 	g->started_s = started_s;
 	g->started_ms = (int64_t)clock_now_ms() - MAX(ago, INT64_C(0)) * 1000;
 	group_set_deadline(g);
-	if (spec_number(g->spec, GROUP_DEADLINE))
+	if (spec_has(g->spec, GROUP_DEADLINE))
 		group_note(g);
 }
 
@@ -147,6 +168,7 @@ group_end_init(struct group *g)
 {
 	loop_deferred_init(&g->step, "end group", on_step, g);
 	loop_timer_init(&g->deadline, g->engine->loop, "group deadline", on_deadline, g);
+	loop_alarm_init(&g->moment, g->engine->loop, "group deadline", on_moment, g);
 }
 
 void
@@ -154,4 +176,5 @@ group_end_done(struct group *g)
 {
 	loop_undefer(&g->step);
 	loop_timer_done(&g->deadline);
+	loop_alarm_done(&g->moment);
 }

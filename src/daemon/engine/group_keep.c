@@ -7,12 +7,13 @@
 #include "daemon/engine/group.h"
 #include "daemon/engine/notes.h"
 
-enum { NOTE_VERSION = 1 };
+enum { NOTE_VERSION = 2 };
 
 static bool
 is_worth_a_note(const struct group *g)
 {
 	return g->made || g->paused != g->conf_paused || buf_len(&g->own) || g->ending.code != RESULT_OK || g->started_s ||
+	    (g->running && spec_has(g->spec, GROUP_DEADLINE)) ||
 	    g->counts[JOB_DONE] || g->counts[JOB_FAILED] || g->counts[JOB_CANCELLED];
 }
 
@@ -25,6 +26,7 @@ pack(const struct group *g, struct buf *out)
 	put_u8(out, g->conf_paused);
 	put_u8(out, g->running);
 	put_u64(out, (uint64_t)g->started_s);
+	put_u64(out, (uint64_t)(g->running ? g->begun_s : 0));
 	put_u16(out, (uint16_t)g->ending.code);
 	put_str(out, g->ending.text);
 	put_u64(out, g->counts[JOB_DONE]);
@@ -94,7 +96,7 @@ group_unnote(struct group *g)
 
 struct note {
 	bool made, paused, conf_paused, running;
-	int64_t started_s;
+	int64_t started_s, begun_s;
 	enum result_code ending;
 	struct text text, own;
 	uint64_t done, failed, cancelled;
@@ -104,14 +106,16 @@ static bool
 unpack(const void *data, size_t n, struct note *ret)
 {
 	struct cursor c;
+	uint64_t version;
 
 	cursor_init(&c, data, n);
-	(void)get_below(&c, get_u8(&c), NOTE_VERSION + 1);
+	version = get_below(&c, get_u8(&c), NOTE_VERSION + 1);
 	ret->made = get_bool(&c);
 	ret->paused = get_bool(&c);
 	ret->conf_paused = get_bool(&c);
 	ret->running = get_bool(&c);
 	ret->started_s = (int64_t)get_u64(&c);
+	ret->begun_s = version > 1 ? (int64_t)get_u64(&c) : ret->started_s;
 	ret->ending = (enum result_code)get_below(&c, get_u16(&c), _RESULT_CODE_MAX);
 	ret->text = get_text(&c);
 	ret->done = get_u64(&c);
@@ -131,6 +135,8 @@ restore_run(struct group *g, const struct note *note)
 	g->running = note->running;
 	if (!note->running)
 		return;
+	g->begun_s = note->begun_s;
+	group_set_deadline(g);
 	if (note->ending != RESULT_OK)
 		result_set(&g->ending, note->ending, "%.*s", (int)note->text.len, note->text.at);
 	if (note->started_s > 0)

@@ -26,7 +26,9 @@ struct plan {
 	struct timing *timing; /* owned: of a job that waits for times; NULL */
 	bool closed;         /* it waits at a gate */
 	struct heap_node deadline; /* deadline.c */
-	uint64_t deadline_ms;
+	uint64_t deadline_ms;      /* clock_now_ms(), */
+	bool deadline_by_clock;    /* or clock_wall_ms(): it is a moment */
+	int64_t deadline_from_s;   /* what it counts from */
 	bool deadline_noted; /* that it was retried is a note of the store */
 	struct order *order; /* owned, order.h: what it comes after; NULL: nothing, or that is over */
 	struct group *group; /* the job is in; NULL: in none; group.h */
