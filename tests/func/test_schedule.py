@@ -293,6 +293,24 @@ def test_waiting_costs_nothing(serve, server):
 # ---- missed runs
 
 @pytest.mark.skipif(sanitized(), reason="what is preloaded comes before the sanitizer")
+def test_a_clock_that_is_set_does_not_hold_up_the_loop(serve, server, tmp):
+    """However many jobs wait for a time."""
+    clock, day = Clock(tmp), 24 * 3600
+    s = serve(start=False)
+    s.prefix = clock.prefix
+    s.start()
+    with s.client() as c:
+        for n in range(10):
+            last = c.add(*[job(server, "m%d" % (2000 * n + i), cron="TZ=Europe/Berlin 0 3 1 * *") for i in range(2000)])[-1]
+        before = c.call("status")["loop"]["late_cpu"]
+        clock.set(-400 * day)
+        s.wait_log("the clock was set by -%d s, and 20000 jobs" % (400 * day))
+        wait_until(lambda: c.show(last)["retry_in_ms"] < 32 * day * 1000)
+        assert c.call("status")["loop"]["late_cpu"] == before
+        assert c.show("m0")["retry_in_ms"] < 32 * day * 1000
+
+
+@pytest.mark.skipif(sanitized(), reason="what is preloaded comes before the sanitizer")
 def test_a_clock_that_was_wrong_in_the_life_before(serve, server, tmp):
     """It was a year ahead, and nobody saw how it was set right: nothing waits for that year."""
     clock, day, year = Clock(tmp), 24 * 3600, 365 * 24 * 3600

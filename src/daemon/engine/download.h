@@ -70,7 +70,9 @@ struct engine {
 	struct {
 		struct heap heap; /* struct timing */
 		struct loop_alarm alarm;
-		struct loop_deferred due;
+		struct loop_deferred due, reset;
+		int64_t set_back_ms;  /* by how much the clock was, until all have heard of it; less than 0 */
+		uint64_t last_reset;  /* id: so far they have */
 	} timings;
 	struct rates rates;  /* those who wait for one */
 	struct rate total;   /* of all transfers together */

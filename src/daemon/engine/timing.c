@@ -14,6 +14,8 @@
 
 enum {
 	RUNS_PER_TURN = 250, /* each is told to the store and to those who watch */
+	RESETS_PER_TURN = 100, /* each may read a zone */
+	LOOKS_PER_TURN = 5000,
 	SET_BACK_MS = 3 * 3600 * 1000, /* as in schedule.c */
 };
 
@@ -107,26 +109,59 @@ on_due(void *arg)
 	set_alarm(e);
 }
 
-/* The clock was set: what is waited for changes its place among the others. */
+/* The clock was set back: what is waited for may come earlier, and then changes its
+ * place among the others. */
 static void
-look_again(struct engine *e, int64_t jump)
+look_again(struct timing *t, int64_t now)
 {
+	struct engine *e = t->entry->engine;
+	struct schedule s;
+
+	get_schedule(t->entry, &s);
+	t->runs.next_ms = schedule_reset(&s, t->runs.next_ms, now, e->timings.set_back_ms);
+	schedule_done(&s);
+	heap_update(&e->timings.heap, &t->node);
+}
+
+static void
+on_reset(void *arg)
+{
+	struct engine *e = arg;
 	int64_t now = clock_wall_ms();
-	size_t n = e->timings.heap.len;
-	struct timing **all = xcalloc(n + 1, sizeof all[0]);
+	struct entry *en;
+	unsigned n = 0;
 
-	for (size_t i = 0; i < n; i++)
-		all[i] = CONTAINER_OF(e->timings.heap.nodes[i], struct timing, node);
-	for (size_t i = 0; i < n; i++) {
-		struct schedule s;
+	for (unsigned looks = 0; (en = registry_next(&e->jobs, e->timings.last_reset)); looks++) {
+		struct timing *t = timing_of(en);
 
-		get_schedule(all[i]->entry, &s);
-		all[i]->runs.next_ms = schedule_reset(&s, all[i]->runs.next_ms, now, jump);
-		schedule_done(&s);
-		heap_update(&e->timings.heap, &all[i]->node);
+		if (looks == LOOKS_PER_TURN || n == RESETS_PER_TURN) {
+			loop_defer(e->loop, &e->timings.reset);
+			break;
+		}
+		e->timings.last_reset = en->job.id;
+		if (!t || !heap_contains(&t->node))
+			continue;
+		look_again(t, now);
+		n++;
 	}
-	free(all);
-	log_info("the clock was set by %lld s, and %zu jobs wait for a time of it", (long long)((jump + (jump < 0 ? -500 : 500)) / 1000), n);
+	if (!en)
+		e->timings.set_back_ms = 0;
+	set_alarm(e);
+}
+
+/* Put forward: nobody waits for longer, and what is due now is found as ever. */
+static void
+clock_was_set(struct engine *e, int64_t jump)
+{
+	log_info("the clock was set by %lld s, and %zu jobs wait for a time of it",
+	    (long long)((jump + (jump < 0 ? -500 : 500)) / 1000), e->timings.heap.len);
+	/* Before all had heard of the last time: of both. */
+	e->timings.set_back_ms = MIN(e->timings.set_back_ms + jump, INT64_C(0));
+	e->timings.last_reset = 0;
+	if (e->timings.set_back_ms)
+		loop_defer(e->loop, &e->timings.reset);
+	else
+		loop_undefer(&e->timings.reset);
 }
 
 static void
@@ -135,7 +170,7 @@ on_alarm(int64_t jump, void *arg)
 	struct engine *e = arg;
 
 	if (jump)
-		look_again(e, jump);
+		clock_was_set(e, jump);
 	on_due(e);
 }
 
@@ -145,12 +180,14 @@ timings_init(struct engine *e)
 	heap_init(&e->timings.heap, is_before);
 	loop_alarm_init(&e->timings.alarm, e->loop, "jobs at a time", on_alarm, e);
 	loop_deferred_init(&e->timings.due, "jobs at a time", on_due, e);
+	loop_deferred_init(&e->timings.reset, "clock was set", on_reset, e);
 }
 
 void
 timings_done(struct engine *e)
 {
 	loop_undefer(&e->timings.due);
+	loop_undefer(&e->timings.reset);
 	loop_alarm_done(&e->timings.alarm);
 	heap_done(&e->timings.heap);
 }
