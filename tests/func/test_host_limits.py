@@ -125,6 +125,19 @@ def test_other_failures_leave_the_limit_alone(serve, server):
         assert (row["limit"], row["limit_configured"]) == (8, 8)
 
 
+def test_a_refused_connection_is_that_of_its_host_only(serve, server):
+    """The next ones fail for other reasons, over the handle that it had."""
+    s = serve(max_connections_per_host=8, max_origin_failures=0)
+    with s.client() as c:
+        for i, (host, path, code) in enumerate([("localhost:1", "/x", "connect"), ("nosuch.invalid", "/x", "dns"),
+                                                ("169.254.169.254", "/x", "address-refused")]):
+            c.add({"url": "http://" + host + path, "output": "f%d" % i, "name": "f%d" % i, "retry": 0})
+            assert c.wait_job("f%d" % i)["code"] == code
+        assert row_of(c, "localhost")["limit"] < 8
+        assert row_of(c, "nosuch.invalid")["limit"] == 8
+    assert s.log.count("fewer connections") == 1
+
+
 # ---- requests in some time
 
 def test_requests_of_a_host_are_spaced(h, server):

@@ -88,7 +88,12 @@ identity_get_handle(struct identity *id)
 void
 identity_put_handle(struct identity *id, CURL *easy, bool special)
 {
-	if (id->n_handles == FREE_HANDLES_MAX) {
+	long os_error = 0;
+
+	/* libcurl never forgets the errno of a handle, and curl_easy_reset() does not: the next
+	 * failure, of another host and kind, would look as if a connection had been refused. */
+	(void)curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
+	if (os_error || id->n_handles == FREE_HANDLES_MAX) {
 		curl_easy_cleanup(easy);
 		return;
 	}
