@@ -164,6 +164,25 @@ put_receipt(struct ctl *c, const json_t *r)
 		    (unsigned long long)member_u64(times, "tls"), (unsigned long long)member_u64(times, "first_byte"));
 }
 
+/* The last ones, the newest first: "at 2026-11-22 10:00:00 CET: done, 1.2 MiB". */
+static void
+put_past_runs(struct ctl *c, const json_t *past)
+{
+	const char *label = "past runs";
+
+	for (size_t i = json_array_size(past); i-- > 0; label = "") {
+		const json_t *run = json_array_get(past, i);
+		uint64_t began = member_u64(run, "began"), ended = member_u64(run, "ended");
+		char when[BRIEF_WHEN_SIZE], size[FIGURES_SIZE], took[32];
+		bool unchanged = json_is_true(json_object_get(run, "unchanged"));
+
+		(void)format_duration(took, sizeof took, ended > began ? (ended - began) * 1000 : 0);
+		put_line(c, label, "%s: %s, %s%s%s", brief_when(when, ended), member_text(run, "code"),
+		    unchanged ? "not modified" : format_size(size, sizeof size, member_u64(run, "bytes")),
+		    began ? ", in " : "", began ? took : "");
+	}
+}
+
 static void
 put_runs(struct ctl *c, const json_t *runs)
 {
@@ -180,6 +199,7 @@ put_runs(struct ctl *c, const json_t *runs)
 	put_text(c, "last run", brief_when(when, member_u64(runs, "last_end")));
 	put_text(c, "last done", brief_when(when, member_u64(runs, "last_success")));
 	put_text(c, "next run", brief_when(when, member_u64(runs, "next")));
+	put_past_runs(c, json_object_get(runs, "past"));
 }
 
 /* It is not over and is to end by then. */

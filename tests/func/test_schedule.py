@@ -148,6 +148,43 @@ def test_a_job_comes_again_and_keeps_its_id(serve, server):
     assert s.read("again") == body(1000, 0)
 
 
+def test_the_last_runs_are_told_and_kept(serve, server, data_dir):
+    s, path = serve(), os.path.join(data_dir, "past-runs")
+
+    def publish(data):
+        with open(path + ".new", "wb") as f:
+            f.write(data)
+        os.rename(path + ".new", path)
+
+    def past():
+        return c.show("past")["runs"]["past"]
+    with s.client() as c:
+        c.add({**job(server, "past", every="1s", retry=0), "url": server.url("/file/past-runs?schedule=past")})
+        wait_until(lambda: past() and past()[-1]["code"] == "http-404")
+        publish(body(3000))
+        try:
+            wait_until(lambda: past()[-1]["unchanged"])
+        finally:
+            os.unlink(path)
+        first = past()
+        assert first[0]["code"] == "http-404" and not first[0]["unchanged"]
+        fetched = [run for run in first if run["code"] == "done" and not run["unchanged"]]
+        assert [run["bytes"] for run in fetched] == [3000] and first[-1]["bytes"] == 0
+        for run, later in zip(first, first[1:]):
+            assert run["began"] <= run["ended"] <= later["began"] <= later["ended"]
+        text = s.ctl("show", "past").out
+        assert "past runs" in text and "done, not modified" in text and "http-404" in text and "2.9 KiB" in text
+    crash(s, server)
+    s.start()
+    with s.client() as c:
+        kept = past()
+        assert kept[:len(first)] == first # and perhaps another
+        wait_until(lambda: c.show("past")["runs"]["count"] > 17, 60)
+        shown = c.show("past")["runs"]
+        assert len(shown["past"]) == 16 and shown["past"][-1]["ended"] == shown["last_end"]
+        assert first[0] not in shown["past"]
+
+
 def test_runs_of_a_slow_job_never_overlap(serve, server):
     s = serve()
     with s.client() as c:

@@ -34,7 +34,7 @@ SCHEDULER = {
     "pause": ["test_groups.py::test_a_paused_group_parks_what_runs_and_goes_on_from_there",
               "test_groups.py::test_pause_all_holds_everything_and_survives", "test_map.py::test_a_pause_keeps_what_came"],
     "start-at": ["test_schedule.py::test_a_job_waits_for_its_time_and_says_so"],
-    "every": ["test_schedule.py::test_a_job_comes_again_and_keeps_its_id", "test_schedule.py::test_missed_runs_are_made_up_for_once"],
+    "every": ["test_schedule.py::test_a_job_comes_again_and_keeps_its_id", "test_schedule.py::test_the_last_runs_are_told_and_kept", "test_schedule.py::test_missed_runs_are_made_up_for_once"],
     "cron": ["test_schedule.py::test_cron_runs_at_its_times", "check_calendar.c::systemd_has_the_same_times"],
     "conditional": ["test_conditional.py::test_a_file_that_has_not_changed_costs_no_bytes"],
     "atomic": ["test_atomic.py::test_a_reader_never_sees_a_mix",

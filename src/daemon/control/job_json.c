@@ -213,6 +213,27 @@ put_attempts(struct json *w, const struct receipt *r)
 	jsonw_end_array(w);
 }
 
+/* The last ones, the oldest first. */
+static void
+put_past_runs(struct json *w, const struct runs *n)
+{
+	jsonw_key(w, "past");
+	jsonw_begin_array(w);
+	for (unsigned i = 0; i < n->n_past; i++) {
+		const struct past_run *p = &n->past[i];
+		const struct result r = { .code = p->code, .http_status = p->http_status };
+
+		jsonw_begin_object(w);
+		put_time(w, "began", p->began_s);
+		put_time(w, "ended", p->ended_s);
+		jsonw_key_string(w, "code", result_word(&r));
+		jsonw_key_u64(w, "bytes", p->bytes);
+		jsonw_key_bool(w, "unchanged", p->unchanged);
+		jsonw_end_object(w);
+	}
+	jsonw_end_array(w);
+}
+
 /* What came before the run that it is in, and what comes next. */
 static void
 put_runs(struct json *w, const struct runs *n)
@@ -232,6 +253,7 @@ put_runs(struct json *w, const struct runs *n)
 	jsonw_key_string(w, "last_code", n->ended_s ? result_word(&last) : "");
 	put_time(w, "last_success", n->succeeded_s);
 	put_time(w, "next", n->next_ms / 1000);
+	put_past_runs(w, n);
 	jsonw_end_object(w);
 }
 

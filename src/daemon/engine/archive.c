@@ -448,7 +448,7 @@ archive_bring_back(struct archive *a, const struct past_job *p)
 	struct receipt *receipt = NEW(struct receipt);
 
 	receipt->ended_s = p->receipt->ended_s;
-	receipt->runs = p->receipt->runs ? xmemdup(p->receipt->runs, sizeof *receipt->runs) : NULL;
+	receipt->runs = p->receipt->runs ? runs_copy(p->receipt->runs) : NULL;
 	drop_name(a, p->job.id);
 	a->returns++;
 	engine_restore(a->engine, &p->job, p->run_ms, receipt);

@@ -41,7 +41,7 @@ engine_keep_receipt(struct entry *en, const struct job_receipt *r)
 		k->sources = old->sources;
 	}
 	if (old)
-		free(old->runs);
+		runs_free(old->runs);
 	free(old);
 	en->receipt = k;
 }
@@ -70,13 +70,30 @@ engine_note_attempt(struct engine *e, uint64_t id)
 }
 
 void
+runs_free(struct runs *n)
+{
+	if (n)
+		free(n->past);
+	free(n);
+}
+
+struct runs *
+runs_copy(const struct runs *n)
+{
+	struct runs *copy = xmemdup(n, sizeof *n);
+
+	copy->past = n->n_past ? xmemdup(n->past, n->n_past * sizeof n->past[0]) : NULL;
+	return copy;
+}
+
+void
 receipt_free(struct receipt *r)
 {
 	for (unsigned i = 0; r && i < r->n_attempts; i++)
 		free(r->attempts[i].text);
 	if (r) {
 		free(r->attempts);
-		free(r->runs);
+		runs_free(r->runs);
 		sources_free(r->sources);
 	}
 	free(r);
@@ -214,8 +231,45 @@ engine_free_gone(void *arg)
 
 /* ---- Receipts as bytes ------------------------------------------------------- */
 
-/* 2: with attempts; 3: with runs; 4: with sources. */
-enum { RECEIPT_VERSION = 4, RECEIPT_ATTEMPT_TEXT = 160 };
+/* 2: with attempts; 3: with runs; 4: with sources; 5: with past runs. */
+enum { RECEIPT_VERSION = 5, RECEIPT_ATTEMPT_TEXT = 160, PAST_RUN_BYTES = 29, NO_SOURCES_BYTES = 3 };
+
+/* The last of them, as many as there is room for. */
+static void
+put_past(struct buf *out, const struct runs *n)
+{
+	size_t used = buf_len(out) + 1 + NO_SOURCES_BYTES;
+	size_t fit = used < STORE_RECEIPT_MAX ? (STORE_RECEIPT_MAX - used) / PAST_RUN_BYTES : 0;
+	uint8_t some = (uint8_t)MIN(fit, (size_t)n->n_past);
+
+	put_u8(out, some);
+	for (const struct past_run *p = n->past + n->n_past - some; some--; p++) {
+		put_u64(out, (uint64_t)p->began_s);
+		put_u64(out, (uint64_t)p->ended_s);
+		put_u64(out, p->bytes);
+		put_u16(out, (uint16_t)p->code);
+		put_u16(out, p->http_status);
+		put_u8(out, p->unchanged);
+	}
+}
+
+static void
+get_past(struct cursor *c, struct runs *n)
+{
+	uint8_t some = (uint8_t)get_below(c, get_u8(c), RUNS_KEPT + 1);
+
+	if (some)
+		n->past = xcalloc(some, sizeof n->past[0]);
+	for (; n->n_past < some && !c->failed; n->n_past++)
+		n->past[n->n_past] = (struct past_run){
+			.began_s = (int64_t)get_below(c, get_u64(c), (uint64_t)TIME_MAX_MS),
+			.ended_s = (int64_t)get_below(c, get_u64(c), (uint64_t)TIME_MAX_MS),
+			.bytes = get_u64(c),
+			.code = (enum result_code)get_below(c, get_u16(c), _RESULT_CODE_MAX),
+			.http_status = get_u16(c),
+			.unchanged = get_bool(c),
+		};
+}
 
 static void
 put_runs(struct buf *out, const struct runs *n)
@@ -232,10 +286,11 @@ put_runs(struct buf *out, const struct runs *n)
 	put_u16(out, (uint16_t)n->code);
 	put_u16(out, n->http_status);
 	put_u8(out, n->waiting);
+	put_past(out, n);
 }
 
 static struct runs *
-get_runs(struct cursor *c)
+get_runs(struct cursor *c, uint8_t version)
 {
 	struct runs *n;
 
@@ -251,6 +306,8 @@ get_runs(struct cursor *c)
 	n->code = (enum result_code)get_below(c, get_u16(c), _RESULT_CODE_MAX);
 	n->http_status = get_u16(c);
 	n->waiting = get_bool(c);
+	if (version > 4)
+		get_past(c, n);
 	return n;
 }
 
@@ -346,7 +403,7 @@ get_receipt(struct cursor *c, struct receipt *r)
 	for (unsigned i = 0; i < n && !c->failed; i++)
 		get_attempt(c, r);
 	if (version > 2)
-		r->runs = get_runs(c);
+		r->runs = get_runs(c, version);
 	if (version > 3)
 		r->sources = sources_unpack(c);
 }

@@ -57,6 +57,17 @@ struct attempt {
 	char *text;      /* owned */
 };
 
+enum { RUNS_KEPT = 16 };
+
+/* One that has ended, of a job that comes again. */
+struct past_run {
+	int64_t began_s, ended_s; /* Unix time; began_s 0: not in the life in which it ended */
+	uint64_t bytes;           /* of the file, as far as it was fetched */
+	enum result_code code;
+	uint16_t http_status;
+	bool unchanged;           /* it found no other file, and fetched nothing */
+};
+
 /* Of a job that comes again. */
 struct runs {
 	int64_t next_ms;      /* when the next one is to begin, by the wall clock; 0: none is */
@@ -66,7 +77,12 @@ struct runs {
 	enum result_code code; /* of the last one */
 	uint16_t http_status;
 	bool waiting;         /* the next one was told as queued, and waits for its time */
+	uint8_t n_past;
+	struct past_run *past; /* owned: n_past, the oldest first; NULL: none */
 };
+
+void runs_free(struct runs *n); /* NULL is fine */
+struct runs *runs_copy(const struct runs *n);
 
 struct sources; /* sources.h */
 

@@ -214,6 +214,7 @@ timing_free(struct plan *p)
 	if (!p->timing)
 		return;
 	stop_waiting(p->timing);
+	free(p->timing->runs.past);
 	free(TAKE_PTR(p->timing));
 }
 
@@ -264,10 +265,11 @@ timing_restore(struct entry *en, struct runs *runs)
 
 	if (t && runs) {
 		take_runs(t, runs);
+		runs->past = NULL; /* which is t's now */
 		if (timing_comes_again(en))
 			wait_for(t);
 	}
-	free(runs);
+	runs_free(runs);
 }
 
 bool
@@ -327,8 +329,19 @@ timing_waits(struct entry *en)
 }
 
 static void
+remember_run(struct runs *n, const struct past_run *run)
+{
+	if (n->n_past == RUNS_KEPT)
+		memmove(n->past, n->past + 1, (size_t)--n->n_past * sizeof n->past[0]);
+	else
+		n->past = xrealloc(n->past, (n->n_past + 1U) * sizeof n->past[0]);
+	n->past[n->n_past++] = *run;
+}
+
+static void
 count_run(struct timing *t, const struct result *r, bool unchanged)
 {
+	const struct job *j = &t->entry->job;
 	struct runs *n = &t->runs;
 
 	n->count++;
@@ -339,6 +352,8 @@ count_run(struct timing *t, const struct result *r, bool unchanged)
 	n->failures = result_class(r) == CLASS_OK ? 0 : n->failures + 1;
 	if (result_class(r) == CLASS_OK)
 		n->succeeded_s = n->ended_s;
+	remember_run(n, &(struct past_run){ .began_s = t->began_ms / 1000, .ended_s = n->ended_s, .bytes = unchanged ? 0 : j->received,
+	    .code = r->code, .http_status = n->http_status, .unchanged = unchanged });
 }
 
 void
