@@ -260,7 +260,7 @@ is_given_again(void *arg)
 {
 	const struct job *j = arg;
 
-	return j->task.worker && j->task.worker->pid > 0 && j->task.worker->pid != j->was && j->task.worker->greeted;
+	return j->task.worker && j->task.worker->helper.pid > 0 && j->task.worker->helper.pid != j->was && j->task.worker->greeted;
 }
 
 static void
@@ -291,7 +291,7 @@ assert_failed(const struct job *j, enum result_code code, const char *says)
 static void
 send_signal(struct job *j, int signo)
 {
-	j->was = j->task.worker->pid;
+	j->was = j->task.worker->helper.pid;
 	ck_assert_int_eq(kill(j->was, signo), 0);
 }
 
@@ -536,7 +536,7 @@ START_TEST(a_suspect_does_not_hold_up_others)
 	start_pool(bad_worker_path, 1);
 	slow = submit("slow", FOLLOW);
 	ck_assert(loop_until(rig.loop, has_worker, slow, WAIT_MS));
-	slow->was = slow->task.worker->pid;
+	slow->was = slow->task.worker->helper.pid;
 	suspect = submit("x-crash-once", 0);
 	ck_assert(loop_until(rig.loop, is_given_again, slow, WAIT_MS));
 	other = submit("other", 0);

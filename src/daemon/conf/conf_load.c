@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -13,21 +12,18 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "daemon/loop/chan.h"
+#include "daemon/loop/helper.h"
 #include "wire/hello.h"
 #include "wire/conf_msg.h"
 
 struct conf_load {
-	struct children *children; /* borrowed */
-	pid_t pid; /* -1 after it was reaped */
-	struct chan *chan; /* owned; NULL after its end */
+	struct helper helper;
 	const struct conf_load_ops *ops;
 	void *arg;
 	struct conf *conf; /* owned, in the making */
 	struct conf_end end;
 	uint64_t errors; /* that were told */
-	int status;
-	bool greeted, ended, closed, broken;
+	bool greeted, ended, broken;
 };
 
 static void
@@ -142,49 +138,37 @@ outcome(const struct conf_load *l)
 {
 	char how[64];
 
-	if (WIFEXITED(l->status) && WEXITSTATUS(l->status) == 2)
+	if (WIFEXITED(l->helper.status) && WEXITSTATUS(l->helper.status) == 2)
 		return CONF_USAGE;
 	if (l->errors || l->end.errors)
 		return CONF_BAD;
-	if (WIFEXITED(l->status) && WEXITSTATUS(l->status) == 0 && l->ended && !l->broken &&
+	if (WIFEXITED(l->helper.status) && WEXITSTATUS(l->helper.status) == 0 && l->ended && !l->broken &&
 	    l->conf->daemon && l->conf->defaults && l->conf->jobs.len == l->end.jobs)
 		return CONF_OK;
 	log_err("hauld-conf did not finish reason=\"%s\"",
-	    l->broken ? "it said what makes no sense (another build?)" : child_status_to_string(l->status, how, sizeof how));
+	    l->broken ? "it said what makes no sense (another build?)" : child_status_to_string(l->helper.status, how, sizeof how));
 	return CONF_FAILED;
 }
 
 static void
-check_over(struct conf_load *l)
+on_over(void *arg)
 {
-	enum conf_outcome o;
+	struct conf_load *l = arg;
+	enum conf_outcome o = outcome(l);
 
-	if (!l->closed || l->pid > 0)
-		return;
-	o = outcome(l);
 	l->ops->on_done(o, o == CONF_OK ? TAKE_PTR(l->conf) : NULL, l->arg);
 }
 
-static void
+static bool
 on_closed(int why, void *arg)
 {
 	struct conf_load *l = arg;
 
 	l->broken = why < 0;
-	l->closed = true;
-	chan_free(TAKE_PTR(l->chan));
-	check_over(l);
+	return false;
 }
 
-static void
-on_exit_status(pid_t pid UNUSED, int status, void *arg)
-{
-	struct conf_load *l = arg;
-
-	l->status = status;
-	l->pid = -1;
-	check_over(l);
-}
+static const struct helper_ops child_ops = { .on_message = on_message, .on_closed = on_closed, .on_over = on_over };
 
 struct conf_load *
 conf_load_start(struct loop *loop, struct children *c, const char *path, char *const *argv,
@@ -208,20 +192,18 @@ conf_load_start(struct loop *loop, struct children *c, const char *path, char *c
 		return NULL;
 	}
 	l = NEW(struct conf_load);
-	l->children = c;
-	l->pid = pid;
+	helper_init(&l->helper, loop, c, "configuration", &child_ops, l);
 	l->ops = ops;
 	l->arg = arg;
 	l->conf = NEW(struct conf);
-	l->chan = chan_new(loop, TAKE_FD(in), -1, "configuration", on_message, on_closed, l);
-	children_watch(c, pid, on_exit_status, l);
+	helper_attach(&l->helper, pid, TAKE_FD(in), -1);
 	return l;
 }
 
 bool
 conf_load_is_over(const struct conf_load *l)
 {
-	return l->closed && l->pid < 0;
+	return helper_is_over(&l->helper);
 }
 
 void
@@ -229,11 +211,7 @@ conf_load_free(struct conf_load *l)
 {
 	if (!l)
 		return;
-	if (l->pid > 0) {
-		(void)kill(l->pid, SIGKILL); /* nobody waits for its words */
-		children_unwatch(l->children, l->pid, l);
-	}
-	chan_free(l->chan);
+	helper_done(&l->helper); /* nobody waits for its words */
 	conf_free(l->conf);
 	free(l);
 }

@@ -3,35 +3,29 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/conf/intake_batch.h"
-#include "daemon/loop/chan.h"
+#include "daemon/loop/helper.h"
 #include "wire/hello.h"
 
-/* The child; it is over when its exit was reaped and its pipe is at its end. */
+/* What is to be known of the child that runs. */
 struct intake_child {
-	bool runs;         /* from its start to its end */
-	pid_t pid;         /* -1 after it was reaped */
-	struct chan *chan; /* owned; NULL after its end */
 	struct intake_context *told; /* ref: the last one it was told */
 	const char *reason; /* why we killed it; static; NULL: its status says */
-	int status;
 	bool greeted;
 	bool heard;        /* it said something since the timer rang last */
 };
 
 struct intake {
 	struct loop *loop;
-	struct children *children;
 	char *conf_path; /* owned */
 	struct intake_context *context; /* ref; of batches to come; NULL: none yet */
+	struct helper helper;
 	struct intake_child child;
 	struct list batches; /* to be answered, in order; those that were sent first */
 	struct list over;    /* answered, their callbacks are deferred */
@@ -47,10 +41,10 @@ struct intake {
 static void
 kill_child(struct intake *i, const char *reason)
 {
-	if (i->child.pid <= 0 || i->child.reason)
+	if (!i->helper.pid || i->child.reason)
 		return;
 	i->child.reason = reason;
-	(void)kill(i->child.pid, SIGKILL);
+	helper_kill(&i->helper);
 }
 
 /* ---- Batches ---------------------------------------------------------------------- */
@@ -151,20 +145,19 @@ take_back(struct intake *i, const char *how)
 }
 
 static void
-check_dead(struct intake *i)
+on_over(void *arg)
 {
+	struct intake *i = arg;
 	struct intake_child *c = &i->child;
 	char status[64];
 	const char *how = c->reason;
 
-	if (c->pid > 0 || c->chan)
-		return;
 	if (!how)
-		how = child_status_to_string(c->status, status, sizeof status);
+		how = child_status_to_string(i->helper.status, status, sizeof status);
 	log_warning("hauld-conf --intake died reason=\"%s\"", how);
 	i->bad_starts = c->greeted ? 0 : i->bad_starts + 1;
 	intake_context_unref(c->told);
-	*c = (struct intake_child){ .pid = -1 };
+	*c = (struct intake_child){ 0 };
 	loop_timer_cancel(&i->silence);
 	take_back(i, how);
 	if (i->bad_starts >= INTAKE_STRIKES) {
@@ -174,27 +167,12 @@ check_dead(struct intake *i)
 	loop_defer(i->loop, &i->pump);
 }
 
-static void
-on_exit_status(pid_t pid UNUSED, int status, void *arg)
-{
-	struct intake *i = arg;
-
-	i->child.pid = -1;
-	i->child.status = status;
-	check_dead(i);
-}
-
-static void
+static bool
 on_closed(int why, void *arg)
 {
-	struct intake *i = arg;
-
-	chan_free(TAKE_PTR(i->child.chan));
 	if (why)
-		kill_child(i, "it said what makes no sense");
-	else if (i->child.pid > 0)
-		(void)kill(i->child.pid, SIGKILL); /* most that close their pipe are dead already */
-	check_dead(i);
+		kill_child(arg, "it said what makes no sense");
+	return true;
 }
 
 static void
@@ -246,23 +224,19 @@ on_message(const struct message *m, void *arg)
 
 /* ---- What it is asked -------------------------------------------------------------------- */
 
+static const struct helper_ops child_ops = { .on_message = on_message, .on_closed = on_closed, .on_over = on_over };
+
 static int
 start_child(struct intake *i)
 {
 	static char intake[] = "--intake";
 	char *argv[] = { i->conf_path, intake, NULL };
-	struct intake_child *c = &i->child;
-	int in, out, r;
+	int r = helper_start(&i->helper, argv, -1);
 
-	r = spawn_piped(&(struct spawn){ .path = i->conf_path, .argv = argv, .fds = { -1, -1, -1, -1 }, .own_group = true },
-	    &c->pid, &in, &out);
 	if (r < 0)
 		return r;
-	c->runs = true;
-	c->chan = chan_new(i->loop, in, out, "intake", on_message, on_closed, i);
-	children_watch(i->children, c->pid, on_exit_status, i);
-	hello_put(chan_out(c->chan), CONF_HELLO, CONF_PROTO);
-	log_debug("hauld-conf --intake started pid=%d", (int)c->pid);
+	hello_put(chan_out(i->helper.chan), CONF_HELLO, CONF_PROTO);
+	log_debug("hauld-conf --intake started pid=%d", (int)i->helper.pid);
 	return 0;
 }
 
@@ -270,7 +244,7 @@ static void
 send(struct intake *i, struct intake_batch *b)
 {
 	struct intake_child *c = &i->child;
-	struct buf *out = chan_out(c->chan);
+	struct buf *out = chan_out(i->helper.chan);
 
 	if (c->told != b->context) {
 		buf_append(out, buf_bytes(&b->context->frames), buf_len(&b->context->frames));
@@ -294,7 +268,7 @@ pump(void *arg)
 	settle(i); /* some have no job that needs an answer */
 	if (list_empty(&i->batches))
 		return;
-	r = i->child.runs ? 0 : start_child(i);
+	r = helper_is_over(&i->helper) ? start_child(i) : 0;
 	if (r < 0) {
 		char text[256];
 
@@ -304,7 +278,7 @@ pump(void *arg)
 		fail_all(i, text);
 		return;
 	}
-	if (i->child.pid <= 0 || !i->child.chan || i->child.reason)
+	if (!i->helper.pid || !i->helper.chan || i->child.reason)
 		return; /* its end is on the way, and calls this again */
 	LIST_FOREACH(b, &i->batches, struct intake_batch, link) {
 		if (!b->sent)
@@ -352,9 +326,8 @@ intake_new(struct loop *l, struct children *c, const char *conf_path)
 	struct intake *i = NEW(struct intake);
 
 	i->loop = l;
-	i->children = c;
 	i->conf_path = xstrdup(conf_path);
-	i->child.pid = -1;
+	helper_init(&i->helper, l, c, "intake", &child_ops, i);
 	i->next_id = 1;
 	i->silence_ms = INTAKE_SILENCE_MS;
 	list_init(&i->batches);
@@ -386,11 +359,7 @@ intake_free(struct intake *i)
 		return;
 	let_go(&i->batches);
 	let_go(&i->over);
-	if (i->child.pid > 0) {
-		(void)kill(i->child.pid, SIGKILL);
-		children_unwatch(i->children, i->child.pid, i);
-	}
-	chan_free(i->child.chan);
+	helper_done(&i->helper);
 	intake_context_unref(i->child.told);
 	intake_context_unref(i->context);
 	loop_timer_done(&i->silence);

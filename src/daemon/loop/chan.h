@@ -1,7 +1,7 @@
 /*
  * Frames to and from a child over two non-blocking pipes.  What is put into
- * the channel during a turn leaves in one write at its end.  Callers: pool,
- * conf.
+ * the channel during a turn leaves in one write at its end.  Callers: helper,
+ * and hauld-spawn.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
  * Child processes: spawned with nothing of ours but the descriptors they are
- * given, and reaped by pid.  Callers: pool, conf, store, spawn, and hauld-spawn.
+ * given, and reaped by pid.  Callers: helper, conf, and hauld-spawn.
  */
 #pragma once
 

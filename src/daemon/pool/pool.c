@@ -88,13 +88,13 @@ send_front(struct pool_task *t)
 {
 	list_remove(&t->front_link);
 	t->sent = t->front;
-	work_put_front(chan_out(t->worker->chan), t->id, &t->front);
+	work_put_front(chan_out(t->worker->helper.chan), t->id, &t->front);
 }
 
 static void
 give(struct worker_proc *w, struct pool_task *t)
 {
-	struct buf *out = chan_out(w->chan);
+	struct buf *out = chan_out(w->helper.chan);
 	struct pool *p = t->pool;
 
 	if (!p->check_timer.set)
@@ -158,7 +158,7 @@ start_worker(struct pool *p, bool alone)
 	p->next_number++;
 	p->n_workers++;
 	list_append(&p->workers, &w->link);
-	log_debug("worker started worker=%u pid=%d", w->number, (int)w->pid);
+	log_debug("worker started worker=%u pid=%d", w->number, (int)w->helper.pid);
 	return w;
 }
 
@@ -171,7 +171,7 @@ choose(struct pool *p, const struct pool_task *t)
 	if (p->stopping)
 		return NULL; /* they have been told to leave */
 	LIST_FOREACH(w, &p->workers, struct worker_proc, link) {
-		if (w->doomed || !w->chan || w->exclusive || (t->alone && w->n_tasks))
+		if (w->doomed || !w->helper.chan || w->exclusive || (t->alone && w->n_tasks))
 			continue;
 		if (!best || w->n_heavy < best->n_heavy ||
 		    (w->n_heavy == best->n_heavy && w->n_tasks < best->n_tasks))
@@ -236,7 +236,7 @@ pool_front(struct pool_task *t, const struct front_msg *front)
 	struct pool *p = t->pool;
 
 	t->front = *front;
-	if (!t->worker || t->worker->doomed || !t->worker->chan)
+	if (!t->worker || t->worker->doomed || !t->worker->helper.chan)
 		return; /* told when it is given out */
 	if (front->last || front->offset - t->sent.offset >= FRONT_STEP) {
 		send_front(t);
@@ -252,8 +252,8 @@ pool_front(struct pool_task *t, const struct front_msg *front)
 static void
 tell(struct pool_task *t, enum work_msg_type type)
 {
-	if (t->worker && !t->worker->doomed && t->worker->chan)
-		work_put_empty(chan_out(t->worker->chan), t->id, type);
+	if (t->worker && !t->worker->doomed && t->worker->helper.chan)
+		work_put_empty(chan_out(t->worker->helper.chan), t->id, type);
 }
 
 void
@@ -378,7 +378,7 @@ on_dead(struct worker_proc *w)
 	list_remove(&w->link);
 	if (!w->greeted || w->echoes)
 		p->start_failures++;
-	(void)child_status_to_string(w->status, how, sizeof how);
+	(void)child_status_to_string(w->helper.status, how, sizeof how);
 	p->deaths += !p->stopping;
 	if (!p->stopping)
 		log_warning("worker died worker=%u tasks=%u reason=\"%s\"", w->number, w->n_tasks, w->reason ? w->reason : how);
@@ -411,7 +411,7 @@ check_worker(struct pool *p, struct worker_proc *w, uint64_t now_ns)
 {
 	uint64_t limit = p->options.slice_timeout_ms, silent = now_ns / NSEC_PER_MSEC - w->heard_ms;
 
-	if (!w->n_tasks || w->doomed || !w->chan)
+	if (!w->n_tasks || w->doomed || !w->helper.chan)
 		return;
 	if (worker_proc_slice_ms(w, now_ns) > limit) {
 		worker_proc_kill(w, "it made no progress");
@@ -420,7 +420,7 @@ check_worker(struct pool *p, struct worker_proc *w, uint64_t now_ns)
 	} else if (!w->pinged && silent > limit / 2) {
 		w->pinged = true;
 		w->heard_ms = clock_now_ms();
-		work_put_empty(chan_out(w->chan), 0, WORK_PING);
+		work_put_empty(chan_out(w->helper.chan), 0, WORK_PING);
 	}
 }
 
@@ -481,8 +481,8 @@ pool_stop(struct pool *p, loop_cb on_stopped, void *arg)
 	if (!p->n_workers)
 		loop_defer(p->loop, &p->stopped);
 	LIST_FOREACH(w, &p->workers, struct worker_proc, link)
-		if (w->chan)
-			chan_close_out(w->chan);
+		if (w->helper.chan)
+			chan_close_out(w->helper.chan);
 }
 
 void
@@ -528,7 +528,7 @@ pool_each_worker(const struct pool *p, pool_worker_cb cb, void *arg)
 	struct worker_proc *w;
 
 	LIST_FOREACH(w, &p->workers, struct worker_proc, link) {
-		struct pool_worker_view v = { w->number, w->pid, w->n_tasks, w->n_heavy, now - w->started_ms };
+		struct pool_worker_view v = { w->number, w->helper.pid, w->n_tasks, w->n_heavy, now - w->started_ms };
 
 		cb(&v, arg);
 	}

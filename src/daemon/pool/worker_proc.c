@@ -15,42 +15,34 @@
 struct proc {
 	struct worker_proc pub;
 	const struct worker_proc_ops *ops;
-	struct children *children; /* borrowed */
-	bool reaped, ended;
 };
 
 static void
-check_dead(struct proc *p)
-{
-	if (p->reaped && p->ended)
-		p->ops->on_dead(&p->pub);
-}
-
-static void
-on_exit_status(pid_t pid UNUSED, int status, void *arg)
+on_over(void *arg)
 {
 	struct proc *p = arg;
 
-	p->pub.pid = -1;
-	p->pub.status = status;
-	p->pub.doomed = true;
-	if (!p->pub.culprit)
-		p->pub.culprit = worker_proc_at(&p->pub);
-	p->reaped = true;
-	check_dead(p);
+	p->ops->on_dead(&p->pub);
 }
 
 static void
+on_reaped(void *arg)
+{
+	struct proc *p = arg;
+
+	p->pub.doomed = true;
+	if (!p->pub.culprit)
+		p->pub.culprit = worker_proc_at(&p->pub);
+}
+
+/* Most that close their pipe are dead already: the status says of what. */
+static bool
 on_closed(int why, void *arg)
 {
 	struct proc *p = arg;
 
-	p->ended = true;
-	chan_free(TAKE_PTR(p->pub.chan));
-	/* Most that close their pipe are dead already: the status says of what. */
-	if (!p->reaped)
-		worker_proc_kill(&p->pub, why ? "it said what makes no sense" : NULL);
-	check_dead(p);
+	worker_proc_kill(&p->pub, why ? "it said what makes no sense" : NULL);
+	return false;
 }
 
 static int
@@ -60,6 +52,8 @@ on_message(const struct message *m, void *arg)
 
 	return p->ops->on_message(m, &p->pub);
 }
+
+static const struct helper_ops helper_ops = { on_message, on_closed, on_reaped, on_over, NULL };
 
 static int
 make_page(struct work_page **ret, int *ret_fd)
@@ -84,31 +78,26 @@ worker_proc_start(struct loop *l, struct children *c, const char *path, unsigned
 	AUTO_CLOSE int page_fd = -1;
 	char *argv[] = { (char *)(uintptr_t)path, NULL };
 	struct work_page *page = NULL;
-	int in, out, r;
 	struct proc *p;
-	pid_t pid;
+	int r;
 
 	r = make_page(&page, &page_fd);
 	if (r < 0)
 		return r;
-	r = spawn_piped(&(struct spawn){ .path = path, .argv = argv, .fds = { -1, -1, -1, page_fd }, .own_group = true },
-	    &pid, &in, &out);
+	p = NEW(struct proc);
+	p->pub.page = page;
+	helper_init(&p->pub.helper, l, c, "worker", &helper_ops, p);
+	r = helper_start(&p->pub.helper, argv, page_fd);
 	if (r < 0) {
-		(void)munmap(page, sizeof *page);
+		worker_proc_free(&p->pub);
 		return r;
 	}
-	p = NEW(struct proc);
 	p->ops = ops;
-	p->children = c;
 	p->pub.pool = pool;
 	p->pub.number = number;
-	p->pub.pid = pid;
 	p->pub.started_ms = clock_now_ms();
-	p->pub.page = page;
 	list_init(&p->pub.tasks);
-	p->pub.chan = chan_new(l, in, out, "worker", on_message, on_closed, p);
-	children_watch(c, pid, on_exit_status, p);
-	work_put_hello(chan_out(p->pub.chan));
+	work_put_hello(chan_out(p->pub.helper.chan));
 	*ret = &p->pub;
 	return 0;
 }
@@ -116,29 +105,22 @@ worker_proc_start(struct loop *l, struct children *c, const char *path, unsigned
 void
 worker_proc_free(struct worker_proc *w)
 {
-	struct proc *p;
-
 	if (!w)
 		return;
-	p = CONTAINER_OF(w, struct proc, pub);
-	if (w->pid > 0) {
-		(void)kill(w->pid, SIGKILL);
-		children_unwatch(p->children, w->pid, p);
-	}
-	chan_free(w->chan);
+	helper_done(&w->helper);
 	(void)munmap(w->page, sizeof *w->page);
-	free(p);
+	free(CONTAINER_OF(w, struct proc, pub));
 }
 
 void
 worker_proc_kill(struct worker_proc *w, const char *reason)
 {
-	if (w->pid <= 0 || w->doomed)
+	if (!w->helper.pid || w->doomed)
 		return;
 	w->reason = reason;
 	w->culprit = worker_proc_at(w);
 	w->doomed = true;
-	(void)kill(w->pid, SIGKILL);
+	helper_kill(&w->helper);
 }
 
 uint64_t

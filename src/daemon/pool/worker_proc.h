@@ -1,22 +1,19 @@
 /*
- * One worker process as hauld sees it: its pid, its channel, its page, the
- * tasks it has.  It is dead when its exit was reaped and its channel is at
- * its end, in either order.  Caller: pool.
+ * One worker process as hauld sees it: its pid and channel, its page, the tasks it
+ * has.  Caller: pool.
  */
 #pragma once
 
 #include <sys/types.h>
 
-#include "daemon/loop/chan.h"
-#include "daemon/loop/child.h"
+#include "daemon/loop/helper.h"
 #include "wire/work_msg.h"
 
 struct worker_proc {
 	struct list link;
 	void *pool;          /* borrowed: for the callbacks */
 	unsigned number;     /* for the log, from 1 */
-	pid_t pid;           /* -1 after it was reaped */
-	struct chan *chan;   /* owned; NULL after its end */
+	struct helper helper;
 	struct work_page *page; /* owned mapping */
 	struct list tasks;   /* struct pool_task */
 	unsigned n_tasks, n_heavy;
@@ -29,12 +26,11 @@ struct worker_proc {
 	bool doomed;         /* killed by us, or at its end: gets no more tasks */
 	const char *reason;  /* why we killed it; static; NULL: its status says */
 	uint64_t culprit;    /* task id that was named at that moment */
-	int status;          /* of waitpid */
 };
 
 struct worker_proc_ops {
 	int (*on_message)(const struct message *m, void *worker);
-	/* Exit and end of file were both seen. */
+	/* It is over. */
 	void (*on_dead)(struct worker_proc *w);
 };
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "daemon/loop/chan.h"
+#include "daemon/loop/helper.h"
 
 enum {
 	IDLE_MS = 30000,     /* without anything to run: then hauld-spawn may end */
@@ -34,7 +33,6 @@ struct spawn_given {
 
 struct spawner {
 	struct loop *loop;         /* borrowed */
-	struct children *children; /* borrowed */
 	char *path, *socket;       /* owned; socket NULL: a child of our own */
 	unsigned most;
 	struct list waiting;       /* struct spawn_task */
@@ -42,24 +40,17 @@ struct spawner {
 	struct list failed;        /* struct spawn_task: their on_end comes next */
 	unsigned n_waiting, n_given;
 	uint64_t last_id;
-	pid_t pid;                 /* 0: none, or not ours */
-	struct chan *chan;         /* owned; NULL: none */
+	struct helper helper;      /* hauld-spawn: a child, or behind the socket */
 	bool greeted, leaving, told;
 	bool reaped;               /* and `why` says of what it died */
 	unsigned deaths;
-	struct loop_timer idle, guard, restart;
+	struct loop_timer idle, guard;
 	struct loop_deferred work;
 	bool stopping;
 	loop_cb on_stopped;        /* NULL: told */
 	void *stopped_arg;
 	char why[SPAWN_TEXT_MAX + 1]; /* of those that failed */
 };
-
-static bool
-is_over(const struct spawner *s)
-{
-	return !s->pid && !s->chan;
-}
 
 static void
 kick(struct spawner *s)
@@ -149,8 +140,8 @@ spawner_drop(struct spawn_task *t)
 	if (t->given) {
 		t->given->task = NULL;
 		t->given->give_up_ms = clock_now_ms() + SLACK_MS;
-		if (s->chan)
-			spawn_put_kill(chan_out(s->chan), t->given->id);
+		if (s->helper.chan)
+			spawn_put_kill(chan_out(s->helper.chan), t->given->id);
 		t->given = NULL;
 	} else {
 		struct spawn_task *each;
@@ -255,10 +246,10 @@ on_message(const struct message *m, void *arg)
 /* ---- hauld-spawn ----------------------------------------------------------------------- */
 
 static void
-check_over(struct spawner *s)
+on_over(void *arg)
 {
-	if (!is_over(s))
-		return;
+	struct spawner *s = arg;
+
 	kick(s);
 	if (s->stopping)
 		return;
@@ -268,29 +259,26 @@ check_over(struct spawner *s)
 	}
 	fail_given(s);
 	if (s->n_waiting)
-		loop_timer_set(&s->restart, MIN((uint64_t)RESTART_MS << s->deaths, (uint64_t)RESTART_MAX_MS));
+		helper_wait(&s->helper, helper_pause_ms(s->deaths, RESTART_MS, RESTART_MAX_MS));
 }
 
 static void
-on_exit_status(pid_t pid UNUSED, int status, void *arg)
+on_reaped(void *arg)
 {
 	struct spawner *s = arg;
 	char how[64];
 
-	s->pid = 0;
 	s->reaped = true;
 	if (!s->leaving && !s->stopping)
 		(void)snprintf(s->why, sizeof s->why, "hauld-spawn ended meanwhile (%s): what it ran may have done its work or not",
-		    child_status_to_string(status, how, sizeof how));
-	check_over(s);
+		    child_status_to_string(s->helper.status, how, sizeof how));
 }
 
-static void
+static bool
 on_closed(int why, void *arg)
 {
 	struct spawner *s = arg;
 
-	chan_free(TAKE_PTR(s->chan));
 	if (why == -EPROTO)
 		log_err("what hauld-spawn says makes no sense (is it of another build?)");
 	if (!s->leaving && !s->stopping) {
@@ -299,14 +287,12 @@ on_closed(int why, void *arg)
 			(void)snprintf(s->why, sizeof s->why, "hauld-spawn ended meanwhile: what it ran may have done its work or not");
 		log_warning("hauld-spawn has gone running=%u waiting=%u", s->n_given, s->n_waiting);
 	}
-	if (s->pid && why)
-		(void)kill(s->pid, SIGKILL);
 	if (s->deaths == DEATHS_MAX) {
 		s->deaths = 0;
 		(void)snprintf(s->why, sizeof s->why, "hauld-spawn cannot be talked to: the log says more");
 		fail_waiting(s);
 	}
-	check_over(s);
+	return why != 0;
 }
 
 /* -errno: there is none, or it is not for us. */
@@ -339,7 +325,7 @@ start_by_socket(struct spawner *s)
 		fd_close(&in);
 		return out;
 	}
-	s->chan = chan_new(s->loop, in, out, "spawn", on_message, on_closed, s);
+	helper_attach(&s->helper, 0, in, out);
 	return 0;
 }
 
@@ -354,20 +340,15 @@ static bool
 start_child(struct spawner *s)
 {
 	char *argv[] = { s->path, NULL };
-	int in, out, r;
+	int r = helper_start(&s->helper, argv, -1);
 
-	r = spawn_piped(&(struct spawn){ .path = s->path, .argv = argv, .fds = { -1, -1, -1, -1 }, .own_group = true },
-	    &s->pid, &in, &out);
 	if (r < 0) {
 		char safe[200];
 
-		s->pid = 0;
 		(void)snprintf(s->why, sizeof s->why, "cannot run %s: %s", str_safe(safe, sizeof safe, s->path, strlen(s->path)),
 		    strerror(-r));
 		return false;
 	}
-	s->chan = chan_new(s->loop, in, out, "spawn", on_message, on_closed, s);
-	children_watch(s->children, s->pid, on_exit_status, s);
 	return true;
 }
 
@@ -376,7 +357,7 @@ static void
 try_later(struct spawner *s)
 {
 	if (++s->deaths < DEATHS_MAX) {
-		loop_timer_set(&s->restart, MIN((uint64_t)RESTART_MS << s->deaths, (uint64_t)RESTART_MAX_MS));
+		helper_wait(&s->helper, helper_pause_ms(s->deaths, RESTART_MS, RESTART_MAX_MS));
 		return;
 	}
 	s->deaths = 0;
@@ -401,7 +382,7 @@ start(struct spawner *s)
 		fail_waiting(s);
 		return;
 	}
-	spawn_put_hello(chan_out(s->chan));
+	spawn_put_hello(chan_out(s->helper.chan));
 }
 
 /* ---- Turns ------------------------------------------------------------------------------ */
@@ -421,7 +402,7 @@ give(struct spawner *s)
 		t->given = g;
 		list_append(&s->given, &g->link);
 		s->n_given++;
-		t->ops->put(chan_out(s->chan), g->id, t->arg);
+		t->ops->put(chan_out(s->helper.chan), g->id, t->arg);
 	}
 	if (s->n_given && !s->guard.set)
 		loop_timer_set(&s->guard, GUARD_MS);
@@ -433,22 +414,22 @@ on_work(void *arg)
 	struct spawner *s = arg;
 
 	if (s->stopping) {
-		if (is_over(s) && s->on_stopped)
+		if (helper_is_over(&s->helper) && s->on_stopped)
 			TAKE_PTR(s->on_stopped)(s->stopped_arg);
 		return;
 	}
 	tell_failed(s);
 	if (!s->n_waiting && !s->n_given) {
-		if (s->chan && !s->leaving && !s->idle.set)
+		if (s->helper.chan && !s->leaving && !s->idle.set)
 			loop_timer_set(&s->idle, IDLE_MS);
 		return;
 	}
 	loop_timer_cancel(&s->idle);
 	if (s->leaving)
-		return; /* check_over() comes, and then the next is started */
-	if (is_over(s) && s->n_waiting && !s->restart.set)
+		return; /* on_over() comes, and then the next is started */
+	if (helper_is_over(&s->helper) && s->n_waiting && !s->helper.wait.set)
 		start(s);
-	if (s->chan)
+	if (s->helper.chan)
 		give(s);
 }
 
@@ -480,21 +461,18 @@ on_idle(void *arg)
 {
 	struct spawner *s = arg;
 
-	if (!s->chan || s->n_given || s->n_waiting)
+	if (!s->helper.chan || s->n_given || s->n_waiting)
 		return;
 	s->leaving = true;
-	if (s->pid)
-		chan_close_out(s->chan);
+	if (s->helper.pid)
+		chan_close_out(s->helper.chan);
 	else
-		chan_free(TAKE_PTR(s->chan)); /* of a socket: both ways at once */
-	check_over(s);
+		chan_free(TAKE_PTR(s->helper.chan)); /* of a socket: both ways at once */
+	if (helper_is_over(&s->helper))
+		on_over(s);
 }
 
-static void
-on_restart(void *arg)
-{
-	kick(arg);
-}
+static const struct helper_ops helper_ops = { on_message, on_closed, on_reaped, on_over, on_work };
 
 /* ---- Life --------------------------------------------------------------------------------- */
 
@@ -504,7 +482,7 @@ spawner_new(struct loop *l, struct children *c, const struct spawner_options *o)
 	struct spawner *s = NEW(struct spawner);
 
 	s->loop = l;
-	s->children = c;
+	helper_init(&s->helper, l, c, "spawn", &helper_ops, s);
 	s->path = xstrdup(o->path);
 	s->socket = o->socket ? xstrdup(o->socket) : NULL;
 	s->most = o->most;
@@ -513,7 +491,6 @@ spawner_new(struct loop *l, struct children *c, const struct spawner_options *o)
 	list_init(&s->failed);
 	loop_timer_init(&s->idle, l, "spawn idle", on_idle, s);
 	loop_timer_init(&s->guard, l, "spawn guard", on_guard, s);
-	loop_timer_init(&s->restart, l, "spawn restart", on_restart, s);
 	loop_deferred_init(&s->work, "spawn", on_work, s);
 	return s;
 }
@@ -525,16 +502,11 @@ spawner_free(struct spawner *s)
 
 	if (!s)
 		return;
-	if (s->pid) {
-		(void)kill(s->pid, SIGKILL);
-		children_unwatch(s->children, s->pid, s);
-	}
-	chan_free(s->chan);
+	helper_done(&s->helper);
 	LIST_FOREACH(g, &s->given, struct spawn_given, link)
 		forget_given(s, g);
 	loop_timer_done(&s->idle);
 	loop_timer_done(&s->guard);
-	loop_timer_done(&s->restart);
 	loop_undefer(&s->work);
 	free(s->path);
 	free(s->socket);
@@ -554,10 +526,10 @@ spawner_stop(struct spawner *s, loop_cb on_stopped, void *arg)
 	s->stopping = true;
 	s->on_stopped = on_stopped;
 	s->stopped_arg = arg;
-	if (s->chan && s->pid)
-		chan_close_out(s->chan);
+	if (s->helper.chan && s->helper.pid)
+		chan_close_out(s->helper.chan);
 	else
-		chan_free(TAKE_PTR(s->chan));
+		chan_free(TAKE_PTR(s->helper.chan));
 	kick(s);
 }
 

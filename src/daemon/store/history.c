@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "daemon/loop/chan.h"
+#include "daemon/loop/helper.h"
 
 enum {
 	SILENCE_MS = 5000,  /* with a question to answer: no page takes half of it */
@@ -22,32 +21,23 @@ enum {
 };
 
 struct history {
-	struct loop *loop;         /* borrowed */
-	struct children *children; /* borrowed */
-	char *path, *dir;          /* owned */
+	struct loop *loop;  /* borrowed */
+	char *path, *dir;   /* owned */
 	/* The child. */
-	pid_t pid;          /* 0: none, or reaped */
-	struct chan *chan;  /* owned; NULL: none, or at its end */
-	int status;         /* of waitpid */
+	struct helper child;
 	bool greeted;
 	bool leaving;       /* it was told to end */
 	struct list questions; /* struct question: in the order they are answered */
 	struct list failed;    /* those whose on_end comes next */
 	unsigned n_given;
 	uint64_t last_id;
-	struct loop_timer silence, idle, restart;
+	struct loop_timer silence, idle;
 	struct loop_deferred work; /* gives questions, tells those that failed */
 	bool stopping;             /* no child is started any more */
 	loop_cb on_stopped;        /* NULL: told */
 	void *stopped_arg;
 	char why[STORE_TEXT_MAX + 1];
 };
-
-static bool
-is_over(const struct history *h)
-{
-	return !h->pid && !h->chan;
-}
 
 static struct question *
 first(const struct history *h)
@@ -172,13 +162,12 @@ on_message(const struct message *m, void *arg)
 
 /* The first question was being answered: the others are innocent. */
 static void
-check_over(struct history *h)
+on_over(void *arg)
 {
+	struct history *h = arg;
 	struct question *q = first(h), *each;
 	char how[64];
 
-	if (!is_over(h))
-		return;
 	if (h->stopping) {
 		kick(h);
 		return;
@@ -190,7 +179,7 @@ check_over(struct history *h)
 	h->n_given = 0;
 	if (!q)
 		return;
-	(void)child_status_to_string(h->status, how, sizeof how);
+	(void)child_status_to_string(h->child.status, how, sizeof how);
 	/* A new one came while an idle child was leaving. */
 	if (!h->leaving && ++q->strikes == STRIKES_MAX) {
 		(void)snprintf(h->why, sizeof h->why, "what reads the history ends again and again (%s): the log says more", how);
@@ -198,30 +187,15 @@ check_over(struct history *h)
 	}
 	if (!h->leaving)
 		log_warning("what reads the history ended and is started again reason=\"%s\"", how);
-	loop_timer_set(&h->restart, h->leaving ? 0 : RESTART_MS);
+	helper_wait(&h->child, h->leaving ? 0 : RESTART_MS);
 }
 
-static void
-on_exit_status(pid_t pid UNUSED, int status, void *arg)
+static bool
+on_closed(int why, void *arg UNUSED)
 {
-	struct history *h = arg;
-
-	h->pid = 0;
-	h->status = status;
-	check_over(h);
-}
-
-static void
-on_closed(int why, void *arg)
-{
-	struct history *h = arg;
-
 	if (why < 0)
 		log_err("what the reader of the history says makes no sense (is it of another build?)");
-	chan_free(TAKE_PTR(h->chan));
-	if (h->pid)
-		(void)kill(h->pid, SIGKILL);
-	check_over(h);
+	return true;
 }
 
 static void
@@ -229,10 +203,10 @@ on_silence(void *arg)
 {
 	struct history *h = arg;
 
-	if (!h->pid || !first(h))
+	if (!h->child.pid || !first(h))
 		return;
-	log_warning("what reads the history is silent and is killed pid=%d", (int)h->pid);
-	(void)kill(h->pid, SIGKILL);
+	log_warning("what reads the history is silent and is killed pid=%d", (int)h->child.pid);
+	helper_kill(&h->child);
 	/* One that hangs in a dead file system stays until that lives again; nobody
 	 * waits for it. */
 	(void)snprintf(h->why, sizeof h->why, "what reads the history hangs: the disk of the state directory may be dead");
@@ -244,10 +218,10 @@ on_idle(void *arg)
 {
 	struct history *h = arg;
 
-	if (!h->chan || first(h))
+	if (!h->child.chan || first(h))
 		return;
 	h->leaving = true;
-	chan_close_out(h->chan);
+	chan_close_out(h->child.chan);
 }
 
 static bool
@@ -255,11 +229,8 @@ start(struct history *h)
 {
 	char read[] = "--read";
 	char *argv[] = { h->path, read, h->dir, NULL };
-	int in, out, r;
-	pid_t pid;
+	int r = helper_start(&h->child, argv, -1);
 
-	r = spawn_piped(&(struct spawn){ .path = h->path, .argv = argv, .fds = { -1, -1, -1, -1 }, .own_group = true },
-	    &pid, &in, &out);
 	if (r < 0) {
 		char safe[512];
 
@@ -268,11 +239,8 @@ start(struct history *h)
 		fail_all(h);
 		return false;
 	}
-	h->pid = pid;
-	h->chan = chan_new(h->loop, in, out, "history", on_message, on_closed, h);
-	children_watch(h->children, pid, on_exit_status, h);
 	h->greeted = h->leaving = false;
-	read_put_hello(chan_out(h->chan));
+	read_put_hello(chan_out(h->child.chan));
 	return true;
 }
 
@@ -282,7 +250,7 @@ give(struct history *h)
 	struct question *q;
 
 	if (h->leaving)
-		return; /* check_over() starts the next */
+		return; /* on_over() starts the next */
 	LIST_FOREACH(q, &h->questions, struct question, link) {
 		if (q->given)
 			continue;
@@ -290,7 +258,7 @@ give(struct history *h)
 			break;
 		if (!h->n_given)
 			loop_timer_set(&h->silence, SILENCE_MS);
-		buf_append(chan_out(h->chan), buf_bytes(&q->frame), buf_len(&q->frame));
+		buf_append(chan_out(h->child.chan), buf_bytes(&q->frame), buf_len(&q->frame));
 		q->given = true;
 		h->n_given++;
 	}
@@ -318,21 +286,21 @@ on_work(void *arg)
 	struct history *h = arg;
 
 	if (h->stopping) {
-		if (is_over(h) && h->on_stopped)
+		if (helper_is_over(&h->child) && h->on_stopped)
 			TAKE_PTR(h->on_stopped)(h->stopped_arg);
 		return;
 	}
 	tell_failed(h);
 	if (!first(h)) {
 		loop_timer_cancel(&h->silence);
-		if (h->chan && !h->leaving && !h->idle.set)
+		if (h->child.chan && !h->leaving && !h->idle.set)
 			loop_timer_set(&h->idle, IDLE_MS);
 		return;
 	}
 	loop_timer_cancel(&h->idle);
-	if (is_over(h) && !h->restart.set && !start(h))
+	if (helper_is_over(&h->child) && !h->child.wait.set && !start(h))
 		return;
-	if (h->chan)
+	if (h->child.chan)
 		give(h);
 }
 
@@ -384,11 +352,9 @@ history_forget(struct question *q)
 
 /* ---- Life ---------------------------------------------------------------------------- */
 
-static void
-on_restart(void *arg)
-{
-	kick(arg);
-}
+static const struct helper_ops child_ops = {
+	.on_message = on_message, .on_closed = on_closed, .on_over = on_over, .on_waited = on_work,
+};
 
 void
 history_stop(struct history *h, loop_cb on_stopped, void *arg)
@@ -396,8 +362,7 @@ history_stop(struct history *h, loop_cb on_stopped, void *arg)
 	h->stopping = true;
 	h->on_stopped = on_stopped;
 	h->stopped_arg = arg;
-	if (h->pid)
-		(void)kill(h->pid, SIGKILL);
+	helper_kill(&h->child);
 	kick(h);
 }
 
@@ -407,14 +372,13 @@ history_new(struct loop *l, struct children *c, const char *program_path, const 
 	struct history *h = NEW(struct history);
 
 	h->loop = l;
-	h->children = c;
+	helper_init(&h->child, l, c, "history", &child_ops, h);
 	h->path = xstrdup(program_path);
 	h->dir = xstrdup(dir);
 	list_init(&h->questions);
 	list_init(&h->failed);
 	loop_timer_init(&h->silence, l, "history silence", on_silence, h);
 	loop_timer_init(&h->idle, l, "history idle", on_idle, h);
-	loop_timer_init(&h->restart, l, "history restart", on_restart, h);
 	loop_deferred_init(&h->work, "history", on_work, h);
 	return h;
 }
@@ -426,18 +390,13 @@ history_free(struct history *h)
 
 	if (!h)
 		return;
-	if (h->pid) {
-		(void)kill(h->pid, SIGKILL);
-		children_unwatch(h->children, h->pid, h);
-	}
-	chan_free(h->chan);
+	helper_done(&h->child);
 	while ((q = first(h)))
 		history_forget(q);
 	while (!list_empty(&h->failed))
 		history_forget(LIST_FIRST(&h->failed, struct question, link));
 	loop_timer_done(&h->silence);
 	loop_timer_done(&h->idle);
-	loop_timer_done(&h->restart);
 	loop_undefer(&h->work);
 	free(h->path);
 	free(h->dir);
@@ -461,5 +420,5 @@ history_first(const struct history *h)
 pid_t
 history_pid(const struct history *h)
 {
-	return h->pid;
+	return h->child.pid;
 }

@@ -3,14 +3,11 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -60,7 +57,7 @@ set_fatal(struct store *s, const char *why, size_t n)
 static bool
 is_waited_for(const struct store *s)
 {
-	return s->chan && (!s->loaded || s->committed != s->seq);
+	return s->child.chan && (!s->loaded || s->committed != s->seq);
 }
 
 /* Something was heard, or there is something new to wait for. */
@@ -99,8 +96,8 @@ store_give_more(struct store *s)
 {
 	size_t upto = MIN(buf_len(&s->outbox), (size_t)WINDOW);
 
-	if (s->chan && s->loaded && upto > s->given) {
-		buf_append(chan_out(s->chan), buf_bytes(&s->outbox) + s->given, upto - s->given);
+	if (s->child.chan && s->loaded && upto > s->given) {
+		buf_append(chan_out(s->child.chan), buf_bytes(&s->outbox) + s->given, upto - s->given);
 		s->given = upto;
 	}
 }
@@ -109,15 +106,15 @@ void
 store_set_limits(struct store *s, const struct store_limits *l)
 {
 	s->limits = *l;
-	if (s->chan)
-		store_msg_put_limits(chan_out(s->chan), l);
+	if (s->child.chan)
+		store_msg_put_limits(chan_out(s->child.chan), l);
 }
 
 static void
 end_if_empty(struct store *s)
 {
-	if (s->on_stopped && s->committed == s->seq && s->chan)
-		chan_close_out(s->chan);
+	if (s->on_stopped && s->committed == s->seq && s->child.chan)
+		chan_close_out(s->child.chan);
 }
 
 /* Not what it was not given whole: that would be durable too early. */
@@ -318,7 +315,7 @@ static void
 try_again(struct store *s, const char *how)
 {
 	AUTO_FREE char *why = NULL;
-	unsigned doublings = MIN(s->deaths, 10u);
+	uint64_t pause = helper_pause_ms(s->deaths, RESTART_MIN_MS, RESTART_MAX_MS);
 
 	s->deaths++;
 	if (s->deaths >= DEATHS) {
@@ -334,70 +331,38 @@ try_again(struct store *s, const char *how)
 			set_failed(s, why, strlen(why));
 	}
 	log_warning("the store ended and is started again reason=\"%s\"", how);
-	loop_timer_set(&s->restart, MIN((uint64_t)RESTART_MIN_MS << doublings, (uint64_t)RESTART_MAX_MS));
+	helper_wait(&s->child, pause);
 }
 
 static void
-check_over(struct store *s)
+on_over(void *arg)
 {
+	struct store *s = arg;
 	char how[64];
 
-	if (!store_is_over(s))
-		return;
 	if (s->fatal || (s->on_stopped && s->committed == s->seq)) {
 		store_kick(s);
 		return;
 	}
 	if (clock_now_ms() - s->started_ms >= LONG_LIFE_MS)
 		s->deaths = 0;
-	try_again(s, child_status_to_string(s->status, how, sizeof how));
+	try_again(s, child_status_to_string(s->child.status, how, sizeof how));
 }
 
-static void
-on_exit_status(pid_t pid UNUSED, int status, void *arg)
+static bool
+on_closed(int why, void *arg UNUSED)
 {
-	struct store *s = arg;
-
-	s->pid = 0;
-	s->status = status;
-	check_over(s);
-}
-
-static void
-on_closed(int why, void *arg)
-{
-	struct store *s = arg;
-
 	if (why < 0)
 		log_err("what the store says makes no sense (is it of another build?)");
-	chan_free(TAKE_PTR(s->chan));
-	/* Most that close their pipe have ended; then this does nothing. */
-	if (s->pid)
-		(void)kill(s->pid, SIGKILL);
-	check_over(s);
-}
-
-static int
-start_child(struct store *s)
-{
-	char *argv[] = { s->path, s->dir, NULL };
-	int in, out, r;
-	pid_t pid;
-
-	r = spawn_piped(&(struct spawn){ .path = s->path, .argv = argv, .fds = { -1, -1, -1, -1 }, .own_group = true },
-	    &pid, &in, &out);
-	if (r < 0)
-		return r;
-	s->pid = pid;
-	s->chan = chan_new(s->loop, in, out, "store", on_message, on_closed, s);
-	children_watch(s->children, pid, on_exit_status, s);
-	return 0;
+	return true;
 }
 
 static void
-start(struct store *s)
+start(void *arg)
 {
-	int r = start_child(s);
+	struct store *s = arg;
+	char *argv[] = { s->path, s->dir, NULL };
+	int r = helper_start(&s->child, argv, -1);
 
 	if (r < 0) {
 		try_again(s, strerror(-r));
@@ -406,19 +371,17 @@ start(struct store *s)
 	s->started_ms = clock_now_ms();
 	s->greeted = false;
 	s->given = 0;
-	store_msg_put_hello(chan_out(s->chan));
-	store_msg_put_limits(chan_out(s->chan), &s->limits);
-	store_msg_put_number(chan_out(s->chan), s->committed, STORE_LOAD, s->loaded ? STORE_ID_MAX : s->loaded_id);
+	store_msg_put_hello(chan_out(s->child.chan));
+	store_msg_put_limits(chan_out(s->child.chan), &s->limits);
+	store_msg_put_number(chan_out(s->child.chan), s->committed, STORE_LOAD, s->loaded ? STORE_ID_MAX : s->loaded_id);
 	store_give_more(s);
 	end_if_empty(s);
 	store_note_life(s);
 }
 
-static void
-on_restart(void *arg)
-{
-	start(arg);
-}
+static const struct helper_ops child_ops = {
+	.on_message = on_message, .on_closed = on_closed, .on_over = on_over, .on_waited = start,
+};
 
 /* ---- Life -------------------------------------------------------------------------- */
 
@@ -429,7 +392,7 @@ store_new(struct loop *l, struct children *c, const char *program_path, const ch
 	struct store *s = NEW(struct store);
 
 	s->loop = l;
-	s->children = c;
+	helper_init(&s->child, l, c, "store", &child_ops, s);
 	s->path = xstrdup(program_path);
 	s->dir = xstrdup(dir);
 	s->ops = ops;
@@ -437,7 +400,6 @@ store_new(struct loop *l, struct children *c, const char *program_path, const ch
 	s->limits = (struct store_limits){ .count = STORE_ID_MAX - 1 };
 	list_init(&s->waits);
 	list_init(&s->due);
-	loop_timer_init(&s->restart, l, "store restart", on_restart, s);
 	loop_timer_init(&s->silence, l, "store silence", on_silence, s);
 	loop_deferred_init(&s->call, "store", store_call_back, s);
 	start(s);
@@ -456,14 +418,9 @@ store_free(struct store *s)
 {
 	if (!s)
 		return;
-	if (s->pid) {
-		(void)kill(s->pid, SIGKILL);
-		children_unwatch(s->children, s->pid, s);
-	}
-	chan_free(s->chan);
+	helper_done(&s->child);
 	forget_all(&s->waits);
 	forget_all(&s->due);
-	loop_timer_done(&s->restart);
 	loop_timer_done(&s->silence);
 	loop_undefer(&s->call);
 	buf_done(&s->outbox);
@@ -535,5 +492,5 @@ store_queued(const struct store *s)
 pid_t
 store_pid(const struct store *s)
 {
-	return s->pid;
+	return s->child.pid;
 }

@@ -5,21 +5,18 @@
  */
 #pragma once
 
-#include "daemon/loop/chan.h"
+#include "daemon/loop/helper.h"
 #include "daemon/store/store.h"
 
 struct store {
-	struct loop *loop;         /* borrowed */
-	struct children *children; /* borrowed */
-	char *path, *dir;          /* owned */
+	struct loop *loop; /* borrowed */
+	char *path, *dir;  /* owned */
 	const struct store_ops *ops;
 	void *arg;
 	/* The child. */
-	pid_t pid;          /* 0: none, or reaped */
-	struct chan *chan;  /* owned; NULL: none, or at its end */
-	int status;         /* of waitpid */
+	struct helper child;
 	bool greeted;
-	struct loop_timer restart, silence;
+	struct loop_timer silence;
 	unsigned deaths;    /* since it last got on, or lived long */
 	uint64_t started_ms;
 	uint64_t waiting_ms; /* since then something is waited for and nothing heard */
@@ -48,7 +45,6 @@ struct store {
  * the end of the store. */
 void store_kick(struct store *s);
 void store_call_back(void *store); /* of struct store's `call` */
-bool store_is_over(const struct store *s); /* no child, and no pipe of one */
 /* More of the outbox is on its way to the child, where it may be. */
 void store_give_more(struct store *s);
 /* Something was heard, or there is something new to wait for. */

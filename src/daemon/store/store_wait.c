@@ -21,17 +21,11 @@ take_due(struct store *s)
 	return true;
 }
 
-bool
-store_is_over(const struct store *s)
-{
-	return !s->pid && !s->chan;
-}
-
 /* Nothing is left to be said to a store that is to stop. */
 static bool
 is_stopped(const struct store *s)
 {
-	return s->on_stopped && store_is_over(s) && (s->fatal || s->committed == s->seq) && list_empty(&s->waits);
+	return s->on_stopped && helper_is_over(&s->child) && (s->fatal || s->committed == s->seq) && list_empty(&s->waits);
 }
 
 static void
@@ -39,7 +33,7 @@ call_stopped(struct store *s)
 {
 	loop_cb cb = TAKE_PTR(s->on_stopped);
 
-	loop_timer_cancel(&s->restart);
+	loop_timer_cancel(&s->child.wait);
 	cb(s->stopped_arg);
 }
 
@@ -60,7 +54,7 @@ store_call_back(void *arg)
 		w->store = NULL;
 		w->cb(w->failed ? why : NULL, w->arg);
 	}
-	if (s->fatal && !s->fatal_told && store_is_over(s)) {
+	if (s->fatal && !s->fatal_told && helper_is_over(&s->child)) {
 		s->fatal_told = true;
 		if (is_stopped(s))
 			loop_defer(s->loop, &s->call);
