@@ -411,10 +411,10 @@ START_TEST(the_status_is_that_of_the_child)
 	watch(&three, "--exit", "3");
 	watch(&killed, "--signal", "9");
 	watch(&aborted, "--signal", "15");
-	ck_assert(loop_until(loop, has_ended, &zero, 10000));
-	ck_assert(loop_until(loop, has_ended, &three, 10000));
-	ck_assert(loop_until(loop, has_ended, &killed, 10000));
-	ck_assert(loop_until(loop, has_ended, &aborted, 10000));
+	ck_assert(loop_until(loop, has_ended, &zero, 60000));
+	ck_assert(loop_until(loop, has_ended, &three, 60000));
+	ck_assert(loop_until(loop, has_ended, &killed, 60000));
+	ck_assert(loop_until(loop, has_ended, &aborted, 60000));
 	ck_assert_str_eq(child_status_to_string(zero.status, text, sizeof text), "exit status 0");
 	ck_assert_str_eq(child_status_to_string(three.status, text, sizeof text), "exit status 3");
 	ck_assert_str_eq(child_status_to_string(killed.status, text, sizeof text), "killed by signal 9 (Killed)");
@@ -453,9 +453,9 @@ START_TEST(each_end_is_told_once)
 	struct ended a = { 0 }, b = { 0 };
 
 	watch(&a, "--exit", "0");
-	ck_assert(loop_until(loop, has_ended, &a, 10000));
+	ck_assert(loop_until(loop, has_ended, &a, 60000));
 	watch(&b, "--exit", "0");
-	ck_assert(loop_until(loop, has_ended, &b, 10000));
+	ck_assert(loop_until(loop, has_ended, &b, 60000));
 	loop_for(loop, 20);
 	ck_assert_uint_eq(a.times, 1);
 	ck_assert_uint_eq(b.times, 1);
@@ -469,7 +469,7 @@ START_TEST(a_child_that_ended_before_it_was_watched_is_told)
 	e.pid = start("--exit", "5", NULL, false);
 	await_end(e.pid);
 	children_watch(children, e.pid, on_ended, &e);
-	ck_assert(loop_until(loop, has_ended, &e, 10000));
+	ck_assert(loop_until(loop, has_ended, &e, 60000));
 	ck_assert_int_eq(WEXITSTATUS(e.status), 5);
 }
 END_TEST
@@ -481,7 +481,7 @@ START_TEST(a_child_of_someone_else_is_left_alone)
 
 	await_end(other);
 	watch(&mine, "--exit", "0");
-	ck_assert(loop_until(loop, has_ended, &mine, 10000));
+	ck_assert(loop_until(loop, has_ended, &mine, 60000));
 	ck_assert_int_eq(WEXITSTATUS(wait_for(other)), 7);
 }
 END_TEST
@@ -491,7 +491,7 @@ START_TEST(the_callback_may_start_another)
 	struct ended b = { 0 }, a = { .then = "4", .next = &b };
 
 	watch(&a, "--exit", "0");
-	ck_assert(loop_until(loop, has_ended, &b, 10000));
+	ck_assert(loop_until(loop, has_ended, &b, 60000));
 	ck_assert_uint_eq(a.times, 1);
 	ck_assert_int_eq(WEXITSTATUS(b.status), 4);
 }
@@ -521,7 +521,7 @@ START_TEST(a_child_that_is_not_watched_any_more_is_reaped_and_not_told)
 	children_unwatch(children, unwatched.pid, &unwatched);
 	await_end(unwatched.pid);
 	watch(&e, "--exit", "0");
-	ck_assert(loop_until(loop, has_ended, &e, 10000));
+	ck_assert(loop_until(loop, has_ended, &e, 60000));
 	ck_assert_uint_eq(unwatched.times, 0);
 	ck_assert_int_eq(waitpid(unwatched.pid, NULL, WNOHANG), -1);
 	ck_assert_int_eq(errno, ECHILD);

@@ -21,7 +21,7 @@
 #include "run_suite.h"
 #include "temp_dir.h"
 
-enum { WAIT_MS = 20000, MIB = 1024 * 1024, BLACK_HOLE_S = 3, QUICK_MS = 50 };
+enum { WAIT_MS = 50000, MIB = 1024 * 1024, BLACK_HOLE_S = 10, QUICK_MS = BLACK_HOLE_S * 1000 / 4 };
 
 /* A resolver that answers after seconds, as one whose packets are dropped. */
 int
@@ -676,7 +676,8 @@ count_fds(void)
 	return n;
 }
 
-/* At once, whatever a thread of the resolver is waiting for. */
+/* At once, whatever a thread of the resolver is waiting for: even a machine that does
+ * not run us for a second is quicker than that. */
 static void
 cancel_quickly(struct get *g)
 {
@@ -785,7 +786,7 @@ START_TEST(cancel_while_a_name_is_looked_up_in_vain)
 	loop_for(rig.loop, 100);
 	for (unsigned i = 0; i < ARRAY_SIZE(rig.gets); i++)
 		cancel_quickly(&rig.gets[i]);
-	ck_assert_uint_lt(loop_get_stats(rig.loop)->max_wall_ns, BLACK_HOLE_S * NSEC_PER_SEC / 4);
+	ck_assert_uint_lt(loop_get_stats(rig.loop)->max_wall_ns, QUICK_MS * NSEC_PER_MSEC);
 	begun = clock_now_ns();
 	xfer_free(TAKE_PTR(rig.xfer));
 	ck_assert_uint_lt(clock_now_ns() - begun, QUICK_MS * NSEC_PER_MSEC);
@@ -801,8 +802,8 @@ START_TEST(a_look_up_in_vain_ends_by_connect_timeout)
 	spec_put_number(&b, JOB_CONNECT_TIMEOUT, 200);
 	start_with(g, "http://blackhole.example/x", &b, &plain);
 	await(g);
-	ck_assert_uint_lt(clock_now_ms() - begun, 1500);
-	ck_assert_uint_lt(loop_get_stats(rig.loop)->max_wall_ns, BLACK_HOLE_S * NSEC_PER_SEC / 4);
+	ck_assert_uint_lt(clock_now_ms() - begun, BLACK_HOLE_S * 1000 / 2);
+	ck_assert_uint_lt(loop_get_stats(rig.loop)->max_wall_ns, QUICK_MS * NSEC_PER_MSEC);
 	assert_code(g, RESULT_TIMEOUT, "blackhole.example");
 }
 END_TEST
@@ -855,8 +856,8 @@ START_TEST(a_sender_that_goes_on_does_not_stall)
 {
 	struct get *g = &rig.gets[0];
 
-	g->burn_us = 500;
-	g = fetch_with("/big/10000000", JOB_STALL_TIMEOUT, 100);
+	g->burn_us = 1000;
+	g = fetch_with("/big/10000000", JOB_STALL_TIMEOUT, 300);
 	assert_code(g, RESULT_OK, "");
 }
 END_TEST
