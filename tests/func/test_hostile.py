@@ -40,7 +40,6 @@ def test_floods_end(h, either, path, words):
     server, keys = either
     result = h.once_jobs([job(server.url(path), **keys)])
     assert result.rc == 1 and result.word() in words.split(), result
-    assert result.seconds < 10
     h.expect({})
 
 
@@ -56,7 +55,7 @@ def test_a_header_that_drips_is_stalled(h, either, path):
     server, keys = either
     result = h.once_jobs([job(server.url(path), **keys, **{"stall-timeout": "1s"})])
     assert_failed(result, "stalled")
-    assert "header" in result.job()["reason"] and result.seconds < 10
+    assert "header" in result.job()["reason"] and "within 1000 ms" in result.job()["reason"]
     h.expect({})
 
 
@@ -66,14 +65,14 @@ def test_a_body_that_drips_is_stalled(h, either, path):
     server, keys = either
     result = h.once_jobs([job(server.url(path), **keys, **{"speed-limit": 100, "speed-time": "1s"})])
     assert_failed(result, "stalled")
-    assert "speed-limit" in result.job()["reason"] and result.seconds < 10
+    assert "speed-limit" in result.job()["reason"]
     h.expect({})
 
 
 def test_a_body_within_speed_limit(h, server):
-    keys = {"speed-limit": 100, "speed-time": "1s"}
-    assert_done(h.once_jobs([job(server.url("/drip/2000/100/0.1"), **keys)]))
-    h.expect({"a": body(2000)})
+    keys = {"speed-limit": 100, "speed-time": "2s"}
+    assert_done(h.once_jobs([job(server.url("/drip/5000/100/0.1"), **keys)]))
+    h.expect({"a": body(5000)})
 
 
 def test_a_rate_limit_is_no_drip(h, server):
