@@ -257,12 +257,13 @@ def test_killed_at_any_instant_it_is_the_old_set_or_the_new_one(serve, server):
     for seed in range(201, 201 + int(os.environ.get("HAUL_ATOMIC_KILLS", "12"))):
         sets[seed] = whole(seed)
         s.write_config(config(server, s.root, seed))
+        before, at = len(s.log_lines("published as a whole")), rng.random()
         s.signal(signal.SIGHUP)
-        at = rng.random()
-        if at < 0.5:
-            s.wait_log("published as a whole", count=1 if s.log_lines("published as a whole") == [] else
-                       len(s.log_lines("published as a whole")) + 1) if at < 0.1 else wait_until(
-                           lambda: os.path.exists(s.path(".haul-group-whole")) or s.log_lines("published as a whole"))
+        if at < 0.1:
+            s.wait_log("published as a whole", before + 1)
+        elif at < 0.5:
+            wait_until(lambda: os.path.exists(s.path(".haul-group-whole")) or
+                       len(s.log_lines("published as a whole")) > before) # noqa: B023
         threading.Event().wait(rng.random() * 0.03) # the instant is the test
         s.signal(signal.SIGKILL)
         s.wait_exit()

@@ -771,7 +771,6 @@ def test_an_expired_url_in_another_life(serve, server, hooks):
     s.stop()
     server.mark()
     s.start()
-    s.client().call("set", job="j", set={"limit-rate": "off"})
     assert s.client().wait_job("j")["state"] == "done"
     assert s.read("x") == body(4 << 20, 14)
     starts = [header_of(r, "Range") for r in server.requests("/signed")]
