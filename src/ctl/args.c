@@ -77,6 +77,8 @@ unknown_option(const struct verb *v, const char *word)
 	if (!v)
 		return xasprintf("unknown option %s before the verb%s%s%s", name, near ? ": did you mean --" : "",
 		    near ? near : "", near ? "?" : "; options of a verb stand behind it");
+	if (text_equal(v->name, "set") && setting_by_name(SCOPE_JOB, bare))
+		return xasprintf("%s cannot be set any more: cancel the job and add another; `haulctl help set` lists what can be set", name);
 	if (v->settings && setting_is_later(SCOPE_JOB, bare))
 		return xasprintf("%s is not in this version of haul", name);
 	if (near && has_prefix(name, "--"))

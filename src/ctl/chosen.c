@@ -129,7 +129,11 @@ chosen_command(struct ctl *c, const char *method, const char *states, const char
 		return CTL_USAGE;
 	}
 	if (!wanted) {
-		ctl_tell(c, "%s is about jobs that are %s", c->args.verb->name, states);
+		AUTO_BUF struct buf list = { 0 };
+
+		for (const char *s = states; *s; s++)
+			buf_append(&list, *s == ',' ? ", " : s, *s == ',' ? 2 : 1);
+		ctl_tell(c, "%s is about jobs that are %s", c->args.verb->name, buf_cstr(&list));
 		return CTL_USAGE;
 	}
 	(void)json_object_set_new(more, "state", wanted);

@@ -109,7 +109,8 @@ bash_verb(struct buf *out, const struct verb *v)
 	buf_printf(out, "\t%s) options=\"$options", v->name);
 	bash_options(out, v->options);
 	for (unsigned i = 0; v->settings && (row = verb_setting(i)); i++)
-		buf_printf(out, " --%s", verb_setting_name(row));
+		if (verb_offers(v, row))
+			buf_printf(out, " --%s", verb_setting_name(row));
 	buf_append_str(out, "\"");
 	if (v->words == WORDS_JOBS)
 		buf_append_str(out, " words=$(_haulctl_jobs)");
@@ -237,6 +238,8 @@ zsh_verb(struct buf *out, const struct verb *v)
 	zsh_options(out, verb_global_options());
 	zsh_options(out, v->options);
 	for (unsigned i = 0; v->settings && (row = verb_setting(i)); i++) {
+		if (!verb_offers(v, row))
+			continue;
 		enum completed kind = value_of_setting(row, &words);
 		AUTO_FREE char *dashed = xasprintf("--%s", verb_setting_name(row));
 
@@ -331,6 +334,8 @@ fish_verb(struct buf *out, const struct verb *v)
 	buf_append_str(out, "\n");
 	fish_options(out, v->name, v->options);
 	for (unsigned i = 0; v->settings && (row = verb_setting(i)); i++) {
+		if (!verb_offers(v, row))
+			continue;
 		enum completed kind = value_of_setting(row, &words);
 
 		fish_option(out, v->name, verb_setting_name(row), 0, row->help, row->type != TYPE_BOOL, kind, words);

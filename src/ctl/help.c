@@ -61,12 +61,14 @@ value_of(const struct setting *row)
 }
 
 static void
-put_settings(struct ctl *c)
+put_settings(struct ctl *c, const struct verb *v)
 {
 	const struct setting *row;
 
 	buf_append_str(&c->out, "\nSettings of a job, see hauld.conf(5):\n");
 	for (unsigned i = 0; (row = verb_setting(i)); i++) {
+		if (!verb_offers(v, row))
+			continue;
 		AUTO_FREE char *left = xasprintf("    --%s%s", verb_setting_name(row), value_of(row));
 		AUTO_FREE char *help = help_with_words(row->help, row->words);
 
@@ -86,7 +88,7 @@ print_verb(struct ctl *c, const struct verb *v)
 		put_options(c, v->options);
 	}
 	if (v->settings)
-		put_settings(c);
+		put_settings(c, v);
 	buf_append_str(&c->out, "\nOptions of every verb:\n");
 	put_options(c, verb_global_options());
 }

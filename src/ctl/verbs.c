@@ -361,6 +361,12 @@ is_option(const struct setting *row)
 	return row->scope == SCOPE_JOB && row->id != JOB_OUTPUT && row->id != JOB_URL;
 }
 
+bool
+verb_offers(const struct verb *v, const struct setting *row)
+{
+	return v->settings && (v->run != verb_set || setting_is_changeable(row->id));
+}
+
 const struct setting *
 verb_setting(unsigned n)
 {

@@ -107,3 +107,5 @@ const struct verb_option *verb_global_options(void);
 const char *verb_setting_name(const struct setting *row);
 /* The n-th setting that is an option of verbs with settings; NULL behind the last. */
 const struct setting *verb_setting(unsigned n);
+/* Is it told in the help of v, and completed? */
+bool verb_offers(const struct verb *v, const struct setting *row);

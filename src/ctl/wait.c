@@ -118,8 +118,11 @@ tell_error(const struct waiting *w, const json_t *error)
 
 	if (ctl_error_status(error) != CTL_TIMED_OUT)
 		return ctl_tell_error(w->ctl, error);
-	(void)format_duration(limit, sizeof limit, w->ctl->args.timeout_ms);
-	ctl_tell(w->ctl, "not all of them are %s after %s; they go on", w->wanted ? "where they are wanted" : "over", limit);
+	(void)format_duration_exact(limit, sizeof limit, w->ctl->args.timeout_ms);
+	if (w->ctl->args.n_words == 1 && !w->ctl->args.input && !strstr(w->ctl->args.words[0], "://"))
+		ctl_tell(w->ctl, "job %s is not %s after %s; it goes on", w->ctl->args.words[0], w->wanted ? "where it is wanted" : "over", limit);
+	else
+		ctl_tell(w->ctl, "not all of them are %s after %s; they go on", w->wanted ? "where they are wanted" : "over", limit);
 	return CTL_TIMED_OUT;
 }
 

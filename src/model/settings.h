@@ -170,6 +170,8 @@ const struct setting *setting_find(enum setting_id id);
 const struct setting *setting_by_name(enum setting_scope scope, const char *name);
 /* The nearest name in the scope, for "did you mean"; NULL when none is near. */
 const char *setting_suggest(enum setting_scope scope, const char *name);
+/* Can `set` give it to a job that is there? */
+bool setting_is_changeable(enum setting_id id);
 /* True for a name that a later version will know (DESIGN names it). */
 bool setting_is_later(enum setting_scope scope, const char *name);
 const char *setting_scope_to_string(enum setting_scope s); /* "daemon" */

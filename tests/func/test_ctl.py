@@ -180,6 +180,15 @@ def test_no_verb_is_suggested_for_what_is_near_none(ctl, word):
     usage(ctl(word), "`haulctl help` lists them")
 
 
+def test_set_offers_what_can_be_set(ctl, fake):
+    told = ctl("help", "set").out
+    assert "--limit-rate" in told and "--retry-max-time" in told and "--mode" not in told and "--after" not in told
+    assert "--mode" in ctl("help", "add").out
+    assert "--mode" not in complete_in_bash(ctl, "set", "--") and "--priority" in complete_in_bash(ctl, "set", "--")
+    usage(ctl("set", "7", "--output", "x"), "--output cannot be set any more: cancel the job and add another")
+    usage(ctl("cancel", "--state", "failed"), "cancel is about jobs that are queued, blocked, active, paused")
+
+
 def test_letters_that_people_know(ctl, fake):
     for _ in range(3):
         fake.add_job()
@@ -899,7 +908,7 @@ def test_wait(ctl, fake):
 def test_wait_with_a_timeout(ctl, fake):
     fake.on["wait"] = refuse(-32005, "timed-out", "the time is over")
     done = ctl("wait", "--timeout", "1m30s", "7")
-    assert done.rc == 4 and "go on" in done.err
+    assert done.rc == 4 and done.err == "haulctl: job 7 is not over after 90s; it goes on\n"
     assert fake.of("wait") == [{"jobs": [7], "timeout_ms": 90000}]
 
 
@@ -1046,7 +1055,7 @@ def group_row(name, **more):
             "deadline_ms": 0, "deadline_in_ms": None, "live": 0, "jobs": {"done": 0, "failed": 0, "cancelled": 0}, **more}
 
 
-@pytest.mark.parametrize("more, title, cell", [({"limit_rate": 3 << 20}, "LIMIT", "3.0 MiB/s"), ({"deadline_ms": 7200000}, "DEADLINE", "2h00m"),
+@pytest.mark.parametrize("more, title, cell", [({"limit_rate": 3 << 20}, "LIMIT", "3.0 MiB/s"), ({"deadline": "2h", "deadline_ms": 7200000}, "DEADLINE", "2h00m"),
                                                ({"parent": "all"}, "PARENT", "all")])
 def test_groups_have_columns_for_what_one_of_them_has(ctl, fake, more, title, cell):
     fake.on["group"] = lambda params, client: {"groups": [group_row("a"), group_row("b")], "more": False, "all_paused": False}

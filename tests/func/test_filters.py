@@ -66,9 +66,9 @@ def test_json_tells_what_hauld_answered(many):
 
 
 @pytest.mark.parametrize("args, told", [
-    (["cancel", "--state", "done"], "cancel is about jobs that are queued,blocked,active,paused"), (["remove"], "remove needs a job, a filter"),
+    (["cancel", "--state", "done"], "cancel is about jobs that are queued, blocked, active, paused"), (["remove"], "remove needs a job, a filter"),
     (["retry"], "retry needs a job, a filter"), (["cancel", "1", "--state", "queued"], "jobs or filters, not both"), (["cancel"], "needs one of these"),
-    (["pause", "--state", "pausd"], "must be one of"), (["retry", "--state", "done"], "retry is about jobs that are failed,cancelled"),
+    (["pause", "--state", "pausd"], "must be one of"), (["retry", "--state", "done"], "retry is about jobs that are failed, cancelled"),
 ])
 def test_2_for_usage(tmp, serve, args, told):
     done = serve().ctl(*args)

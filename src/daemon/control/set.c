@@ -14,14 +14,6 @@
 #include "daemon/control/internal.h"
 #include "daemon/engine/keep.h"
 
-/* What counts from the moment it is set, or from the next request on.  The others have
- * had their effect, or would show a job's secrets to somebody else (proxy, cacert). */
-static const enum setting_id changeable[] = {
-	JOB_URL, JOB_PRIORITY, JOB_LIMIT_RATE, JOB_CHECKSUM, JOB_CHECKSUM_OUTPUT, JOB_DEADLINE, JOB_HEADER, JOB_USER,
-	JOB_USER_AGENT, JOB_MAX_FILESIZE, JOB_CONNECT_TIMEOUT, JOB_STALL_TIMEOUT, JOB_MAX_TIME, JOB_SPEED_LIMIT,
-	JOB_SPEED_TIME, JOB_RETRY, JOB_RETRY_ON, JOB_RETRY_DELAY, JOB_RETRY_MAX_DELAY, JOB_RETRY_MAX_TIME,
-};
-
 struct set {
 	struct list link; /* of control->settings */
 	struct call *call;
@@ -31,15 +23,6 @@ struct set {
 	size_t n;
 	bool changes[_SETTING_MAX];
 };
-
-static bool
-is_changeable(enum setting_id id)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(changeable); i++)
-		if (changeable[i] == id)
-			return true;
-	return false;
-}
 
 static void
 set_free(struct set *s)
@@ -74,10 +57,13 @@ refuse_key(struct call *c, const char *key)
 {
 	const struct setting *row = setting_by_name(SCOPE_JOB, key);
 	AUTO_BUF struct buf names = { 0 };
+	unsigned n;
+	const struct setting *rows = settings_all(&n);
 	char safe[160];
 
-	for (size_t i = 0; i < ARRAY_SIZE(changeable); i++)
-		buf_printf(&names, "%s%s", i ? ", " : "", setting_find(changeable[i])->name);
+	for (unsigned i = 0; i < n; i++)
+		if (setting_is_changeable(rows[i].id))
+			buf_printf(&names, "%s%s", buf_len(&names) ? ", " : "", rows[i].name);
 	(void)str_safe(safe, sizeof safe, key, strlen(key));
 	if (row)
 		call_fail(c, RPC_INVALID_PARAMS, "%s cannot be set any more: cancel the job and add another; what can be set is %s", safe,
@@ -96,7 +82,7 @@ put_changes(struct set *s, const json_t *changes)
 	json_object_foreach((json_t *)(uintptr_t)changes, key, v) {
 		const struct setting *row = setting_by_name(SCOPE_JOB, key);
 
-		if (!row || !is_changeable(row->id)) {
+		if (!row || !setting_is_changeable(row->id)) {
 			refuse_key(s->call, key);
 			return false;
 		}
