@@ -190,7 +190,7 @@ def test_who_comes_while_the_set_is_published_begins_behind_it(faulty, server, c
         assert "being published at once" in c.call("why", job="m%d" % N)["jobs"][0]["text"]
         assert not server.requests("seed=502")
         s.board.end()
-        wait_all(s, 30)
+        wait_all(s)
         assert c.show("m%d" % N)["state"] == "done"
     assert read_set(s.path("set")) == {**NEW, "f%d" % N: body(1000, "502")}
     assert len(s.log_lines("published as a whole")) == 2

@@ -18,7 +18,7 @@ SHA = "a" * 64
 
 def run(*args, **kw):
     kw.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.run([PROGRAM, *args], capture_output=True, timeout=PATIENCE, **kw)
+    return subprocess.run([PROGRAM, *args], capture_output=True, timeout=5 * PATIENCE, **kw)
 
 
 def cpu_of_children():
