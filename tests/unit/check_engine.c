@@ -850,6 +850,8 @@ run(struct model_job *m)
 	if (engine_comes_again(engine, m->id))
 		begin_again(m);
 	engine_run(engine, m->id);
+	if (state_now(m) == JOB_QUEUED)
+		check_pass(m);
 }
 
 static void
