@@ -555,6 +555,30 @@ def test_a_group_that_loses_its_child_during_the_run(serve, server, stays):
         wait_until(lambda: [g["name"] for g in c.call("group")["groups"]] == left)
 
 
+def test_what_is_said_of_groups_while_hauld_stops_is_refused(serve, server):
+    """The next life would not know of it.  A worker that does not answer keeps hauld from ending at once."""
+    s = serve({"groups": [{"name": "g"}]})
+    with s.client() as c:
+        c.call("group", group="mine", set={})
+        c.add({"name": "sg", "group": "g", "url": server.url("/stall/2M/1M?sg"), "output": "sg", "checksum": "sha256:" + 64 * "0"})
+        wait_until(lambda: c.show("sg")["processed"] > 0)
+        workers = s.workers()
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        s.signal(signal.SIGTERM)
+        s.wait_log("stopping")
+        said = [c.refused("group", group="g", set={"max-concurrent": 1}), c.refused("group", group="mine", remove=True),
+                c.refused("pause", group="g"), c.refused("limit", group="g", rate="1M")]
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+        assert [e.word for e in said] == ["draining"] * 4
+    assert s.wait_exit() == 0
+    s.start()
+    with s.client() as c:
+        assert group_of(c, "mine")["origin"] == "client"
+        c.call("cancel", job="sg")
+
+
 def test_once_knows_groups(h, server):
     config = {"groups": [{"name": "g", "max-concurrent": 2, "on-failure": "cancel"}],
               "jobs": [late(server, "on%d" % i, "g") for i in range(6)]}

@@ -102,6 +102,15 @@ call_may_command_all(struct call *c)
 	return false;
 }
 
+bool
+call_may_change_groups(struct call *c)
+{
+	if (!text_equal(c->control->stopping, "stopping"))
+		return true;
+	call_fail(c, RPC_DRAINING, "hauld stops, and groups are kept as they were before: ask again when it has started");
+	return false;
+}
+
 /* ---- Settings ------------------------------------------------------------------------ */
 
 static int
@@ -323,7 +332,7 @@ method_group(struct call *c)
 	if ((group && !name) || (after && !json_is_string(after)) || (remove && !json_is_true(remove)) || (set && remove)) {
 		call_fail(c, RPC_INVALID_PARAMS, "group and after are names; set is an object, or remove is true");
 	} else if (set || remove) {
-		if (call_may_command_all(c))
+		if (call_may_command_all(c) && call_may_change_groups(c))
 			set ? set_group(c, name, set) : remove_group(c, name);
 	} else if (!group) {
 		list_groups(c, after ? json_string_value(after) : "");

@@ -263,6 +263,8 @@ void group_json_name(struct json *w, const struct engine *e, const char *name);
 /* False after the answer. */
 bool call_group(struct call *c, const char *name, struct group_view *ret);
 bool call_may_command_all(struct call *c);
+/* False after the answer: jobs end for the sake of the next life, which is to know nothing of that. */
+bool call_may_change_groups(struct call *c);
 /* The same: what is changed goes to the store, which is full, or takes nothing any more. */
 bool call_may_store(struct call *c);
 /* Settings of a group out of an object (NULL: none); those that are null are noted in

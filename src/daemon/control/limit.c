@@ -246,7 +246,7 @@ method_limit(struct call *c)
 	if (one && !(host = host_of(c)))
 		return;
 	if (rate || reset) {
-		if (!may_change(c) || (rate && !(text = rate_of(c, !host && !group))))
+		if (!may_change(c) || (group && !call_may_change_groups(c)) || (rate && !(text = rate_of(c, !host && !group))))
 			return;
 		if (rate && host && !limits_have_room(c->control->engine, host)) {
 			call_fail(c, RPC_TOO_MANY, "the limits of %d hosts were set by clients already: reset one, or use the configuration",

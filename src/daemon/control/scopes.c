@@ -454,7 +454,7 @@ set_pause(struct engine *e, const char *group, bool paused)
 void
 scope_pause(struct call *c)
 {
-	struct scope *s = command_new(c);
+	struct scope *s = !json_object_get(c->params, "group") || call_may_change_groups(c) ? command_new(c) : NULL;
 
 	if (!s)
 		return;
