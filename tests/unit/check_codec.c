@@ -260,7 +260,7 @@ START_TEST(what_was_packed_comes_out)
 	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
 		AUTO_BUF struct buf data = { 0 }, packed = { 0 };
 
-		make_data(&data, sizes[i], i);
+		make_data(&data, sizes[i] > 1 << 20 ? sizes[i] / one_of() : sizes[i], i);
 		pack(&packed, c, buf_bytes(&data), buf_len(&data));
 		assert_unpacks(c, &packed, whole, &data);
 		assert_unpacks(c, &packed, (struct sizes){ 4096, 1 << 20, 0 }, &data);
@@ -310,7 +310,7 @@ START_TEST(a_file_cut_at_any_byte_fails)
 
 	make_data(&data, 700, 5);
 	pack(&packed, c, buf_bytes(&data), buf_len(&data));
-	for (n = buf_len(&packed) - 1; n > 0; n--) {
+	for (n = buf_len(&packed) - 1; n > 0; n -= MIN(n, one_of())) {
 		packed.end = packed.start + n;
 		assert_fails(c, &packed, "ends early at byte");
 	}
@@ -341,7 +341,7 @@ START_TEST(a_cut_in_the_second_member_fails)
 	pack(&packed, c, buf_bytes(&data), buf_len(&data));
 	first = buf_len(&packed);
 	pack(&packed, c, buf_bytes(&data), buf_len(&data));
-	for (n = buf_len(&packed) - 1; n > first; n--) {
+	for (n = buf_len(&packed) - 1; n > first; n -= MIN(n, one_of())) {
 		packed.end = packed.start + n;
 		assert_fails(c, &packed, "ends early at byte");
 	}
@@ -354,25 +354,25 @@ START_TEST(a_flipped_bit_never_gives_other_data)
 {
 	enum codec c = (enum codec)_i;
 	AUTO_BUF struct buf data = { 0 }, packed = { 0 };
-	unsigned refused = 0;
+	unsigned accepted = 0;
 
 	make_data(&data, 400, 8);
 	pack(&packed, c, buf_bytes(&data), buf_len(&data));
-	for (size_t bit = 0; bit < 8 * buf_len(&packed); bit++) {
+	for (size_t bit = 0; bit < 8 * buf_len(&packed); bit += one_of()) {
 		AUTO_BUF struct buf out = { 0 };
 		char why[256];
 
 		buf_bytes(&packed)[bit / 8] ^= (uint8_t)(1u << bit % 8);
 		if (unpack(c, &packed, whole, &out, why) == 0) {
 			assert_same(&out, &data);
+			accepted++;
 		} else {
 			ck_assert_str_ne(why, "");
-			refused++;
 		}
 		buf_bytes(&packed)[bit / 8] ^= (uint8_t)(1u << bit % 8);
 	}
 	/* Only a header has bits that do not matter. */
-	ck_assert_uint_gt(refused, (unsigned)(8 * buf_len(&packed) - 8 * 10));
+	ck_assert_uint_lt(accepted, 8 * 10);
 }
 END_TEST
 
@@ -474,7 +474,7 @@ START_TEST(xz_blocks_are_decoded_by_threads)
 {
 	AUTO_BUF struct buf data = { 0 }, packed = { 0 };
 
-	make_data(&data, 2 << 20, 5); /* 32 blocks */
+	make_data(&data, (2 << 20) / one_of(), 5); /* 32 blocks, or 4 */
 	pack_xz(&packed, buf_bytes(&data), buf_len(&data), true);
 	assert_unpacks(CODEC_XZ, &packed, whole, &data);
 	assert_unpacks(CODEC_XZ, &packed, (struct sizes){ 777, 333, 0 }, &data);
@@ -489,7 +489,7 @@ START_TEST(a_decoder_in_the_middle_can_be_freed)
 	AUTO_BUF struct buf data = { 0 }, packed = { 0 };
 	uint8_t out[4096];
 
-	make_data(&data, 2 << 20, 5);
+	make_data(&data, (2 << 20) / one_of(), 5);
 	if (c == CODEC_XZ)
 		pack_xz(&packed, buf_bytes(&data), buf_len(&data), true);
 	else

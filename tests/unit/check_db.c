@@ -340,13 +340,14 @@ START_TEST(whatever_call_fails_nothing_is_lost)
 	do {
 		AUTO_FREE char *remove = xasprintf("%s/jobs.db", dir);
 
-		failures += live(++n, how[_i].failing, how[_i].with);
+		n += one_of();
+		failures += live(n, how[_i].failing, how[_i].with);
 		ck_assert_uint_eq(jobs_on_disk(), JOBS);
 		ck_assert_int_eq(unlink(remove), 0); /* its log went with the close */
 	} while (disk.calls >= n && n < 2000);
 	ck_assert_uint_gt(n, 30);
 	ck_assert_uint_lt(n, 2000);
-	ck_assert_uint_gt(failures, 30);
+	ck_assert_uint_gt(failures, 30 / one_of());
 }
 END_TEST
 

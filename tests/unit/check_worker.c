@@ -614,28 +614,28 @@ END_TEST
 
 START_TEST(a_gzip_file_is_unpacked)
 {
-	enum { SIZE = 9 * 1000 * 1000 };
-	AUTO_FREE char *data = make_data(SIZE);
+	const size_t size = 9 * 1000 * 1000 / one_of();
+	AUTO_FREE char *data = make_data(size);
 	AUTO_BUF struct buf packed = { 0 };
 	struct task_msg t = a_task("file", "1.part", 0);
 	struct result_msg r;
 
-	pack_gzip(&packed, data, SIZE);
+	pack_gzip(&packed, data, size);
 	write_file(".haul/1.part", buf_bytes(&packed), buf_len(&packed));
 	write_file(".haul/1.out", "left over", 9);
 	t.size = buf_len(&packed);
 	t.codec = (uint8_t)(_i & 1 ? CODEC_AUTO : CODEC_GZIP);
 	t.fsync = _i & 2 ? FSYNC_FULL : FSYNC_OFF;
-	t.out_dirty_max = _i & 4 ? 2 << 20 : 0;
+	t.out_dirty_max = _i & 4 ? (2 << 20) / one_of() : 0;
 	t.n_in = t.n_out = 1;
 	t.in[0] = digest_of(DIGEST_SHA256, buf_bytes(&packed), buf_len(&packed));
-	t.out_digest[0] = digest_of(DIGEST_SHA256, data, SIZE);
+	t.out_digest[0] = digest_of(DIGEST_SHA256, data, size);
 	send_task(1, &t);
 	expect(1, RESULT_OK, &r);
-	assert_content("file", data, SIZE);
+	assert_content("file", data, size);
 	ck_assert_uint_eq(r.codec, CODEC_GZIP);
 	ck_assert_uint_eq(r.in, buf_len(&packed));
-	ck_assert_uint_eq(r.out, SIZE);
+	ck_assert_uint_eq(r.out, size);
 	ck_assert_uint_eq(r.inode, stat_of("file").st_ino);
 	ck_assert_uint_eq(r.n_out, 1);
 	ck_assert_mem_eq(r.out_digest[0].bytes, t.out_digest[0].bytes, 32);
@@ -1342,14 +1342,14 @@ END_TEST
 
 START_TEST(a_big_task_does_not_hold_up_a_small_one)
 {
-	enum { SIZE = 64 << 20 };
-	struct task_msg big = a_task("big", "1.part", SIZE), small = a_task("small", "2.part", 5);
+	const off_t size = (64 << 20) / one_of();
+	struct task_msg big = a_task("big", "1.part", (uint64_t)size), small = a_task("small", "2.part", 5);
 	AUTO_FREE char *path = path_of(".haul/1.part");
 	AUTO_BUF struct buf b = { 0 };
 	struct result_msg r;
 
 	write_file(".haul/1.part", "", 0);
-	ck_assert_int_eq(truncate(path, SIZE), 0);
+	ck_assert_int_eq(truncate(path, size), 0);
 	write_file(".haul/2.part", "hello", 5);
 	big.publish = false;
 	big.n_in = 1;
@@ -1366,13 +1366,13 @@ END_TEST
 
 START_TEST(progress_comes_at_most_four_times_a_second)
 {
-	enum { SIZE = 200 << 20 };
-	struct task_msg t = a_task("big", "1.part", SIZE);
+	const off_t size = (200 << 20) / one_of();
+	struct task_msg t = a_task("big", "1.part", (uint64_t)size);
 	AUTO_FREE char *path = path_of(".haul/1.part");
 	struct result_msg r;
 
 	write_file(".haul/1.part", "", 0);
-	ck_assert_int_eq(truncate(path, SIZE), 0);
+	ck_assert_int_eq(truncate(path, size), 0);
 	t.publish = false;
 	t.n_in = 1;
 	t.in[0].algo = DIGEST_SHA3_512;

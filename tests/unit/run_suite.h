@@ -54,3 +54,15 @@ tests_fork(void)
 
 	return !fork_mode || fork_mode[0] != 'n';
 }
+
+/* Tests that try each byte or many random things take one of so many of them:
+ * all, but under valgrind, which looks at how and not at what ($HAUL_TEST_EVERY;
+ * scripts/test). */
+static inline unsigned
+one_of(void)
+{
+	const char *every = getenv("HAUL_TEST_EVERY");
+	int n = every ? atoi(every) : 1;
+
+	return n > 1 ? (unsigned)n : 1;
+}
