@@ -5,8 +5,11 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "ctl/brief.h"
+#include "ctl/chosen.h"
 #include "ctl/ctl.h"
 #include "ctl/entry.h"
+#include "ctl/filters.h"
 
 /* The options as an object; NULL after it was told. */
 static json_t *
@@ -33,10 +36,43 @@ read_changes(const struct ctl *c)
 	return good ? json_loads(buf_cstr(&text), 0, NULL) : NULL;
 }
 
+/* Of all that the filters choose each that can be, some in each request. */
+static int
+set_chosen(struct ctl *c, json_t *changes)
+{
+	uint64_t n = 0, refused = 0, after = 0;
+	AUTO_FREE char *why = NULL;
+	int r = CTL_OK;
+
+	do {
+		AUTO_JSON json_t *result = NULL;
+		json_t *params = json_pack("{s:O, s:I}", "set", changes, "after", (json_int_t)after);
+
+		filters_put(&c->args, params);
+		filters_put_states(&c->args, params);
+		r = ctl_call(c, "set", params, &result);
+		if (r != CTL_OK)
+			break;
+		if (c->args.json)
+			ctl_put_json(c, result);
+		n += member_u64(result, "changed");
+		refused += member_u64(result, "refused");
+		if (!why && *member_text(result, "reason"))
+			why = ctl_safe(c, member_text(result, "reason"));
+		after = member_u64(result, "next");
+	} while (after);
+	if (!c->args.json)
+		buf_printf(&c->out, "%llu set\n", (unsigned long long)n);
+	if (refused)
+		ctl_tell(c, "%llu %s: %s", (unsigned long long)refused, refused == 1 ? "stays as it is" : "stay as they are; the first", why);
+	return r == CTL_OK && refused ? CTL_CONFLICT : r;
+}
+
 int
 verb_set(struct ctl *c)
 {
 	AUTO_JSON json_t *result = NULL, *changes = NULL;
+	bool chosen = chosen_is_asked(c, true);
 	json_t *params;
 	int r;
 
@@ -44,9 +80,15 @@ verb_set(struct ctl *c)
 		ctl_tell(c, "set: give what is to change, such as --limit-rate 5M or --url URL");
 		return CTL_USAGE;
 	}
+	if (chosen == (c->args.n_words > 0)) {
+		ctl_tell(c, chosen ? "set takes jobs or filters, not both" : "set: give jobs, or filters, or --all");
+		return CTL_USAGE;
+	}
 	changes = read_changes(c);
 	if (!changes)
 		return CTL_USAGE;
+	if (chosen)
+		return set_chosen(c, changes);
 	params = ctl_job_params(c->args.words, c->args.n_words);
 	(void)json_object_set(params, "set", changes);
 	r = ctl_call(c, "set", params, &result);

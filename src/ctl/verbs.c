@@ -151,6 +151,13 @@ static const struct verb_option log_options[] = {
 
 static const struct verb_option set_options[] = {
 	{ OPTION_SET_URL, 0, "url", "URL", NULL, "the url; given several times: these, the next one after a failure" },
+	{ OPTION_STATE, 0, "state", "STATE,...", "queued|blocked|active|paused|done|failed|cancelled",
+	    "instead of jobs: those in one of these states" },
+	{ OPTION_GROUP, 0, "group", "GROUP", NULL, "those of this group" },
+	{ OPTION_NAME, 0, "name-like", "PATTERN", NULL, "those with such a name; * matches any run of characters" },
+	{ OPTION_LIST_OUTPUT, 0, "output-like", "PATTERN", NULL, "those with such a destination (the whole path)" },
+	{ OPTION_URL, 0, "url-like", "PATTERN", NULL, "those with such a url, as it is shown" },
+	{ OPTION_ALL, 0, "all", NULL, NULL, "all jobs" },
 	{ 0 },
 };
 static const struct verb_option limit_options[] = {
@@ -241,10 +248,10 @@ static const struct verb verbs[] = {
 	{ "hosts", "", "the servers that jobs are at, and those that are down",
 	    "A server that failed several times in a row is open: its jobs wait, and one at a time probes it.", hosts_options,
 	    WORDS_NONE, 0, 0, false, verb_hosts },
-	{ "set", "JOB...", "change settings of jobs that are not over",
+	{ "set", "[JOB...]", "change settings of jobs that are not over",
 	    "url, priority, limit-rate, checksum, deadline, and what is about requests and retries: it counts at once, or from the "
 	    "next request on. The other settings stay as they were when the job was added. " JOB_TEXT,
-	    set_options, WORDS_JOBS, 1, 0, true, verb_set },
+	    set_options, WORDS_JOBS, 0, 0, true, verb_set },
 	{ "limit", "[[JOB] RATE]", "show limits of rate, or change one while hauld runs",
 	    "Without RATE and options: all that are in effect. RATE is a size, \"512K\", \"5M\", or \"off\"; of the total a "
 	    "timetable, too: \"08:00,512k 23:00,off\". With JOB it is that job's, without --host and --group the total's. It counts at once and outlives "

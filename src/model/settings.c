@@ -301,7 +301,7 @@ setting_suggest(enum setting_scope scope, const char *name)
 }
 
 /* What counts from the moment it is set, or from the next request on.  The others have
- * had their effect, or would show a job's secrets to somebody else (proxy, cacert). */
+ * had their effect. */
 bool
 setting_is_changeable(enum setting_id id)
 {
@@ -309,6 +309,7 @@ setting_is_changeable(enum setting_id id)
 		JOB_URL, JOB_PRIORITY, JOB_LIMIT_RATE, JOB_CHECKSUM, JOB_CHECKSUM_OUTPUT, JOB_DEADLINE, JOB_HEADER, JOB_USER,
 		JOB_USER_AGENT, JOB_MAX_FILESIZE, JOB_CONNECT_TIMEOUT, JOB_STALL_TIMEOUT, JOB_MAX_TIME, JOB_SPEED_LIMIT,
 		JOB_SPEED_TIME, JOB_RETRY, JOB_RETRY_ON, JOB_RETRY_DELAY, JOB_RETRY_MAX_DELAY, JOB_RETRY_MAX_TIME,
+		JOB_PROXY, JOB_NOPROXY, JOB_CACERT,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(changeable); i++)

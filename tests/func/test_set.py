@@ -235,7 +235,7 @@ def test_what_was_set_survives_kill_9(serve, server):
 @pytest.mark.parametrize("keys, text", [
     ({"output": "x"}, "output cannot be set any more: cancel the job and add another; what can be set is url, checksum"),
     ({"name": "x"}, "name cannot be set any more"), ({"decompress": "auto"}, "decompress cannot be set any more"),
-    ({"proxy": "http://h:1"}, "proxy cannot be set any more"), ({"speed": 1}, 'there is no key "speed" of jobs'),
+    ({"cert": "/x"}, "cert cannot be set any more"), ({"proxy": "http://h:1/path"}, "proxy has a path"), ({"speed": 1}, 'there is no key "speed" of jobs'),
     ({"limit-rate": "fast"}, 'limit-rate is "fast": it must be a size'), ({"priority": "1"}, "priority is a string"),
     ({"url": "ftp://h/x"}, "url"), ({"url": []}, "url is an empty list"), ({"url": None}, "a job without url has nothing to do"),
     ({"url": "file:///etc/passwd"}, "allow-file"), ({"checksum": "md5:00"}, "checksum"), ({"deadline": -1}, "must not be negative"),

@@ -96,7 +96,7 @@ VERBS = {
     "resume": ["test_wait.py::test_haulctl_pauses_groups_and_everything"],
     "group": ["test_wait.py::test_haulctl_group_makes_and_removes"],
     "set": ["test_set.py::test_url_of_a_queued_job", "test_set.py::test_what_was_set_survives_kill_9",
-            "test_set.py::test_haulctl_set"],
+            "test_set.py::test_haulctl_set", "test_set_many.py::test_haulctl_takes_filters"],
     "remove": ["test_ctl.py::test_remove"],
     "retry": ["test_control.py::test_retry_begins_anew_under_the_same_id"],
     "run": ["test_schedule.py::test_run_begins_one_now_and_the_times_stay"],

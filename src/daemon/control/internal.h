@@ -262,6 +262,9 @@ void group_json(struct json *w, const struct group_view *v);
 void group_json_name(struct json *w, const struct engine *e, const char *name);
 /* False after the answer. */
 bool call_group(struct call *c, const char *name, struct group_view *ret);
+/* What a request says of state, since, until, group, name, output and url; its strings are the
+ * params'.  False after the answer. */
+bool call_filter(struct call *c, struct filter *ret);
 bool call_may_command_all(struct call *c);
 /* False after the answer: jobs end for the sake of the next life, which is to know nothing of that. */
 bool call_may_change_groups(struct call *c);

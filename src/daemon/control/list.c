@@ -488,16 +488,22 @@ get_limit(struct call *c, struct read_list *w)
 	return false;
 }
 
+bool
+call_filter(struct call *c, struct filter *ret)
+{
+	*ret = FILTER_ALL;
+	return get_states(c, &ret->states) && get_when(c, "since", &ret->since_s) && get_when(c, "until", &ret->until_s) &&
+	    get_pattern(c, "group", &ret->group) && get_pattern(c, "name", &ret->name) &&
+	    get_pattern(c, "output", &ret->output) && get_pattern(c, "url", &ret->url);
+}
+
 void
 method_list(struct call *c)
 {
-	struct read_list w = { .filter = FILTER_ALL };
+	struct read_list w = { .after_id = 0 };
 	struct listing *l;
 
-	if (!get_limit(c, &w) || !get_order(c, &w) || !get_after(c, &w) || !get_states(c, &w.filter.states) ||
-	    !get_when(c, "since", &w.filter.since_s) || !get_when(c, "until", &w.filter.until_s) ||
-	    !get_pattern(c, "group", &w.filter.group) || !get_pattern(c, "name", &w.filter.name) ||
-	    !get_pattern(c, "output", &w.filter.output) || !get_pattern(c, "url", &w.filter.url))
+	if (!get_limit(c, &w) || !get_order(c, &w) || !get_after(c, &w) || !call_filter(c, &w.filter))
 		return;
 	if (json_object_get(c->params, "settings") && !json_is_boolean(json_object_get(c->params, "settings"))) {
 		call_fail(c, RPC_INVALID_PARAMS, "settings is true or false");

@@ -491,7 +491,7 @@ static const struct method methods[] = {
 	{ "resume", POLICY_SUBMIT, "jobs job group all", method_resume },
 	{ "retry", POLICY_SUBMIT, "jobs job", method_retry },
 	{ "run", POLICY_SUBMIT, "jobs job", method_run },
-	{ "set", POLICY_SUBMIT, "jobs job set", method_set },
+	{ "set", POLICY_SUBMIT, "jobs job set state group name output url all after", method_set },
 	{ "show", POLICY_OBSERVE, "job", method_show },
 	{ "shutdown", POLICY_MANAGE, "", method_shutdown },
 	{ "stats", POLICY_OBSERVE, "", method_stats },

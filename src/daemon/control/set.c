@@ -6,13 +6,21 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/url.h"
 #include "daemon/control/internal.h"
 #include "daemon/engine/keep.h"
+
+enum {
+	CHOSEN_CHANGES = 100, /* jobs that one request with filters changes, or refuses to, */
+	CHOSEN_MS = 5,        /* and so long it looks for them: more are another request's */
+	LOOK_EACH = 64,       /* jobs between two looks at the clock */
+};
 
 struct set {
 	struct list link; /* of control->settings */
@@ -21,6 +29,9 @@ struct set {
 	struct intake_batch *batch; /* the intake's while it is there */
 	uint64_t *ids;    /* owned */
 	size_t n;
+	bool chosen;      /* not these, but those of the filter */
+	struct filter filter; /* its strings are the call's */
+	uint64_t after;   /* id: those behind it */
 	bool changes[_SETTING_MAX];
 };
 
@@ -146,35 +157,65 @@ shows_secret(const struct set *s, const struct spec *old, const struct spec *new
 	return NULL;
 }
 
-/* The spec of one job; NULL after the answer. */
-static struct spec *
-spec_for(const struct set *s, uint64_t id, const struct spec *new)
+/* All that a job sends, its secrets too, goes through the proxy and to whom the CA vouches for:
+ * that is the choice of who added it. */
+static const char *
+leads_elsewhere(const struct set *s, const struct job *j)
 {
-	const struct engine *e = s->control->engine;
-	const struct job *j = engine_job(e, id);
-	const char *why = j ? shows_secret(s, j->spec, new) : NULL;
+	static const enum setting_id ways[] = { JOB_PROXY, JOB_NOPROXY, JOB_CACERT };
+	uint32_t uid = s->call->uid;
+
+	for (unsigned i = 0; uid != 0 && uid != geteuid() && uid != j->uid && i < ARRAY_SIZE(ways); i++)
+		if (s->changes[ways[i]])
+			return setting_find(ways[i])->name;
+	return NULL;
+}
+
+/* The new spec of one job; NULL: it cannot have it, and *ret_why is the sentence. */
+static struct spec *
+spec_for(const struct set *s, const struct job *j, const struct spec *new, enum rpc_error *ret_error, char **ret_why)
+{
+	const char *way = leads_elsewhere(s, j), *secret = shows_secret(s, j->spec, new), *why;
+	unsigned long long id = j->id;
 	struct spec *merged;
 
-	if (!j) {
-		call_fail(s->call, RPC_NO_JOB, "there is no job %llu any more", (unsigned long long)id);
+	*ret_error = RPC_CONFLICT;
+	if (way) {
+		*ret_error = RPC_PERMISSION;
+		*ret_why = xasprintf("job %llu is not one of uid %u's: %s is for who added it, root and the service's user, for what "
+		    "the job sends takes that way", id, s->call->uid, way);
 		return NULL;
 	}
-	if (why) {
-		call_fail(s->call, RPC_CONFLICT, "job %llu has a %s for the origin of its url, and the new url is at another: set %s, too, or to null",
-		    (unsigned long long)id, why, why);
+	if (secret) {
+		*ret_why = xasprintf("job %llu has a %s for the origin of its url, and the new url is at another: set %s, too, or to null",
+		    id, secret, secret);
 		return NULL;
 	}
 	merged = merge(s, j->spec, new);
 	if (!merged) {
-		call_fail(s->call, RPC_INVALID_PARAMS, "the settings of job %llu would be too large", (unsigned long long)id);
+		*ret_error = RPC_INVALID_PARAMS;
+		*ret_why = xasprintf("the settings of job %llu would be too large", id);
 		return NULL;
 	}
-	why = engine_refuse_change(e, id, merged);
+	why = engine_refuse_change(s->control->engine, id, merged);
 	if (!why)
 		return merged;
 	spec_unref(merged);
-	call_fail(s->call, RPC_CONFLICT, "job %llu cannot be set: %s", (unsigned long long)id, why);
+	*ret_why = xasprintf("job %llu cannot be set: %s", id, why);
 	return NULL;
+}
+
+static void
+change(const struct set *s, uint64_t id, struct spec *spec)
+{
+	struct engine *e = s->control->engine;
+	const struct job *j;
+
+	event_command(s->call, id);
+	engine_change(e, id, spec);
+	j = engine_job(e, id);
+	if (j)
+		keep_changed(s->control->store, e, j);
 }
 
 /* All or none. */
@@ -182,26 +223,117 @@ static void
 change_all(struct set *s, const struct spec *new)
 {
 	AUTO_FREE struct spec **specs = xcalloc(s->n, sizeof specs[0]);
+	enum rpc_error error = RPC_NO_JOB;
 	struct engine *e = s->control->engine;
+	AUTO_FREE char *why = NULL;
 	size_t n = 0;
 
-	while (n < s->n && (specs[n] = spec_for(s, s->ids[n], new)))
-		n++;
+	for (const struct job *j; n < s->n && (j = engine_job(e, s->ids[n])) && (specs[n] = spec_for(s, j, new, &error, &why)); n++)
+		;
 	for (size_t i = 0; i < n; i++) {
-		const struct job *j = engine_job(e, s->ids[i]);
-
-		if (n == s->n && j && !engine_refuse_change(e, s->ids[i], specs[i])) {
-			event_command(s->call, s->ids[i]);
-			engine_change(e, s->ids[i], specs[i]);
-			j = engine_job(e, s->ids[i]);
-			if (j)
-				keep_changed(s->control->store, e, j);
-		}
+		if (n == s->n && engine_job(e, s->ids[i]) && !engine_refuse_change(e, s->ids[i], specs[i]))
+			change(s, s->ids[i], specs[i]);
 		spec_unref(specs[i]);
 	}
 	if (n == s->n)
 		call_answer_jobs(s->call, s->ids, s->n);
+	else if (why)
+		call_fail(s->call, error, "%s", why);
+	else
+		call_fail(s->call, RPC_NO_JOB, "there is no job %llu any more", (unsigned long long)s->ids[n]);
 }
+
+/* ---- By filters ---------------------------------------------------------------------- */
+
+/* Of who may only command his own jobs these alone. */
+static bool
+is_chosen(const struct set *s, const struct job *j)
+{
+	const struct call *c = s->call;
+	bool over = job_is_over(j) && !engine_comes_again(s->control->engine, j->id);
+
+	return !over && (c->policy >= POLICY_OPERATE || j->uid == c->uid) &&
+	    filter_takes(&s->filter, engine_state(s->control->engine, j), 0) && filter_takes_spec(&s->filter, j->spec);
+}
+
+static void
+answer_chosen(struct call *c, unsigned n, unsigned refused, const char *why, uint64_t next)
+{
+	AUTO_BUF struct buf text = { 0 };
+	struct json w;
+
+	jsonw_init(&w, &text);
+	jsonw_begin_object(&w);
+	jsonw_key_u64(&w, "changed", n);
+	jsonw_key_u64(&w, "refused", refused);
+	jsonw_key_string(&w, "reason", why ? why : "");
+	jsonw_key(&w, "next");
+	if (next)
+		jsonw_u64(&w, next);
+	else
+		jsonw_null(&w);
+	jsonw_end_object(&w);
+	call_text_durably(c, xstrdup(buf_cstr(&text)));
+}
+
+/* Some of them, each that can be; the next request goes on behind the last that was looked at. */
+static void
+change_chosen(struct set *s, const struct spec *new)
+{
+	struct engine *e = s->control->engine;
+	unsigned looked = 0, n = 0, refused = 0;
+	AUTO_FREE char *why = NULL;
+	uint64_t last = s->after, until = clock_now_ms() + CHOSEN_MS;
+	const struct job *j;
+
+	while ((j = engine_next(e, last)) && n + refused < CHOSEN_CHANGES && (++looked % LOOK_EACH || clock_now_ms() < until)) {
+		AUTO_SPEC struct spec *spec = NULL;
+		AUTO_FREE char *no = NULL;
+		enum rpc_error error;
+
+		last = j->id;
+		if (!is_chosen(s, j))
+			continue;
+		spec = spec_for(s, j, new, &error, &no);
+		if (spec)
+			change(s, last, spec);
+		n += spec != NULL;
+		refused += !spec;
+		if (!spec && !why)
+			why = TAKE_PTR(no);
+	}
+	answer_chosen(s->call, n, refused, why, j ? last : 0);
+}
+
+/* False after the answer. */
+static bool
+get_filter(struct set *s)
+{
+	const json_t *after = json_object_get(s->call->params, "after"), *all = json_object_get(s->call->params, "all");
+	struct group_view v;
+
+	if (json_object_get(s->call->params, "job") || json_object_get(s->call->params, "jobs") || (all && !json_is_true(all)) ||
+	    (after && (!json_is_integer(after) || json_integer_value(after) < 0))) {
+		call_fail(s->call, RPC_INVALID_PARAMS, "give jobs, or filters, or \"all\", which is true; after is the id that the last answer "
+		    "has as next");
+		return false;
+	}
+	s->after = after ? (uint64_t)json_integer_value(after) : 0;
+	return call_filter(s->call, &s->filter) && (!s->filter.group || call_group(s->call, s->filter.group, &v));
+}
+
+static bool
+has_filter(const struct call *c)
+{
+	static const char *const names[] = { "state", "group", "name", "output", "url", "all", "after" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (json_object_get(c->params, names[i]))
+			return true;
+	return false;
+}
+
+/* ---- The method ---------------------------------------------------------------------- */
 
 static void
 on_checked(const struct intake_result *results, size_t n, void *arg)
@@ -215,7 +347,7 @@ on_checked(const struct intake_result *results, size_t n, void *arg)
 	else if (store_is_failed(s->control->store, &why))
 		call_fail(s->call, RPC_FAILED, "nothing was set, for it cannot be kept: %s", why);
 	else
-		change_all(s, results[0].spec);
+		(s->chosen ? change_chosen : change_all)(s, results[0].spec);
 	if (client)
 		client_resume(client);
 	set_free(s);
@@ -227,14 +359,14 @@ method_set(struct call *c)
 	const json_t *changes = json_object_get(c->params, "set");
 	AUTO_FREE uint64_t *ids = NULL;
 	struct set *s;
-	size_t n;
+	size_t n = 0;
 
 	if (!json_is_object(changes) || !json_object_size(changes)) {
 		call_fail(c, RPC_INVALID_PARAMS, "set is an object of keys of jobs, as for add");
 		return;
 	}
-	ids = call_jobs(c, &n);
-	if (!ids || !call_may_touch(c, ids, n))
+	ids = has_filter(c) ? NULL : call_jobs(c, &n);
+	if (!has_filter(c) && (!ids || !call_may_touch(c, ids, n)))
 		return;
 	for (size_t i = 0; i < n; i++)
 		if (!engine_job(c->control->engine, ids[i])) {
@@ -246,6 +378,12 @@ method_set(struct call *c)
 	s->control = c->control;
 	s->ids = TAKE_PTR(ids);
 	s->n = n;
+	s->chosen = has_filter(c);
+	list_init(&s->link);
+	if (s->chosen && !get_filter(s)) {
+		set_free(s);
+		return;
+	}
 	s->batch = intake_batch_new(on_checked, s);
 	list_append(&c->control->settings, &s->link);
 	if (!put_changes(s, changes)) {

@@ -148,6 +148,8 @@ engine_change(struct engine *e, uint64_t id, struct spec *spec)
 		deadline_change(en, old);
 	if (d && differs(old, spec, JOB_LIMIT_RATE))
 		limits_set_job(d, spec_number(spec, JOB_LIMIT_RATE)); /* may end it */
+	if (differs(old, spec, JOB_CACERT)) /* read before the next request needs it */
+		xfer_prepare(e->xfer, spec, has_prefix(spec_list(spec, JOB_URL, 0), "https:"));
 	if (differs(old, spec, JOB_URL))
 		change_url(en, old);
 	if (other_digests(old, spec) && !job_is_over(&en->job))
