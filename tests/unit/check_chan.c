@@ -202,7 +202,7 @@ START_TEST(the_end_is_told_once_and_later)
 {
 	tell_text(1, "last");
 	fd_close(&rig.to);
-	loop_for(rig.loop, 20);
+	ck_assert(loop_until(rig.loop, is_counted, &rig.ends, 20000));
 	ck_assert_uint_eq(rig.messages, 1); /* what came before it counts */
 	ck_assert_uint_eq(rig.ends, 1);
 	ck_assert_int_eq(rig.why, 0);
@@ -216,7 +216,7 @@ START_TEST(what_is_no_frame_ends_the_channel)
 	tell_text(1, "good");
 	tell("this is no frame, and it is longer than a header", 48);
 	tell_text(2, "too late");
-	loop_for(rig.loop, 20);
+	ck_assert(loop_until(rig.loop, is_counted, &rig.ends, 20000));
 	assert_seen("good");
 	ck_assert_uint_eq(rig.ends, 1);
 	ck_assert_int_eq(rig.why, -EPROTO);
@@ -237,7 +237,7 @@ START_TEST(a_message_that_makes_no_sense_ends_the_channel)
 	tell(buf_bytes(&b), buf_len(&b));
 	loop_turn(rig.loop);
 	ck_assert_uint_eq(rig.messages, 3);
-	loop_for(rig.loop, 20);
+	ck_assert(loop_until(rig.loop, is_counted, &rig.ends, 20000));
 	tell_text(6, "y");
 	loop_for(rig.loop, 20);
 	ck_assert_uint_eq(rig.messages, 3);
