@@ -116,6 +116,23 @@ def test_an_origin_that_goes_down_is_an_event(serve, server):
         assert down["name"] == "http://127.0.0.1:1" and down["text"].startswith("down: ") and "job" not in down
 
 
+def test_who_follows_one_job_sees_why_it_waits_for_its_origin(serve, server):
+    s = serve(max_origin_failures=1)
+    with s.client() as c:
+        c.add({"url": "http://127.0.0.1:1/x", "output": "x", "retry": 3, "retry-delay": "10ms"})
+        waits, other = c.add({"url": "http://127.0.0.1:1/y", "output": "y"},
+                             {"url": server.url("/stall/1M/64K?events-other"), "output": "z", "stall-timeout": "1h"})
+        c.wait_state(waits, "blocked", why="origin-down")
+
+        def whats(job):
+            return {(e["what"], e.get("name")) for e in c.call("events", since=0, job=job)["events"]}
+        assert ("origin", "http://127.0.0.1:1") in whats(waits)
+        assert "origin" not in {what for what, _name in whats(other)}
+        assert "down: " in s.ctl("events", waits).out
+        c.call("cancel", job=waits)
+        assert ("origin", "http://127.0.0.1:1") not in whats(waits) # it waits no more
+
+
 def test_the_journal_has_every_change_of_every_job(serve, server):
     """From the events alone one knows each job's state: no change is missing, none comes twice."""
     s = serve({"groups": [{"name": "g", "max-concurrent": 2}]}, max_concurrent_downloads=4, max_origin_failures=0)

@@ -126,10 +126,27 @@ takes_what(unsigned whats, const char *what)
 	return false;
 }
 
+/* What is about the origin of the one job that is asked for, or about the network, is about
+ * that job, too, while it is not over: nothing else tells that it waits for these, for no
+ * job is touched when they go down. */
+static bool
+is_where_it_waits(const struct feed_filter *f, const struct note *n)
+{
+	bool network = strcmp(n->what, "network") == 0, origin = strcmp(n->what, "origin") == 0;
+	const struct job *j = (network || origin) && f->n_jobs == 1 ? engine_job(f->engine, f->jobs[0]) : NULL;
+	struct url a, b;
+	const char *why;
+
+	if (!j || job_is_over(j))
+		return false;
+	return network || (url_parse(note_words_of(n).name, &a, &why) == 0 &&
+	    url_parse(spec_list(j->spec, JOB_URL, j->source), &b, &why) == 0 && url_same_origin(&a, &b));
+}
+
 static bool
 takes(const struct feed_filter *f, const struct note *n)
 {
-	if (f->jobs && !bsearch(&n->job, f->jobs, f->n_jobs, sizeof f->jobs[0], compare_ids))
+	if (f->jobs && !is_where_it_waits(f, n) && !bsearch(&n->job, f->jobs, f->n_jobs, sizeof f->jobs[0], compare_ids))
 		return false;
 	if (f->states && (n->state < 0 || !(f->states & 1U << n->state)))
 		return false;
@@ -303,6 +320,7 @@ read_jobs(struct call *c, struct feed_filter *ret)
 	}
 	ret->jobs = xcalloc(n, sizeof ret->jobs[0]);
 	ret->n_jobs = n;
+	ret->engine = c->control->engine;
 	for (size_t i = 0; i < n; i++) {
 		const json_t *ref = one ? one : json_array_get(many, i);
 

@@ -51,6 +51,7 @@ struct feed {
 struct feed_filter {
 	uint64_t *jobs;   /* owned, sorted; NULL: all */
 	size_t n_jobs;
+	const struct engine *engine; /* borrowed: of whom to ask where these jobs wait */
 	unsigned states;  /* bit per state; 0: all */
 	unsigned whats;   /* bit per word of feed_words; 0: all */
 	unsigned level;   /* the least important; 0: all */
