@@ -1,5 +1,6 @@
 """The durable queue: what was acknowledged is there after any death, and nothing is done twice."""
 
+import contextlib
 import gzip
 import os
 import random
@@ -295,48 +296,84 @@ def test_garbage_in_place_of_the_database_is_told(tmp):
     assert os.path.getsize(path) == 46 * 500
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")
-def test_a_full_disk_refuses_in_words_and_loses_nothing(tmp, server):
+@contextlib.contextmanager
+def small_state(tmp):
+    """A state directory of 2 MiB; gives a function that fills it, and empties it when that is called again."""
     state = os.path.join(str(tmp), "state")
+    filler = os.path.join(state, "filler")
+
+    def fill():
+        if os.path.exists(filler):
+            os.unlink(filler)
+            return
+        with open(filler, "wb", buffering=0) as f:
+            with contextlib.suppress(OSError):
+                while f.write(b"x" * 65536):
+                    pass
     os.makedirs(state, mode=0o700)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs", state], check=True)
     try:
-        with Service(tmp) as s:
-            with s.client() as c:
-                ids = c.add(stalled(server, "first"))
-                filler = os.path.join(state, "filler")
-                with open(filler, "wb", buffering=0) as f:
-                    try:
-                        while f.write(b"x" * 65536):
-                            pass
-                    except OSError:
-                        pass
-                refused = 0
-                for i in range(40):
-                    try:
-                        ids += c.add(*[stalled(server, "j%d-%d" % (i, k)) for k in range(50)])
-                    except RpcError as error:
-                        assert error.word == "failed" and "nothing was added" in error.text, error
-                        refused += 1
-                        break
-                assert refused
-                assert [j["id"] for j in c.list_all()] == ids
-                os.unlink(filler)
-
-                def added():
-                    try:
-                        return c.add(stalled(server, "later"))
-                    except RpcError:
-                        return None
-                ids += wait_until(added)
-            kill(s)
-            s.start()
-            with s.client() as c:
-                assert [j["id"] for j in c.list_all()] == ids
-                for at in range(0, len(ids), 500):
-                    c.call("cancel", jobs=ids[at:at + 500])
+        yield fill
     finally:
         subprocess.run(["umount", "-l", state], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")
+def test_a_full_disk_refuses_in_words_and_loses_nothing(tmp, server):
+    with small_state(tmp) as fill, Service(tmp) as s:
+        with s.client() as c:
+            ids = c.add(stalled(server, "first"))
+            fill()
+            refused = 0
+            for i in range(40):
+                try:
+                    ids += c.add(*[stalled(server, "j%d-%d" % (i, k)) for k in range(50)])
+                except RpcError as error:
+                    assert error.word == "failed" and "nothing was added" in error.text, error
+                    refused += 1
+                    break
+            assert refused
+            assert [j["id"] for j in c.list_all()] == ids
+            fill()
+
+            def added():
+                try:
+                    return c.add(stalled(server, "later"))
+                except RpcError:
+                    return None
+            ids += wait_until(added)
+        kill(s)
+        s.start()
+        with s.client() as c:
+            assert [j["id"] for j in c.list_all()] == ids
+            for at in range(0, len(ids), 500):
+                c.call("cancel", jobs=ids[at:at + 500])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")
+def test_a_disk_that_is_full_while_hauld_stops(tmp, server):
+    """What could not be kept is taken back although hauld is about to end, and it ends when there is room."""
+    with small_state(tmp) as fill, Service(tmp) as s:
+        with s.client() as c, s.client() as other:
+            first, = c.add(good(server, "first"))
+            c.wait_job(first)
+            wait_until(lambda: c.call("status")["store"]["queued"] == 0)
+            writer = store_pid(s)
+            os.kill(writer, signal.SIGSTOP)
+            fill()
+            number = c.send("add", jobs=[stalled(server, "j%d" % k, **{"user-agent": "x" * 2000}) for k in range(400)])
+            wait_until(lambda: other.call("status")["store"]["queued"] > 0)
+            s.signal(signal.SIGTERM)
+            s.wait_log("stopped")
+            os.kill(writer, signal.SIGCONT)
+            with pytest.raises(RpcError) as refused:
+                c.answer(number)
+            assert refused.value.word == "failed" and "nothing was added" in refused.value.text
+            fill()
+        assert s.wait_exit() == 0
+        s.start()
+        with s.client() as c:
+            assert [j["id"] for j in c.list_all()] == [first]
 
 
 # ---- any instant
