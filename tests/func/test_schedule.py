@@ -10,6 +10,7 @@ import pytest
 from bodies import body
 from clockset import Clock
 from service import RpcError, sanitized
+from test_conditional import next_version
 from waiting import wait_until
 
 
@@ -148,24 +149,17 @@ def test_a_job_comes_again_and_keeps_its_id(serve, server):
     assert s.read("again") == body(1000, 0)
 
 
-def test_the_last_runs_are_told_and_kept(serve, server, data_dir):
-    s, path = serve(), os.path.join(data_dir, "past-runs")
-
-    def publish(data):
-        with open(path + ".new", "wb") as f:
-            f.write(data)
-        os.rename(path + ".new", path)
+def test_the_last_runs_are_told_and_kept(serve, server):
+    s = serve()
 
     def past():
         return c.show("past")["runs"]["past"]
     with s.client() as c:
-        c.add({**job(server, "past", every="1s", retry=0), "url": server.url("/file/past-runs?schedule=past")})
+        c.add({**job(server, "past", every="1s", retry=0), "fsync": "data",
+               "url": server.url("/condition/3000?key=past-runs&missing=0&schedule=past")})
         wait_until(lambda: past() and past()[-1]["code"] == "http-404")
-        publish(body(3000))
-        try:
-            wait_until(lambda: past()[-1]["unchanged"])
-        finally:
-            os.unlink(path)
+        next_version(server, "past-runs")
+        wait_until(lambda: past()[-1]["unchanged"])
         first = past()
         assert first[0]["code"] == "http-404" and not first[0]["unchanged"]
         fetched = [run for run in first if run["code"] == "done" and not run["unchanged"]]
