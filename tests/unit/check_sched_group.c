@@ -664,7 +664,8 @@ START_TEST(thousands_of_random_steps_keep_every_promise)
 	for (unsigned g = 0; g < GROUPS; g++)
 		(void)group(g, g && random_below(3) ? (unsigned)random_below(g) : NONE, random_below(5));
 	rig.checks = true;
-	for (unsigned n = 0; n < 8000; n++) {
+	/* An origin that is down stays so for a while of the clock, however quick the steps are. */
+	for (unsigned n = 0; n < 8000 || rig.starts <= 200; n++) {
 		random_step(troubles);
 		if (random_below(3))
 			continue;
@@ -672,7 +673,6 @@ START_TEST(thousands_of_random_steps_keep_every_promise)
 		check_books();
 		check_nothing_waits_that_could_start();
 	}
-	ck_assert_uint_gt(rig.starts, 200);
 	check_that_all_end();
 }
 END_TEST
