@@ -50,7 +50,7 @@ void ctl_put_json(struct ctl *c, const json_t *value);
 /* Foreign text for a table or a line of standard output, newly allocated. */
 char *ctl_safe(const struct ctl *c, const char *text);
 /* The same of what vprintf(3) would print. */
-char *ctl_vsafe(const struct ctl *c, const char *fmt, va_list ap);
+char *ctl_vsafe(const struct ctl *c, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 /* ctl_safe(), cut in the middle to so many columns where standard output is a terminal. */
 char *ctl_cut(const struct ctl *c, const char *text, size_t columns);
 /* Ink, printf, plain ink: a piece of text on standard output. */

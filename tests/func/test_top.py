@@ -125,6 +125,7 @@ def test_keys_move_sort_and_filter(fake):
     fake.jobs[60].update(state="active", phase="download", total=100, received=50)
     with top(fake.path, columns=80, rows=20) as t:
         marked = lambda: [l.split()[2 if l.startswith("> ") else 1] for l in t.lines if l.startswith(">")] # noqa: E731
+        t.wait_text("job-12") # what waits comes with an answer of its own
         t.wait(lambda: marked() == ["job-59"]) # what runs comes first
         t.type("jj\x1b[B\x1bOB")
         t.wait(lambda: marked() == ["job-03"])

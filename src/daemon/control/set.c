@@ -357,6 +357,7 @@ void
 method_set(struct call *c)
 {
 	const json_t *changes = json_object_get(c->params, "set");
+	bool chosen = has_filter(c);
 	AUTO_FREE uint64_t *ids = NULL;
 	struct set *s;
 	size_t n = 0;
@@ -365,9 +366,9 @@ method_set(struct call *c)
 		call_fail(c, RPC_INVALID_PARAMS, "set is an object of keys of jobs, as for add");
 		return;
 	}
-	ids = has_filter(c) ? NULL : call_jobs(c, &n);
-	if (!has_filter(c) && (!ids || !call_may_touch(c, ids, n)))
-		return;
+	ids = chosen ? NULL : call_jobs(c, &n);
+	if (!chosen && (!ids || !call_may_touch(c, ids, n)))
+		return; /* it was answered, and c has gone */
 	for (size_t i = 0; i < n; i++)
 		if (!engine_job(c->control->engine, ids[i])) {
 			call_fail(c, RPC_CONFLICT, "job %llu cannot be set: it is over", (unsigned long long)ids[i]);
@@ -378,7 +379,7 @@ method_set(struct call *c)
 	s->control = c->control;
 	s->ids = TAKE_PTR(ids);
 	s->n = n;
-	s->chosen = has_filter(c);
+	s->chosen = chosen;
 	list_init(&s->link);
 	if (s->chosen && !get_filter(s)) {
 		set_free(s);
