@@ -352,7 +352,7 @@ def test_a_full_disk_refuses_in_words_and_loses_nothing(tmp, server):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")
 def test_a_disk_that_is_full_while_hauld_stops(tmp, server):
-    """What could not be kept is taken back although hauld is about to end, and it ends when there is room."""
+    """What could not be kept is taken back although hauld is about to end, if there is room in time."""
     with small_state(tmp) as fill, Service(tmp) as s:
         with s.client() as c, s.client() as other:
             first, = c.add(good(server, "first"))
@@ -371,9 +371,11 @@ def test_a_disk_that_is_full_while_hauld_stops(tmp, server):
             assert refused.value.word == "failed" and "nothing was added" in refused.value.text
             fill()
         assert s.wait_exit() == 0
+        late = "not everything let go within 5 s" in s.log # a stop waits no longer for a disk
         s.start()
         with s.client() as c:
-            assert [j["id"] for j in c.list_all()] == [first]
+            ids = [j["id"] for j in c.list_all()]
+            assert ids[0] == first and (late or ids == [first])
 
 
 # ---- any instant
