@@ -174,3 +174,20 @@ def test_kill_9_of_hauld_between_and_within_runs(serve, server):
             run(c)
         assert read_set(s.path("set")) == whole(*[version] * N)
     wait_until(lambda: nothing_left(s))
+
+
+def test_jobs_of_before_are_no_members(serve, server):
+    """A group of clients' jobs, one of which failed, is published as a whole from a reload on."""
+    s = serve({"groups": [{"name": "whole"}]})
+    with s.client() as c:
+        done, failed = c.add({"url": server.url("/ok/10?again6"), "output": "before", "group": "whole"},
+                             {"url": server.url("/condition/10?key=again6-before&missing=0"), "output": "later", "group": "whole", "retry": 0})
+        assert c.wait_job(failed)["code"] == "http-404" and c.wait_job(done)["state"] == "done"
+        s.reload(config(server, s.root, "again6", cron=NEVER))
+        assert {j["state"] for j in run(c)} == {"done"}
+        assert read_set(s.path("set")) == whole(0, 0, 0, 0)
+        next_version(server, "again6-before")
+        c.call("retry", jobs=[failed])
+        assert c.wait_job(failed)["state"] == "done" and s.read("later") == body(10, "condition1")
+        assert read_set(s.path("set")) == whole(0, 0, 0, 0)
+        assert "published as a whole" in c.refused("add", job={"url": server.url("/ok/10"), "output": "x", "group": "whole"}).text

@@ -110,12 +110,12 @@ engine_is_in_group(const struct engine *e, uint64_t id, const char *name)
 bool
 engine_refuses_job(const struct engine *e, const struct spec *job, struct result *why)
 {
-	AUTO_FREE char *staged = set_output(e, job);
+	const char *name = spec_string(job, JOB_GROUP);
+	const struct group *g = name ? group_find(e, name) : NULL;
 
-	if (!staged)
+	if (!g || !g->set)
 		return set_refuses(e, job, why);
-	result_set(why, RESULT_PATH_REFUSED, "group %s is published as a whole: its members are those of the configuration",
-	    spec_string(job, JOB_GROUP));
+	result_set(why, RESULT_PATH_REFUSED, "group %s is published as a whole: its members are those of the configuration", name);
 	return true;
 }
 

@@ -35,13 +35,24 @@ struct set {
 	bool swaps;         /* the task that runs exchanges, and does not only clean up */
 };
 
+/* True: it lies in the directory itself. */
+static bool
+has_output(const struct set *s, const struct spec *job)
+{
+	const char *output = spec_string(job, JOB_OUTPUT);
+	size_t n = strlen(s->directory);
+
+	return strncmp(output, s->directory, n) == 0 && output[n] == '/' && !strchr(output + n + 1, '/');
+}
+
+/* The group may have jobs that are no members: of before it was published as a whole. */
 static struct set *
 set_of_spec(const struct engine *e, const struct spec *job)
 {
 	const char *name = e->groups.n_sets ? spec_string(job, JOB_GROUP) : NULL;
 	const struct group *g = name ? group_find(e, name) : NULL;
 
-	return g ? g->set : NULL;
+	return g && g->set && has_output(g->set, job) ? g->set : NULL;
 }
 
 static struct set *
@@ -325,7 +336,7 @@ list_names(const struct set *s, struct buf *out)
 		const char *name = strrchr(spec_string(p->entry->job.spec, JOB_OUTPUT), '/') + 1;
 		bool staged = o && !o->live;
 
-		if (p->entry->retired)
+		if (p->entry->retired || !has_output(s, p->entry->job.spec))
 			continue;
 		fetched |= staged;
 		buf_append(out, staged ? "S" : "L", 1);
@@ -366,7 +377,7 @@ missing(const struct set *s)
 	const struct plan *p;
 
 	LIST_FOREACH(p, &s->group->all, struct plan, peer)
-		if (!p->in_group && !p->entry->retired && p->entry->job.state != JOB_DONE)
+		if (!p->in_group && !p->entry->retired && p->entry->job.state != JOB_DONE && has_output(s, p->entry->job.spec))
 			return &p->entry->job;
 	return NULL;
 }
