@@ -14,6 +14,7 @@
 struct chosen {
 	struct ctl *ctl;
 	const char *method;
+	bool (*wants)(const json_t *job);
 	uint64_t *ids; /* owned array */
 	size_t n, size;
 	uint64_t done, refused;
@@ -55,6 +56,8 @@ take_id(struct ctl *c UNUSED, json_t *job, void *arg)
 {
 	struct chosen *ch = arg;
 
+	if (ch->wants && !ch->wants(job))
+		return;
 	if (ch->n == ch->size) {
 		ch->size = MAX(ch->size * 2, (size_t)256);
 		ch->ids = xrealloc(ch->ids, ch->size * sizeof ch->ids[0]);
@@ -116,9 +119,9 @@ command(struct chosen *ch, const uint64_t *ids, size_t n)
 }
 
 int
-chosen_command(struct ctl *c, const char *method, const char *states, const char *done)
+chosen_command(struct ctl *c, const char *method, const char *states, bool (*wants)(const json_t *job), const char *done)
 {
-	struct chosen ch = { .ctl = c, .method = method };
+	struct chosen ch = { .ctl = c, .method = method, .wants = wants };
 	AUTO_JSON json_t *more = json_object();
 	json_t *wanted = states_of(c, states);
 	int r;

@@ -80,7 +80,7 @@ command(struct ctl *c, const char *method, const char *states, const char *done)
 	int r;
 
 	if (chosen_is_asked(c, false))
-		return chosen_command(c, method, states, done);
+		return chosen_command(c, method, states, NULL, done);
 	if (!ctl_names_one_kind(c))
 		return CTL_USAGE;
 	if (!params)
@@ -124,14 +124,22 @@ int
 verb_retry(struct ctl *c)
 {
 	if (chosen_is_asked(c, true))
-		return chosen_command(c, "retry", "failed,cancelled", "queued again");
+		return chosen_command(c, "retry", "failed,cancelled", NULL, "queued again");
 	return needs_jobs(c) ? CTL_USAGE : ask_about_jobs(c, "retry", put_states, NULL);
+}
+
+static bool
+waits_for_time(const json_t *job)
+{
+	return text_equal(member_text(job, "why"), "start-at") || json_is_integer(json_object_get(job, "next_run"));
 }
 
 int
 verb_run(struct ctl *c)
 {
-	return ask_about_jobs(c, "run", put_states, NULL);
+	if (chosen_is_asked(c, true))
+		return chosen_command(c, "run", "blocked,done,failed,cancelled", waits_for_time, "begun");
+	return needs_jobs(c) ? CTL_USAGE : ask_about_jobs(c, "run", put_states, NULL);
 }
 
 int
@@ -141,7 +149,7 @@ verb_remove(struct ctl *c)
 	int r;
 
 	if (chosen_is_asked(c, true))
-		return chosen_command(c, "remove", "done,failed,cancelled", "removed");
+		return chosen_command(c, "remove", "done,failed,cancelled", NULL, "removed");
 	if (needs_jobs(c))
 		return CTL_USAGE;
 	r = ask_about_jobs(c, "remove", count_removed, &n);

@@ -51,6 +51,11 @@ static const struct verb_option ended_options[] = {
 	{ OPTION_ALL, 0, "all", NULL, NULL, "all jobs that this can be done to" },
 	{ 0 },
 };
+static const struct verb_option run_options[] = {
+	JOB_FILTERS,
+	{ OPTION_ALL, 0, "all", NULL, NULL, "all jobs that wait for a time" },
+	{ 0 },
+};
 static const struct verb_option command_options[] = { SCOPE_OPTIONS, FILTERS_BUT_GROUP, { 0 } };
 static const struct verb_option wait_options[] = {
 	TIMEOUT_OPTION,
@@ -242,9 +247,9 @@ static const struct verb verbs[] = {
 	    "Jobs with after = [\"event:NAME\"] start when it is set. It stays set, over restarts too, until it is "
 	    "cleared. The list has those that are set and those that jobs wait for.",
 	    NULL, WORDS_EVENTS, 0, 2, false, verb_event },
-	{ "run", "JOB...", "begin now what waits for a time",
-	    "Jobs with start-at, delay, every or cron; those that come again keep their times. " JOB_TEXT, NULL,
-	    WORDS_JOBS, 1, 0, false, verb_run },
+	{ "run", "[JOB...]", "begin now what waits for a time",
+	    "Jobs with start-at, delay, every or cron; those that come again keep their times. " JOB_TEXT, run_options,
+	    WORDS_JOBS, 0, 0, false, verb_run },
 	{ "hosts", "", "the servers that jobs are at, and those that are down",
 	    "A server that failed several times in a row is open: its jobs wait, and one at a time probes it.", hosts_options,
 	    WORDS_NONE, 0, 0, false, verb_hosts },

@@ -7,6 +7,7 @@ import pytest
 from bodies import digest
 from fakehauld import FakeHauld, Refused
 from haul import program
+from waiting import wait_until
 
 
 @pytest.fixture
@@ -58,6 +59,25 @@ def test_retry_and_remove_by_filters(many):
     assert many.ctl("remove", "--until", "1h").out == "0 removed\n"
     assert many.ctl("remove", "--all").out == "1 removed\n"
     assert "done" not in states(many) and states(many)["bad"] in ("queued", "blocked")
+
+
+def test_run_by_filters_is_about_those_that_wait_for_a_time(serve, server):
+    s = serve({"groups": [{"name": "g"}]})
+    with s.client() as c:
+        def job(name, **keys):
+            return {"name": name, "url": server.url("/ok/10?filters-" + name), "output": name, "group": "g", "fsync": "off", **keys}
+        c.add(job("hourly", every="1h"), job("late", delay="1h"), job("plain"), job("behind", after=["event:never"]),
+              {k: v for k, v in job("other", delay="1h").items() if k != "group"})
+        for name in ("hourly", "plain"):
+            c.wait_job(name)
+        done = s.ctl("run", "--group", "g")
+        assert (done.rc, done.out) == (0, "2 begun\n"), done
+        assert c.wait_job("late")["state"] == "done"
+        wait_until(lambda: c.show("hourly")["runs"]["count"] == 2)
+        assert [c.show(name)["state"] for name in ("behind", "other")] == ["blocked", "blocked"]
+        assert s.ctl("run", "--name", "o*").out == "1 begun\n" and c.wait_job("other")["state"] == "done"
+        assert s.ctl("run", "--all", "--state", "blocked").out == "0 begun\n"
+        assert s.ctl("run").rc == 2 and s.ctl("run", "--all", "late").rc == 2
 
 
 def test_json_tells_what_hauld_answered(many):
