@@ -733,6 +733,26 @@ START_TEST(a_program_that_is_no_worker_fails_all_tasks)
 }
 END_TEST
 
+/* As often as somebody kills them: that says nothing of the program. */
+START_TEST(workers_that_are_killed_as_they_start_are_started_again)
+{
+	AUTO_FREE char *program = xasprintf("%s/killed", rig.dir), *count = xasprintf("%s/count", rig.dir);
+	FILE *f = fopen(program, "w");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_gt(fprintf(f, "#!/bin/sh\necho >>%s\n[ \"$(wc -l <%s)\" -gt 4 ] || kill -9 $$\nexec %s \"$@\"\n", count, count,
+	    worker_path), 0);
+	ck_assert_int_eq(fchmod(fileno(f), 0700), 0);
+	ck_assert_int_eq(fclose(f), 0);
+	start_pool(program, 1);
+	submit_innocents();
+	await_all();
+	for (unsigned i = 0; i < rig.n_jobs; i++)
+		assert_ok(&rig.jobs[i]);
+	ck_assert_uint_eq(count_log("worker died"), 4);
+}
+END_TEST
+
 START_TEST(a_missing_program_fails_all_tasks)
 {
 	start_pool("/nonexistent/hauld-worker", 2);
@@ -938,6 +958,7 @@ add_bad_tests(Suite *s)
 	tcase_add_test(t, a_worker_whose_loop_does_not_turn_is_replaced);
 	tcase_add_test(t, a_good_worker_with_nothing_to_do_is_left_alone);
 	tcase_add_loop_test(t, a_program_that_is_no_worker_fails_all_tasks, 0, ARRAY_SIZE(no_workers));
+	tcase_add_test(t, workers_that_are_killed_as_they_start_are_started_again);
 	tcase_add_test(t, a_missing_program_fails_all_tasks);
 	tcase_add_test(t, a_pool_may_be_freed_while_its_workers_run);
 }

@@ -4,9 +4,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -19,8 +21,8 @@ enum {
 	FRONT_MS = 100,          /* or that late */
 	CHECK_MS = 500,          /* between looks at the slices */
 	SMALL_PER_WORKER = 16,   /* small tasks at one before another is started */
-	START_FAILURES_MAX = 3,  /* workers in a row that died before their HELLO */
-	STARVED_MS = 500,        /* between tries while there are no descriptors or processes */
+	START_FAILURES_MAX = 3,  /* workers in a row that died by themselves before their HELLO */
+	STARVED_MS = 500,        /* between tries while there are no descriptors or processes, or they are killed */
 };
 
 struct pool {
@@ -363,6 +365,13 @@ charge(const struct worker_proc *w, struct pool_task *t, bool was_alone)
 	}
 }
 
+/* By somebody else, or by the kernel for want of memory: that says nothing of the program. */
+static bool
+was_killed_at_start(const struct worker_proc *w)
+{
+	return !w->greeted && !w->reason && WIFSIGNALED(w->helper.status) && WTERMSIG(w->helper.status) == SIGKILL;
+}
+
 /* The task that killed the worker is charged; all are given out again. */
 static void
 on_dead(struct worker_proc *w)
@@ -376,7 +385,9 @@ on_dead(struct worker_proc *w)
 	list_init(&orphans);
 	p->n_workers--;
 	list_remove(&w->link);
-	if (!w->greeted || w->echoes)
+	if (was_killed_at_start(w))
+		loop_timer_set(&p->starved_timer, STARVED_MS);
+	else if (!w->greeted || w->echoes)
 		p->start_failures++;
 	(void)child_status_to_string(w->helper.status, how, sizeof how);
 	p->deaths += !p->stopping;
@@ -387,7 +398,8 @@ on_dead(struct worker_proc *w)
 		t = LIST_FIRST(&w->tasks, struct pool_task, link);
 		leave_worker(t);
 		list_remove(&t->front_link);
-		charge(w, t, was_alone);
+		if (w->greeted) /* else it has seen none of them */
+			charge(w, t, was_alone);
 		list_append(t->strikes >= POOL_STRIKES || t->cancelled ? &orphans : &p->waiting, &t->link);
 	}
 	worker_proc_free(w);
