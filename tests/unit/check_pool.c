@@ -737,7 +737,7 @@ END_TEST
 START_TEST(workers_that_are_killed_as_they_start_are_started_again)
 {
 	AUTO_FREE char *program = xasprintf("%s/killed", rig.dir), *count = xasprintf("%s/count", rig.dir);
-	FILE *f = fopen(program, "w");
+	FILE *f = fopen(program, "we");
 
 	ck_assert_ptr_nonnull(f);
 	ck_assert_int_gt(fprintf(f, "#!/bin/sh\necho >>%s\n[ \"$(wc -l <%s)\" -gt 4 ] || kill -9 $$\nexec %s \"$@\"\n", count, count,
