@@ -48,6 +48,15 @@ def lab():
 
 
 @pytest.fixture
+def attributes(tmp):
+    """Files can remember what the server said of them."""
+    try:
+        os.setxattr(tmp, "user.hauld.test", b"1")
+    except OSError:
+        pytest.skip("no user attributes in this file system")
+
+
+@pytest.fixture
 def tmp(lab):
     path = tempfile.mkdtemp(prefix="t-", dir=lab)
     yield path

@@ -17,6 +17,7 @@ from test_atomic import group, nothing_left, read_set
 from test_conditional import next_version
 from waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("attributes")
 N = 4
 NEVER = "0 0 29 2 *" # the tests say when
 
@@ -51,14 +52,6 @@ def run(c, jobs=range(N)):
 
 def tags(server, tag, i):
     return [header_of(r, "If-None-Match") for r in server.requests("key=" + key(tag, i)) if "/condition/" in r["path"]]
-
-
-@pytest.fixture(autouse=True)
-def attributes(tmp):
-    try:
-        os.setxattr(tmp, "user.hauld.test", b"1")
-    except OSError:
-        pytest.skip("no user attributes in this file system")
 
 
 def started(serve, server, tag, **keys):
@@ -178,14 +171,17 @@ def test_kill_9_of_hauld_between_and_within_runs(serve, server):
 
 def test_jobs_of_before_are_no_members(serve, server):
     """A group of clients' jobs, one of which failed, is published as a whole from a reload on."""
-    s = serve({"groups": [{"name": "whole"}]})
+    s = serve({"groups": [{"name": "whole", "on-failure": "cancel"}]})
     with s.client() as c:
-        done, failed = c.add({"url": server.url("/ok/10?again6"), "output": "before", "group": "whole"},
-                             {"url": server.url("/condition/10?key=again6-before&missing=0"), "output": "later", "group": "whole", "retry": 0})
-        assert c.wait_job(failed)["code"] == "http-404" and c.wait_job(done)["state"] == "done"
+        done, = c.add({"url": server.url("/ok/10?again6"), "output": "before", "group": "whole"})
+        assert c.wait_job(done)["state"] == "done"
+        failed, ended = c.add({"url": server.url("/condition/10?key=again6-before&missing=0"), "output": "later", "group": "whole", "retry": 0},
+                              {"url": server.url("/ok/10?again6-ended"), "output": "never", "group": "whole", "delay": "1h"})
+        assert c.wait_job(failed)["code"] == "http-404" and c.wait_job(ended)["code"] == "sibling-failed"
         s.reload(config(server, s.root, "again6", cron=NEVER))
         assert {j["state"] for j in run(c)} == {"done"}
         assert read_set(s.path("set")) == whole(0, 0, 0, 0)
+        assert c.show(ended)["code"] == "sibling-failed" # it does not begin anew with the set
         next_version(server, "again6-before")
         c.call("retry", jobs=[failed])
         assert c.wait_job(failed)["state"] == "done" and s.read("later") == body(10, "condition1")

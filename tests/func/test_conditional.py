@@ -10,6 +10,8 @@ from bodies import body, digest
 from servers import header_of
 from waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("attributes")
+
 
 def next_version(server, key):
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(server.url("/condition-next?key=" + key)) as answer:
@@ -40,14 +42,6 @@ def first(c, given):
     shown = c.wait_job(given["name"])
     assert shown["state"] == "done"
     return c.show(given["name"])
-
-
-@pytest.fixture(autouse=True)
-def attributes(tmp):
-    try:
-        os.setxattr(tmp, "user.hauld.test", b"1")
-    except OSError:
-        pytest.skip("no user attributes in this file system")
 
 
 @pytest.mark.parametrize("query, condition", [

@@ -149,6 +149,7 @@ def test_a_job_comes_again_and_keeps_its_id(serve, server):
     assert s.read("again") == body(1000, 0)
 
 
+@pytest.mark.usefixtures("attributes")
 def test_the_last_runs_are_told_and_kept(serve, server):
     s = serve()
 

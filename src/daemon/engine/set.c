@@ -35,14 +35,21 @@ struct set {
 	bool swaps;         /* the task that runs exchanges, and does not only clean up */
 };
 
+static bool
+is_in(const char *path, const char *directory)
+{
+	size_t n = strlen(directory);
+
+	return strncmp(path, directory, n) == 0 && path[n] == '/';
+}
+
 /* True: it lies in the directory itself. */
 static bool
 has_output(const struct set *s, const struct spec *job)
 {
 	const char *output = spec_string(job, JOB_OUTPUT);
-	size_t n = strlen(s->directory);
 
-	return strncmp(output, s->directory, n) == 0 && output[n] == '/' && !strchr(output + n + 1, '/');
+	return is_in(output, s->directory) && !strchr(output + strlen(s->directory) + 1, '/');
 }
 
 /* The group may have jobs that are no members: of before it was published as a whole. */
@@ -72,14 +79,6 @@ set_output(const struct engine *e, const struct spec *job)
 	if (!s)
 		return NULL;
 	return xasprintf("%.*s%s/%s", (int)(s->name - s->directory), s->directory, s->stage, file);
-}
-
-static bool
-is_in(const char *path, const char *directory)
-{
-	size_t n = strlen(directory);
-
-	return strncmp(path, directory, n) == 0 && path[n] == '/';
 }
 
 static bool
@@ -457,7 +456,7 @@ on_again(void *arg)
 	LIST_FOREACH(p, &s->group->all, struct plan, peer)
 		if (s->group->running && !p->in_group && !p->entry->retired && !p->entry->download &&
 		    engine_job(p->entry->engine, p->entry->job.id) && /* else it was removed in this turn */
-		    p->entry->job.result->code == RESULT_SIBLING_FAILED)
+		    p->entry->job.result->code == RESULT_SIBLING_FAILED && has_output(s, p->entry->job.spec))
 			(void)engine_retry(p->entry->engine, p->entry->job.id);
 }
 
