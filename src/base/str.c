@@ -372,6 +372,17 @@ str_distance(const char *a, const char *b)
 }
 
 bool
+str_is_nearer(const char *name, const char *one, unsigned *least)
+{
+	unsigned d = str_distance(name, one);
+
+	if (d >= *least)
+		return false;
+	*least = d;
+	return true;
+}
+
+bool
 str_take(const char **s, char c)
 {
 	if (**s != c)

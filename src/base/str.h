@@ -41,6 +41,8 @@ char *str_safe_again(char *out, size_t max, const char *s, size_t n);
 
 /* Edits (insert, drop, change, swap of neighbours) between two words. */
 unsigned str_distance(const char *a, const char *b);
+/* For who looks for the word that was meant: is one nearer than *least, which it is then? */
+bool str_is_nearer(const char *name, const char *one, unsigned *least);
 
 bool has_prefix(const char *s, const char *prefix);
 bool has_suffix(const char *s, const char *suffix);

@@ -99,14 +99,9 @@ suggest(const struct seen *names, const char *text)
 	const char *near = NULL, *one;
 	size_t cursor = 0;
 
-	while ((one = seen_next(names, &cursor))) {
-		unsigned d = str_distance(text, one);
-
-		if (d < least) {
-			least = d;
+	while ((one = seen_next(names, &cursor)))
+		if (str_is_nearer(text, one, &least))
 			near = one;
-		}
-	}
 	return near;
 }
 

@@ -24,14 +24,9 @@ tell_section(struct check *c, struct where at, const char *name)
 	const char *near = NULL;
 	unsigned least = 3;
 
-	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
-		unsigned d = str_distance(name, sections[i].name);
-
-		if (d < least) {
-			least = d;
+	for (size_t i = 0; i < ARRAY_SIZE(sections); i++)
+		if (str_is_nearer(name, sections[i].name, &least))
 			near = sections[i].name;
-		}
-	}
 	if (near)
 		emit_error(c->emit, at, "", "unknown section \"%s\": did you mean \"%s\"?",
 		    quote(name), near);

@@ -342,14 +342,10 @@ verb_suggest(const char *name)
 		if (args_is_word(elsewhere[i].words, name, strlen(name)))
 			return elsewhere[i].meant;
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-		unsigned d = str_distance(name, verbs[i].name);
-
 		if (strlen(name) >= 2 && has_prefix(verbs[i].name, name))
 			return verbs[i].name;
-		if (d < least) {
-			least = d;
+		if (str_is_nearer(name, verbs[i].name, &least))
 			best = verbs[i].name;
-		}
 	}
 	return best;
 }

@@ -130,12 +130,9 @@ suggest(const char *word)
 
 	for (unsigned c = 0; c < _RESULT_CODE_MAX; c++) {
 		const char *name = result_code_to_string((enum result_code)c);
-		unsigned d = str_distance(word, name);
 
-		if (may_be_chosen((enum result_code)c) && d < least) {
-			least = d;
+		if (may_be_chosen((enum result_code)c) && str_is_nearer(word, name, &least))
 			near = name;
-		}
 	}
 	return near;
 }

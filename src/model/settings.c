@@ -285,17 +285,12 @@ setting_suggest(enum setting_scope scope, const char *name)
 	unsigned least = (unsigned)strlen(name) / 3 + 2;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
-		unsigned d;
-
 		if (table[i].scope != scope)
 			continue;
 		if (strlen(name) >= 3 && has_prefix(table[i].name, name))
 			return table[i].name;
-		d = str_distance(name, table[i].name);
-		if (d < least) {
-			least = d;
+		if (str_is_nearer(name, table[i].name, &least))
 			best = table[i].name;
-		}
 	}
 	return best;
 }

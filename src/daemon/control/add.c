@@ -259,13 +259,9 @@ near_group(const struct engine *e, const char *name)
 	struct group_view v;
 
 	for (; looks < NEAR_GROUPS_MAX && engine_next_group(e, at, &v); looks++) {
-		unsigned d = str_distance(name, v.name);
-
 		at = v.name;
-		if (d < least) {
-			least = d;
-			best = v.name;
-		}
+		if (str_is_nearer(name, at, &least))
+			best = at;
 	}
 	return best;
 }

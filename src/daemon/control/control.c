@@ -68,14 +68,10 @@ suggest_param(const struct method *m, const char *name, char *buf, size_t size)
 	for (const char *p = m->params; *p && strlen(name) <= 32; p += strspn(p, " ")) {
 		int len = (int)strcspn(p, " ");
 		char one[32];
-		unsigned d;
 
 		(void)snprintf(one, sizeof one, "%.*s", len, p);
-		d = str_distance(name, one);
-		if (d < least) {
-			least = d;
+		if (str_is_nearer(name, one, &least))
 			(void)snprintf(buf, size, "%s", one);
-		}
 		p += len;
 	}
 	return *buf ? buf : NULL;

@@ -522,13 +522,8 @@ method_suggest(const char *name)
 
 	if (strlen(name) > 32)
 		return NULL;
-	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
-		unsigned d = str_distance(name, methods[i].name);
-
-		if (d < least) {
-			least = d;
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		if (str_is_nearer(name, methods[i].name, &least))
 			near = methods[i].name;
-		}
-	}
 	return near;
 }
