@@ -178,10 +178,11 @@ def test_memory_does_not_grow_and_cpu_has_no_limit(intake):
                     assert intake.read() == (REFUSED, i, b"")
 
     intake.say(intake.hello)
-    ask(0, 5000)
+    ask(0, 20000)
     before = resident(intake.process.pid)
-    ask(5000, 60000)
-    assert resident(intake.process.pid) < before + 512  # KiB
+    ask(20000, 100000)
+    # Of the smallest piece of memory each 3,125 KiB would have been kept.  A sanitizer's tables grow by steps.
+    assert resident(intake.process.pid) < before + 1024  # KiB
     with open("/proc/%d/limits" % intake.process.pid, encoding="ascii") as limits:
         line = next(line for line in limits if line.startswith("Max cpu time"))
     assert line.split()[3:5] == ["unlimited", "unlimited"]

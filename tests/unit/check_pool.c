@@ -753,6 +753,25 @@ START_TEST(workers_that_are_killed_as_they_start_are_started_again)
 }
 END_TEST
 
+/* We kill it in the end: that is no death by others. */
+START_TEST(a_program_that_closes_its_pipe_and_does_not_end_fails_all_tasks)
+{
+	AUTO_FREE char *program = xasprintf("%s/silent", rig.dir);
+	FILE *f = fopen(program, "we");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_gt(fputs("#!/bin/sh\nexec <&- >&-\nexec sleep 1000\n", f), 0);
+	ck_assert_int_eq(fchmod(fileno(f), 0700), 0);
+	ck_assert_int_eq(fclose(f), 0);
+	start_pool(program, 1);
+	submit_innocents();
+	await_all();
+	for (unsigned i = 0; i < rig.n_jobs; i++)
+		assert_failed(&rig.jobs[i], RESULT_INTERNAL, "no worker process can be started");
+	ck_assert_uint_eq(count_log("it closed its pipe and did not end"), 3);
+}
+END_TEST
+
 START_TEST(a_missing_program_fails_all_tasks)
 {
 	start_pool("/nonexistent/hauld-worker", 2);
@@ -959,6 +978,7 @@ add_bad_tests(Suite *s)
 	tcase_add_test(t, a_good_worker_with_nothing_to_do_is_left_alone);
 	tcase_add_loop_test(t, a_program_that_is_no_worker_fails_all_tasks, 0, ARRAY_SIZE(no_workers));
 	tcase_add_test(t, workers_that_are_killed_as_they_start_are_started_again);
+	tcase_add_test(t, a_program_that_closes_its_pipe_and_does_not_end_fails_all_tasks);
 	tcase_add_test(t, a_missing_program_fails_all_tasks);
 	tcase_add_test(t, a_pool_may_be_freed_while_its_workers_run);
 }

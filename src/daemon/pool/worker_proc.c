@@ -11,11 +11,21 @@
 #include "base/fd.h"
 #include "base/mem.h"
 
+enum { END_MS = 1000 }; /* for who closed its pipe */
+
 /* Behind the public struct: what only this file needs. */
 struct proc {
 	struct worker_proc pub;
 	const struct worker_proc_ops *ops;
 };
+
+/* It gets no tasks any more. */
+static void
+doom(struct worker_proc *w)
+{
+	w->culprit = worker_proc_at(w);
+	w->doomed = true;
+}
 
 static void
 on_over(void *arg)
@@ -35,14 +45,29 @@ on_reaped(void *arg)
 		p->pub.culprit = worker_proc_at(&p->pub);
 }
 
-/* Most that close their pipe are dead already: the status says of what. */
+/* From the outside of the pipe a worker that ends looks like one that closed it.  Its status says
+ * of what it died, if nobody kills it in between. */
 static bool
 on_closed(int why, void *arg)
 {
 	struct proc *p = arg;
 
-	worker_proc_kill(&p->pub, why ? "it said what makes no sense" : NULL);
+	if (why) {
+		worker_proc_kill(&p->pub, "it said what makes no sense");
+	} else if (!p->pub.doomed) {
+		doom(&p->pub);
+		helper_wait(&p->pub.helper, END_MS);
+	}
 	return false;
+}
+
+static void
+on_waited(void *arg)
+{
+	struct proc *p = arg;
+
+	p->pub.reason = "it closed its pipe and did not end";
+	helper_kill(&p->pub.helper);
 }
 
 static int
@@ -53,7 +78,7 @@ on_message(const struct message *m, void *arg)
 	return p->ops->on_message(m, &p->pub);
 }
 
-static const struct helper_ops helper_ops = { on_message, on_closed, on_reaped, on_over, NULL };
+static const struct helper_ops helper_ops = { on_message, on_closed, on_reaped, on_over, on_waited };
 
 static int
 make_page(struct work_page **ret, int *ret_fd)
@@ -118,8 +143,7 @@ worker_proc_kill(struct worker_proc *w, const char *reason)
 	if (!w->helper.pid || w->doomed)
 		return;
 	w->reason = reason;
-	w->culprit = worker_proc_at(w);
-	w->doomed = true;
+	doom(w);
 	helper_kill(&w->helper);
 }
 

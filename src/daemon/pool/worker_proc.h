@@ -23,7 +23,7 @@ struct worker_proc {
 	uint64_t started_ms;
 	uint64_t heard_ms;   /* when its last message came, or the ping left */
 	bool exclusive;      /* runs one suspected task alone */
-	bool doomed;         /* killed by us, or at its end: gets no more tasks */
+	bool doomed;         /* killed by us, or at its end, or deaf: gets no more tasks */
 	const char *reason;  /* why we killed it; static; NULL: its status says */
 	uint64_t culprit;    /* task id that was named at that moment */
 };
