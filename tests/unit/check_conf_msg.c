@@ -7,22 +7,9 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "model/spec.h"
+#include "read_back.h"
 #include "run_suite.h"
 #include "wire/conf_msg.h"
-
-static struct frame_reader reader;
-
-static void
-setup(void)
-{
-	reader = (struct frame_reader){ 0 };
-}
-
-static void
-teardown(void)
-{
-	frame_reader_done(&reader);
-}
 
 START_TEST(texts_come_through)
 {
@@ -316,7 +303,7 @@ main(void)
 	Suite *s = suite_create("conf_msg");
 	TCase *tc = tcase_create("messages");
 
-	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_checked_fixture(tc, reader_setup, reader_teardown);
 	tcase_add_test(tc, texts_come_through);
 	tcase_add_test(tc, specs_come_through);
 	tcase_add_test(tc, an_empty_spec_comes_through);
@@ -325,7 +312,7 @@ main(void)
 	tcase_add_test(tc, answers_carry_the_id_that_was_asked_with);
 	suite_add_tcase(s, tc);
 	tc = tcase_create("checks");
-	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_checked_fixture(tc, reader_setup, reader_teardown);
 	tcase_add_test(tc, pairs_come_through_in_their_order);
 	tcase_add_test(tc, a_check_without_pairs_comes_through);
 	tcase_add_test(tc, a_check_that_is_cut_within_a_pair_fails);

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "daemon/engine/download.h"
+#include "random.h"
 #include "run_suite.h"
 
 static struct registry registry;
@@ -283,17 +284,7 @@ static struct {
 	struct entry *by_id[JOBS + 1]; /* NULL: has gone */
 	struct entry *by_name[NAMES];
 	uint64_t last;
-	uint64_t random;
 } model;
-
-static uint64_t
-random_below(uint64_t n) /* xorshift64*, Vigna 2016 */
-{
-	model.random ^= model.random >> 12;
-	model.random ^= model.random << 25;
-	model.random ^= model.random >> 27;
-	return model.random * UINT64_C(2685821657736338717) % n;
-}
 
 static const char *
 name_text(unsigned i)
@@ -365,7 +356,7 @@ compare(void)
 START_TEST(thousands_of_random_steps_agree_with_an_array)
 {
 	memset(&model, 0, sizeof model);
-	model.random = 88172645463325252 + (uint64_t)_i;
+	random_seed(88172645463325252 + (uint64_t)_i);
 	while (model.last < JOBS) {
 		/* Phases of growing and of shrinking. */
 		if (!model.last || random_below(10) < (model.last / 300 % 2 ? 3U : 7U))

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "daemon/sched/scheduler.h"
 #include "loop_until.h"
+#include "random.h"
 #include "run_suite.h"
 
 enum { TICKETS = 80, HOSTS = 5, GROUPS = 7, NONE = GROUPS };
@@ -47,17 +48,6 @@ static struct {
 	uint64_t starts, next_arrival;
 	bool checks;
 } rig;
-
-static uint64_t random_state;
-
-static uint64_t
-random_below(uint64_t n) /* xorshift64*, Vigna 2016 */
-{
-	random_state ^= random_state >> 12;
-	random_state ^= random_state << 25;
-	random_state ^= random_state >> 27;
-	return random_state * UINT64_C(2685821657736338717) % n;
-}
 
 static uint64_t
 host_limit(const char *host, void *arg UNUSED)
@@ -246,7 +236,7 @@ setup(void)
 	log_init("check", false);
 	memset(&rig, 0, sizeof rig);
 	rig.loop = loop_new();
-	random_state = 88172645463325252;
+	random_seed(0);
 }
 
 static void
@@ -653,7 +643,7 @@ START_TEST(thousands_of_random_steps_keep_every_promise)
 {
 	bool troubles = _i % 2;
 
-	random_state = (uint64_t)_i * 104729 + 1;
+	random_seed((uint64_t)_i * 104729 + 1);
 	for (unsigned h = 0; h < HOSTS; h++)
 		rig.host_limit[h] = random_below(2) ? random_below(4) : 0;
 	if (_i % 4 > 1)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "random.h"
 #include "run_suite.h"
 
 enum { TICKETS = 4000 };
@@ -13,23 +14,12 @@ enum { TICKETS = 4000 };
 static struct ticket tickets[TICKETS];
 static bool is_in[TICKETS];
 static struct queue q;
-static uint64_t random_state;
-
-static uint64_t
-random_below(uint64_t n) /* xorshift64*, Vigna 2016 */
-{
-	random_state ^= random_state >> 12;
-	random_state ^= random_state << 25;
-	random_state ^= random_state >> 27;
-	return random_state * UINT64_C(2685821657736338717) % n;
-}
-
 static void
 setup(void)
 {
 	memset(tickets, 0, sizeof tickets);
 	memset(is_in, 0, sizeof is_in);
-	random_state = 88172645463325252;
+	random_seed(0);
 	queue_init(&q);
 }
 
@@ -177,7 +167,7 @@ START_TEST(random_steps_agree_with_a_list)
 {
 	uint64_t order = UINT64_C(1) << 40, mess = (uint64_t)_i % 4;
 
-	random_state = (uint64_t)_i * 7919 + 1;
+	random_seed((uint64_t)_i * 7919 + 1);
 	for (unsigned n = 0; n < 20000; n++) {
 		unsigned i = (unsigned)random_below(n < 10000 ? TICKETS : 64); /* it fills, and then drains */
 

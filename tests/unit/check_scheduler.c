@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "loop_until.h"
+#include "random.h"
 #include "run_suite.h"
 
 enum { TICKETS = 60, HOSTS = 6 };
@@ -42,17 +43,6 @@ static struct {
 	struct item **started; /* in their order; TICKETS of them */
 	unsigned n_started;
 } rig;
-
-static uint64_t random_state;
-
-static uint64_t
-random_below(uint64_t n) /* xorshift64*, Vigna 2016 */
-{
-	random_state ^= random_state >> 12;
-	random_state ^= random_state << 25;
-	random_state ^= random_state >> 27;
-	return random_state * UINT64_C(2685821657736338717) % n;
-}
 
 static const char *
 host_name(unsigned i)
@@ -178,7 +168,7 @@ setup(void)
 	rig.loop = loop_new();
 	rig.next_order = 1;
 	rig.started = xcalloc(TICKETS, sizeof(struct item *));
-	random_state = 88172645463325252;
+	random_seed(0);
 }
 
 static void
@@ -892,7 +882,7 @@ assert_nothing_is_left_that_could_start(void)
 /* _i: the seed, and with it the limits. */
 START_TEST(thousands_of_random_steps_stay_within_the_promises)
 {
-	random_state = (uint64_t)_i * 7919 + 1;
+	random_seed((uint64_t)_i * 7919 + 1);
 	rig.checks = true;
 	for (unsigned h = 0; h < HOSTS; h++)
 		rig.host_limit[h] = random_below(2) ? random_below(4) : 0;

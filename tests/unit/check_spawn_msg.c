@@ -5,33 +5,14 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "read_back.h"
 #include "run_suite.h"
 #include "wire/spawn_msg.h"
-
-static struct frame_reader reader;
-
-static void
-setup(void)
-{
-	reader = (struct frame_reader){ 0 };
-}
-
-static void
-teardown(void)
-{
-	frame_reader_done(&reader);
-}
 
 static struct message
 next(enum spawn_msg_type type, uint64_t id)
 {
-	struct message m = { 0 };
-
-	ck_assert_int_eq(frame_reader_next(&reader, &m), 1);
-	ck_assert_uint_eq(m.type, type);
-	ck_assert_uint_eq(m.version, SPAWN_PROTO);
-	ck_assert_uint_eq(m.id, id);
-	return m;
+	return next_of(SPAWN_PROTO, type, id);
 }
 
 static char *argv[] = { (char[]){ "/bin/x" }, (char[]){ "" }, (char[]){ "two words" }, NULL };
@@ -223,7 +204,7 @@ main(void)
 	Suite *s = suite_create("spawn_msg");
 	TCase *t = tcase_create("messages");
 
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, reader_setup, reader_teardown);
 	tcase_add_test(t, a_program_comes_through);
 	tcase_add_test(t, the_least_and_the_largest_program_come_through);
 	tcase_add_loop_test(t, a_bad_program_is_refused, 0, (int)ARRAY_SIZE(bad_bytes));

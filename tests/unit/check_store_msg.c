@@ -7,34 +7,15 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "read_back.h"
 #include "run_suite.h"
 #include "wire/read_msg.h"
 #include "wire/store_msg.h"
 
-static struct frame_reader reader;
-
-static void
-setup(void)
-{
-	reader = (struct frame_reader){ 0 };
-}
-
-static void
-teardown(void)
-{
-	frame_reader_done(&reader);
-}
-
 static struct message
 next(enum store_msg_type type, uint64_t id)
 {
-	struct message m = { 0 };
-
-	ck_assert_int_eq(frame_reader_next(&reader, &m), 1);
-	ck_assert_uint_eq(m.type, type);
-	ck_assert_uint_eq(m.version, STORE_PROTO);
-	ck_assert_uint_eq(m.id, id);
-	return m;
+	return next_of(STORE_PROTO, type, id);
 }
 
 static struct store_job
@@ -507,7 +488,7 @@ static Suite *
 store_msg_suite(void)
 {
 	Suite *s = suite_create("store_msg");
-	TCase *t = add_case(s, "messages", setup, teardown, 0);
+	TCase *t = add_case(s, "messages", reader_setup, reader_teardown, 0);
 
 	tcase_add_loop_test(t, jobs_come_through, 0, 3);
 	tcase_add_test(t, the_least_and_the_largest_job_come_through);

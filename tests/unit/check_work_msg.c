@@ -6,32 +6,10 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "read_back.h"
 #include "run_suite.h"
 #include "wire/build_id.h"
 #include "wire/work_msg.h"
-
-static struct frame_reader reader;
-
-static void
-setup(void)
-{
-	reader = (struct frame_reader){ 0 };
-}
-
-static void
-teardown(void)
-{
-	frame_reader_done(&reader);
-}
-
-static struct message
-only_message(void)
-{
-	struct message m = { 0 };
-
-	ck_assert_int_eq(frame_reader_next(&reader, &m), 1);
-	return m;
-}
 
 static bool
 text_is(struct text t, const char *s)
@@ -97,7 +75,7 @@ START_TEST(hello_needs_the_same_build)
 	uint8_t copy[300];
 
 	work_put_hello(&reader.in);
-	m = only_message();
+	m = next_message();
 	ck_assert_uint_eq(m.type, WORK_HELLO);
 	ck_assert_int_eq(work_get_hello(&m), 0);
 	memcpy(copy, m.payload, m.len);
@@ -121,7 +99,7 @@ START_TEST(a_full_task_comes_through)
 	struct message m;
 
 	work_put_task(&reader.in, 77, &t);
-	m = only_message();
+	m = next_message();
 	ck_assert_uint_eq(m.id, 77);
 	ck_assert_uint_eq(m.type, WORK_TASK);
 	ck_assert_uint_eq(m.version, WORK_PROTO);
@@ -166,7 +144,7 @@ START_TEST(every_flag_has_its_own_place)
 
 		*flags[bit] = true;
 		work_put_task(&reader.in, bit, &t);
-		m = only_message();
+		m = next_message();
 		ck_assert_int_eq(work_get_task(&m, &g), 0);
 		for (unsigned k = 0; k < 7; k++)
 			ck_assert_int_eq(*got[k], k == bit);
@@ -184,7 +162,7 @@ START_TEST(the_longest_task_is_still_a_message)
 	t.target = t.keep = (struct place){ text_of(big), text_of(big), text_of(big) };
 	t.part = t.out = t.map = t.source = t.url_name = text_of(big);
 	work_put_task(&reader.in, 1, &t);
-	m = only_message();
+	m = next_message();
 	ck_assert_int_eq(work_get_task(&m, &g), 0);
 	ck_assert(text_is(g.url_name, big));
 	free(big);
@@ -206,7 +184,7 @@ START_TEST(bad_values_in_a_task_fail)
 	uint8_t *copy;
 
 	work_put_task(&reader.in, 1, &t);
-	m = only_message();
+	m = next_message();
 	copy = xmemdup(m.payload, m.len);
 	m.payload = copy;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -248,7 +226,7 @@ START_TEST(bad_digests_fail)
 		}
 		put_u8(&reader.in, 0);
 		frame_end(&reader.in, f);
-		m = only_message();
+		m = next_message();
 		ck_assert_msg(work_get_result(&m, &g) == -EPROTO, "row %zu", i);
 	}
 }
@@ -281,7 +259,7 @@ START_TEST(a_full_result_comes_through)
 	struct message m;
 
 	work_put_result(&reader.in, 5, WORK_RESULT, &r);
-	m = only_message();
+	m = next_message();
 	ck_assert_uint_eq(m.type, WORK_RESULT);
 	ck_assert_uint_eq(m.id, 5);
 	ck_assert_int_eq(work_get_result(&m, &g), 0);
@@ -310,7 +288,7 @@ START_TEST(what_a_sweep_found_comes_through)
 	struct message m;
 
 	work_put_found(&reader.in, 5, &f);
-	m = only_message();
+	m = next_message();
 	ck_assert(m.type == WORK_FOUND && m.id == 5);
 	ck_assert_int_eq(work_get_found(&m, &g), 0);
 	ck_assert(g.job == UINT64_MAX && g.generation == 3 && g.modified == -1 && g.size == INT64_MAX);
@@ -318,7 +296,7 @@ START_TEST(what_a_sweep_found_comes_through)
 	ck_assert(text_is(g.base, "i-l.1.3.") && text_is(g.url, "http://a/b") && text_is(g.etag, "\"x\""));
 	f.size--; /* less than the front */
 	work_put_found(&reader.in, 5, &f);
-	m = only_message();
+	m = next_message();
 	ck_assert_int_eq(work_get_found(&m, &g), -EPROTO);
 }
 END_TEST
@@ -329,7 +307,7 @@ START_TEST(the_text_of_a_result_is_made_safe)
 	struct message m;
 
 	work_put_result(&reader.in, 5, WORK_RESULT, &r);
-	m = only_message();
+	m = next_message();
 	ck_assert_int_eq(work_get_result(&m, &g), 0);
 	ck_assert_str_eq(g.result.text, "a\\x1b[2Jb\\x0ac");
 }
@@ -346,7 +324,7 @@ START_TEST(bad_codes_in_a_result_fail)
 	uint8_t copy[128];
 
 	work_put_result(&reader.in, 5, WORK_RESULT, &r);
-	m = only_message();
+	m = next_message();
 	memcpy(copy, m.payload, m.len);
 	m.payload = copy;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -365,19 +343,19 @@ START_TEST(small_messages_come_through)
 	struct message m;
 
 	work_put_front(&reader.in, 1, &f);
-	m = only_message();
+	m = next_message();
 	ck_assert_int_eq(work_get_front(&m, &gf), 0);
 	ck_assert(gf.offset == INT64_MAX && gf.flush_to == 5 && gf.last);
 	work_put_progress(&reader.in, 2, &p);
-	m = only_message();
+	m = next_message();
 	ck_assert_int_eq(work_get_progress(&m, &gp), 0);
 	ck_assert(gp.in == 1 && gp.out == 2 && gp.flushed == 3 && gp.flush_ns == UINT64_MAX);
 	work_put_empty(&reader.in, 3, WORK_CANCEL);
-	m = only_message();
+	m = next_message();
 	ck_assert(m.type == WORK_CANCEL && m.id == 3 && m.len == 0);
 	f.offset = (uint64_t)INT64_MAX + 1;
 	work_put_front(&reader.in, 1, &f);
-	m = only_message();
+	m = next_message();
 	ck_assert_int_eq(work_get_front(&m, &gf), -EPROTO);
 }
 END_TEST
@@ -420,7 +398,7 @@ START_TEST(cut_at_every_byte_they_fail)
 	work_put_progress(&reader.in, 1, &p);
 	work_put_result(&reader.in, 1, WORK_RESULT, &r);
 	for (unsigned i = 0; i < 5; i++) {
-		struct message m = only_message();
+		struct message m = next_message();
 		const uint8_t *whole = m.payload;
 		size_t len = m.len;
 
@@ -451,7 +429,7 @@ START_TEST(random_changes_never_crash)
 	work_put_task(&reader.in, 1, &t);
 	work_put_result(&reader.in, 1, WORK_RESULT, &r);
 	for (unsigned i = 0; i < 2; i++) {
-		struct message m = only_message();
+		struct message m = next_message();
 		const uint8_t *whole = m.payload;
 		uint8_t *copy = malloc(m.len);
 
@@ -474,7 +452,7 @@ main(void)
 	TCase *tc = tcase_create("round-trip");
 	TCase *bad = tcase_create("bad");
 
-	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_checked_fixture(tc, reader_setup, reader_teardown);
 	tcase_add_test(tc, hello_needs_the_same_build);
 	tcase_add_test(tc, a_full_task_comes_through);
 	tcase_add_test(tc, every_flag_has_its_own_place);
@@ -482,7 +460,7 @@ main(void)
 	tcase_add_test(tc, a_full_result_comes_through);
 	tcase_add_test(tc, small_messages_come_through);
 	suite_add_tcase(s, tc);
-	tcase_add_checked_fixture(bad, setup, teardown);
+	tcase_add_checked_fixture(bad, reader_setup, reader_teardown);
 	tcase_add_test(bad, bad_values_in_a_task_fail);
 	tcase_add_test(bad, bad_digests_fail);
 	tcase_add_test(bad, bad_codes_in_a_result_fail);
