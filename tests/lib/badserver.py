@@ -39,6 +39,7 @@ from bodies import body_range
 import conditions  # noqa: F401 (their behaviours)
 import crashing  # noqa: F401
 import hostile  # noqa: F401
+import rests  # noqa: F401
 import resuming  # noqa: F401
 import signed  # noqa: F401
 

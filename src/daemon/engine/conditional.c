@@ -135,7 +135,7 @@ conditional_fill(struct download *d, struct transfer_request *req)
 void
 conditional_note(struct download *d, const struct response *r)
 {
-	struct seen s = { .modified = r->last_modified, .direct = d->hops == 0 };
+	struct seen s = { .modified = d->modified, .direct = d->hops == 0 };
 	bool weak = r->etag && r->etag_weak;
 
 	free(TAKE_PTR(d->asked));

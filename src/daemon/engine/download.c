@@ -47,7 +47,7 @@ download_new(struct entry *en)
 	d->output = d->staged_output ? d->staged_output : spec_string(en->job.spec, JOB_OUTPUT);
 	list_init(&d->held_by_set);
 	d->url = xstrdup(spec_list(en->job.spec, JOB_URL, en->job.source));
-	d->last_modified = -1;
+	d->modified = -1;
 	list_init(&d->waiting);
 	list_init(&d->touched);
 	list_init(&d->disk_held);
@@ -204,7 +204,6 @@ on_head(const struct response *r, void *arg)
 	reach_answered(d);
 	d->job->phase = PHASE_DOWNLOAD;
 	d->total = d->rest.start ? d->rest.total : r->has_length && !r->chunked ? r->length : 0;
-	d->last_modified = r->last_modified;
 	resume_note(d, r);
 	sources_note(d, r);
 	conditional_note(d, r);

@@ -166,7 +166,6 @@ struct download {
 	struct transfer_times times;
 	uint64_t total, processed, unpacked; /* for those who draw */
 	uint64_t hash_told; /* the front that the digest's task knows of */
-	int64_t last_modified;
 	struct rate_flow flow;   /* its rates */
 	struct host_limit *host_limit; /* borrowed, of flow.host; NULL: none */
 	uint64_t bite;           /* bytes in one turn; 0: any number */

@@ -269,7 +269,6 @@ verify_adopted(struct download *d)
 {
 	retry_begin(d);
 	d->total = d->size;
-	d->last_modified = d->modified;
 	d->proof = PROOF_LENGTH;
 	work_input_is_whole(d);
 }

@@ -339,7 +339,7 @@ fill_task(struct download *d, struct task_msg *m, bool follow)
 		.no_clobber = spec_bool(s, JOB_NO_CLOBBER),
 		.fsync = (uint8_t)spec_number(s, JOB_FSYNC),
 		.mode = (uint32_t)spec_number(s, JOB_MODE),
-		.mtime = spec_bool(s, JOB_REMOTE_TIME) && d->last_modified >= 0 ? d->last_modified : INT64_MIN,
+		.mtime = spec_bool(s, JOB_REMOTE_TIME) && d->modified >= 0 ? d->modified : INT64_MIN,
 		.size = follow ? 0 : d->job->received,
 		.inode = part_inode(d->part),
 		.resumed = d->adopted,

@@ -5,7 +5,7 @@
 #include "base/str.h"
 
 enum framing { /* how the end of the body is told; RFC 9112 6.3 */
-	FRAMING_LENGTH,
+	FRAMING_LENGTH,  /* also of a rest: Content-Range has told how much that is */
 	FRAMING_CHUNKED, /* goes before a length */
 	FRAMING_STREAM,  /* HTTP/2 and later, without a length */
 	FRAMING_CLOSE,   /* by the end of the connection */
@@ -176,6 +176,8 @@ framing_of(const struct complete_input *in)
 {
 	const struct response *r = in->response;
 
+	if (in->rest.start)
+		return FRAMING_LENGTH;
 	if (r->chunked)
 		return FRAMING_CHUNKED;
 	if (r->has_length)
@@ -190,7 +192,8 @@ framing_of(const struct complete_input *in)
 static enum proof
 judge_length(const struct complete_input *in, struct result *ret)
 {
-	unsigned long long want = in->response->length, got = in->received;
+	unsigned long long want = in->rest.start ? in->rest.total - in->rest.start : in->response->length;
+	unsigned long long got = in->received;
 
 	if (got < want)
 		result_set(ret, RESULT_TRUNCATED, "the body ended after %llu of %llu bytes", got, want);
@@ -245,11 +248,6 @@ complete_judge(const struct complete_input *in, struct result *ret)
 		proof = judge_length(in, ret);
 	else
 		proof = judge_framing(in, framing, ret);
-	if (ret->code == RESULT_OK && in->rest.start && in->rest.start + in->received != in->rest.total) {
-		result_set(ret, RESULT_TRUNCATED, "the rest ended after %llu of %llu bytes",
-		    (unsigned long long)in->received, (unsigned long long)(in->rest.total - in->rest.start));
-		return PROOF_NONE;
-	}
 	if (ret->code != RESULT_OK || !in->response->coded)
 		return proof;
 	/* The coded bytes are whole, but they are not the file that was asked for

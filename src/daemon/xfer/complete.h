@@ -7,7 +7,8 @@
  *
  * Only the status 200 carries the file, and 206 the rest of one that was asked
  * for by range: then it must be of the same file, by its validator, from the
- * very byte and of the same size.  304 says that there is no other file than the one
+ * very byte and of the same size, and it is whole when so many bytes came,
+ * however its end is told.  304 says that there is no other file than the one
  * that was asked about; without such a question it is none, as 416 is, and 203 is a file that a proxy says it has changed (RFC 9110 15.3.4).
  *
  * Sources: RFC 9112 6.3 (HTTP/1.1 framing), RFC 9113 8.1 (HTTP/2), RFC 9110 14

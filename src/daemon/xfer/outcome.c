@@ -148,12 +148,32 @@ outcome_explain(CURL *easy, CURLcode rc, const char *detail, const char *host, s
 
 /* A server may close a connection that was kept at the moment it is used anew.
  * libcurl tries another one itself, five times, as long as not a byte came; where
- * more than that had been kept, it gives up. */
+ * more than that had been kept, it gives up.  And what a server sent behind the end of
+ * an answer is no answer to the next request. */
 static bool
 is_stale(CURLcode rc)
 {
 	return rc == CURLE_SEND_ERROR || rc == CURLE_RECV_ERROR || rc == CURLE_GOT_NOTHING || rc == CURLE_HTTP2 ||
-	    rc == CURLE_HTTP2_STREAM;
+	    rc == CURLE_HTTP2_STREAM || rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_WEIRD_SERVER_REPLY;
+}
+
+static uint32_t
+time_ms(CURL *easy, CURLINFO info)
+{
+	curl_off_t us = 0;
+
+	(void)curl_easy_getinfo(easy, info, &us);
+	return (uint32_t)(us / 1000);
+}
+
+void
+outcome_read_times(CURL *easy, struct transfer_times *ret)
+{
+	ret->dns = time_ms(easy, CURLINFO_NAMELOOKUP_TIME_T);
+	ret->connect = time_ms(easy, CURLINFO_CONNECT_TIME_T);
+	ret->tls = time_ms(easy, CURLINFO_APPCONNECT_TIME_T);
+	ret->first_byte = time_ms(easy, CURLINFO_STARTTRANSFER_TIME_T);
+	ret->total = time_ms(easy, CURLINFO_TOTAL_TIME_T);
 }
 
 void

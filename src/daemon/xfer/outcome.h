@@ -17,9 +17,11 @@
 enum transfer_reach outcome_reach(CURLcode rc, int os_error, bool connected, uint64_t ms);
 /* How the attempt of a handle that is done looks for the network (->reach, with
  * ->started_ms of the report), and whether it was made over a connection that had been
- * kept and was closed before anything came (->stale_connection); settled: something
- * came, or we ended it. */
+ * kept, and was closed before anything came or had something else to say
+ * (->stale_connection); settled: an answer came, or we ended it. */
 void outcome_look(CURL *easy, CURLcode rc, bool settled, struct transfer_report *ret);
+/* How long its steps took. */
+void outcome_read_times(CURL *easy, struct transfer_times *ret);
 /* outcome_from_curl() and outcome_judge_certificate() of a handle that is done. */
 void outcome_explain(CURL *easy, CURLcode rc, const char *detail, const char *host, struct result *r);
 /* The certificate of a peer that was refused: verify is OpenSSL's X509_V_ERR_*.  One of

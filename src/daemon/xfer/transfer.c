@@ -71,25 +71,6 @@ finish(struct transfer *t, struct transfer_report *end)
 	transfer_cancel(t);
 }
 
-static uint32_t
-time_ms(CURL *easy, CURLINFO info)
-{
-	curl_off_t us = 0;
-
-	(void)curl_easy_getinfo(easy, info, &us);
-	return (uint32_t)(us / 1000);
-}
-
-static void
-read_times(struct transfer *t, struct transfer_times *ret)
-{
-	ret->dns = time_ms(t->easy, CURLINFO_NAMELOOKUP_TIME_T);
-	ret->connect = time_ms(t->easy, CURLINFO_CONNECT_TIME_T);
-	ret->tls = time_ms(t->easy, CURLINFO_APPCONNECT_TIME_T);
-	ret->first_byte = time_ms(t->easy, CURLINFO_STARTTRANSFER_TIME_T);
-	ret->total = time_ms(t->easy, CURLINFO_TOTAL_TIME_T);
-}
-
 static void
 judge(struct transfer *t, enum transfer_end how, struct transfer_report *ret)
 {
@@ -147,7 +128,7 @@ on_curl_done(CURL *easy, CURLcode rc, void *arg UNUSED)
 		t->xfer->made += (uint64_t)connects;
 	else
 		t->xfer->kept++;
-	read_times(t, &end.times);
+	outcome_read_times(easy, &end.times);
 	end.started_ms = t->pace.started;
 	outcome_look(easy, rc, t->response.status || t->response.malformed || t->failing || t->gate.stopped, &end);
 	end.received = t->received;
@@ -282,11 +263,30 @@ transfer_rest(struct transfer *t)
 		curl_glue_stop(t->identity->glue, t->easy);
 }
 
+/* More than the job may have, or than the rest of the file: chunks may go on for ever. */
+static bool
+is_too_much(struct transfer *t)
+{
+	uint64_t max = spec_number(t->req.spec, JOB_MAX_FILESIZE), start = t->req.rest.start;
+	struct result why = { 0 };
+
+	if (max && start + t->received > max)
+		result_set(&why, RESULT_TOO_LARGE, "%s sent more than %llu bytes, the job's max-filesize", t->host,
+		    (unsigned long long)max);
+	else if (start && start + t->received > t->req.rest.total)
+		result_set(&why, RESULT_RANGE_CHANGED, "%s sent more than the rest of the file, which has %llu bytes", t->host,
+		    (unsigned long long)t->req.rest.total);
+	else
+		return false;
+	transfer_fail(t, &why);
+	return true;
+}
+
 static size_t
 on_body(char *data, size_t size UNUSED, size_t n, void *arg)
 {
 	struct transfer *t = arg;
-	uint64_t max = spec_number(t->req.spec, JOB_MAX_FILESIZE), now = clock_now_ms();
+	uint64_t now = clock_now_ms();
 
 	t->xfer->last_ms = now;
 	pace_touch(&t->pace, now);
@@ -297,14 +297,8 @@ on_body(char *data, size_t size UNUSED, size_t n, void *arg)
 	if (!t->head_done)
 		return discard(t, n);
 	t->received += n;
-	if (max && t->req.rest.start + t->received > max) {
-		struct result why = { 0 };
-
-		result_set(&why, RESULT_TOO_LARGE, "%s sent more than %llu bytes, the job's max-filesize", t->host,
-		    (unsigned long long)max);
-		transfer_fail(t, &why);
+	if (is_too_much(t))
 		return CURL_WRITEFUNC_ERROR;
-	}
 	t->ops->on_body(data, n, t->arg);
 	if (now - curl_glue_call_ms(t->identity->glue) >= CALL_MS)
 		transfer_rest(t); /* the loop is not to be late */
@@ -377,7 +371,7 @@ on_failed(void *arg)
 	end.started_ms = t->pace.started;
 	end.reach = t->response.status ? REACH_MADE : REACH_UNKNOWN;
 	if (t->easy)
-		read_times(t, &end.times);
+		outcome_read_times(t->easy, &end.times);
 	finish(t, &end);
 }
 
