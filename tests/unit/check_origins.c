@@ -11,7 +11,7 @@
 #include "loop_until.h"
 #include "run_suite.h"
 
-enum { TICKETS = 40, FAILURES = 3, PROBE_MS = 200 };
+enum { TICKETS = 40, FAILURES = 3, PROBE_MS = 200, LONG_MS = 1000 };
 
 static struct {
 	struct loop *loop;
@@ -58,7 +58,7 @@ setup(void)
 	memset(&rig, 0, sizeof rig);
 	rig.loop = loop_new();
 	rig.limits = (struct sched_limits){
-		.global = 100, .per_host = 4, .verifying = 100, .origin_failures = FAILURES, .probe_delay_ms = PROBE_MS,
+		.global = 100, .per_host = 4, .verifying = 100, .origin_failures = FAILURES, .probe_delay_ms = 3600 * 1000,
 	};
 	rig.s = scheduler_new(rig.loop, &rig.limits, &ops, NULL);
 }
@@ -126,6 +126,14 @@ has_started(void *arg UNUSED)
 	return rig.n_started > 0;
 }
 
+/* For who waits for probes.  LONG_MS: and sees before that nothing begins. */
+static void
+probe_soon(uint64_t ms)
+{
+	rig.limits.probe_delay_ms = ms;
+	scheduler_set_limits(rig.s, &rig.limits);
+}
+
 /* Down: its first three jobs (of four that wait) have failed. */
 static void
 bring_down(const char *origin)
@@ -146,7 +154,7 @@ START_TEST(an_origin_that_fails_starts_nothing_and_others_of_its_host_do)
 	ck_assert_str_eq(started(), "");
 	ck_assert_str_eq(scheduler_why(rig.s, &rig.t[3]), "origin-down");
 	ck_assert(scheduler_is_blocked(rig.s, &rig.t[3]));
-	ck_assert_uint_le(scheduler_wait_ms(rig.s, &rig.t[3]), PROBE_MS);
+	ck_assert_uint_le(scheduler_wait_ms(rig.s, &rig.t[3]), 3600 * 1000);
 	enqueue(4, 1, "http://h:81");
 	enqueue(5, 3, "http://h:80");
 	ck_assert_str_eq(started(), "4");
@@ -158,6 +166,7 @@ END_TEST
 
 START_TEST(one_probe_at_a_time_until_one_succeeds)
 {
+	probe_soon(PROBE_MS);
 	bring_down("http://h:80");
 	enqueue(4, 4, "http://h:80");
 	for (unsigned i = 3; i < 6; i++) {
@@ -184,6 +193,7 @@ END_TEST
 
 START_TEST(a_probe_that_told_nothing_leaves_its_place_to_the_next)
 {
+	probe_soon(PROBE_MS);
 	bring_down("http://h:80");
 	enqueue(4, 1, "http://h:80");
 	ck_assert(loop_until(rig.loop, has_started, NULL, 20000));
@@ -242,6 +252,7 @@ END_TEST
 
 START_TEST(those_that_find_no_other_place_wait)
 {
+	probe_soon(LONG_MS);
 	for (unsigned i = 0; i < TICKETS; i++)
 		rig.t[i].elsewhere = true;
 	bring_down("http://h:80");
@@ -270,12 +281,13 @@ START_TEST(nothing_but_probes_begins_while_the_network_is_down)
 {
 	uint64_t in;
 
+	probe_soon(LONG_MS);
 	enqueue(0, 1, "http://a:80");
 	ck_assert_str_eq(started(), "0");
 	scheduler_network_down(rig.s, &rig.t[0]);
 	ck_assert(scheduler_network_is_down(rig.s));
 	ck_assert_int_eq(scheduler_network(rig.s, &in), BREAKER_OPEN);
-	ck_assert(in > 0 && in <= PROBE_MS);
+	ck_assert(in > 0 && in <= LONG_MS);
 	scheduler_withdraw(rig.s, &rig.t[0]);
 	enqueue(0, 2, "http://a:80");
 	enqueue(2, 2, "http://b:80");
