@@ -275,15 +275,6 @@ probe_roots(const struct service *s)
 	return good;
 }
 
-/* The setting, or what a user's own service takes instead of the system's. */
-static char *
-path_of(const struct service *s, enum setting_id id, const char *user_dir, const char *user_name)
-{
-	if (!s->options->user || spec_has(s->conf->daemon, id))
-		return xstrdup(spec_string(s->conf->daemon, id));
-	return xasprintf("%s/%s", user_dir, user_name);
-}
-
 /* Where a user's own runtime directories lie none is made for hauld. */
 static bool
 make_socket_dir(const struct service *s)
@@ -375,8 +366,9 @@ on_first_conf(enum conf_outcome outcome, struct conf *conf, void *arg)
 		return;
 	}
 	service_set_log_level(s);
-	s->socket = path_of(s, DAEMON_SOCKET, s->options->runtime_dir, "hauld/control.sock");
-	s->state_dir = path_of(s, DAEMON_STATE_DIR, s->options->user_state_dir, "hauld");
+	service_settle_conf(s, conf);
+	s->socket = xstrdup(spec_string(conf->daemon, DAEMON_SOCKET));
+	s->state_dir = xstrdup(spec_string(conf->daemon, DAEMON_STATE_DIR));
 	if (!lock_state(s)) {
 		fail_start(s, SERVICE_EXIT_FAILED);
 		return;

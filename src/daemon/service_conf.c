@@ -109,22 +109,54 @@ on_reload_error(const char *text, void *arg)
 	add_error(&s->reload_reading, text);
 }
 
+static void
+set_daemon(struct conf *conf, const struct buf *b)
+{
+	struct spec *daemon;
+
+	if (spec_new(SCOPE_DAEMON, buf_bytes(b), buf_len(b), NULL, &daemon) < 0)
+		return; /* too long; it cannot be, of what was not before */
+	spec_unref(conf->daemon);
+	conf->daemon = daemon;
+}
+
+void
+service_settle_conf(const struct service *s, struct conf *conf)
+{
+	AUTO_FREE char *socket = NULL, *state_dir = NULL;
+	AUTO_BUF struct buf b = { 0 };
+	unsigned n;
+	const struct setting *rows = settings_all(&n);
+
+	if (!s->options->user)
+		return;
+	socket = xasprintf("%s/hauld/control.sock", s->options->runtime_dir);
+	state_dir = xasprintf("%s/hauld", s->options->user_state_dir);
+	for (unsigned i = 0; i < n; i++) {
+		if (rows[i].scope != SCOPE_DAEMON)
+			continue;
+		if (rows[i].id == DAEMON_SOCKET && !spec_has(conf->daemon, DAEMON_SOCKET))
+			spec_put_string(&b, DAEMON_SOCKET, socket);
+		else if (rows[i].id == DAEMON_STATE_DIR && !spec_has(conf->daemon, DAEMON_STATE_DIR))
+			spec_put_string(&b, DAEMON_STATE_DIR, state_dir);
+		else
+			spec_copy_value(&b, conf->daemon, &rows[i]);
+	}
+	set_daemon(conf, &b);
+}
+
 /* What cannot change while we run stays, for all who look at it. */
 static void
 keep_what_needs_restart(const struct conf *old, struct conf *conf)
 {
 	AUTO_BUF struct buf b = { 0 };
-	struct spec *mixed;
 	unsigned n;
 	const struct setting *rows = settings_all(&n);
 
 	for (unsigned i = 0; i < n; i++)
 		if (rows[i].scope == SCOPE_DAEMON)
 			spec_copy_value(&b, rows[i].flags & SETTING_RESTART ? old->daemon : conf->daemon, &rows[i]);
-	if (spec_new(SCOPE_DAEMON, buf_bytes(&b), buf_len(&b), NULL, &mixed) < 0)
-		return; /* too long; it cannot be, of two that were not */
-	spec_unref(conf->daemon);
-	conf->daemon = mixed;
+	set_daemon(conf, &b);
 }
 
 static void
@@ -158,6 +190,7 @@ on_reload_read(enum conf_outcome outcome, struct conf *conf, void *arg)
 	struct reading *r = &s->reload_reading;
 
 	if (outcome == CONF_OK && s->state == RUNNING) {
+		service_settle_conf(s, conf);
 		note_restart(s, conf);
 		take_conf(s, conf);
 		return;

@@ -80,6 +80,9 @@ void service_set_limits(struct service *s);
 
 /* service_conf.c */
 void service_set_log_level(struct service *s);
+/* A user's own service takes its user's socket and state directory instead of the system's, unless the
+ * configuration has others. */
+void service_settle_conf(const struct service *s, struct conf *conf);
 bool service_start_reading(struct service *s, struct reading *r, const struct conf_load_ops *ops);
 /* What finished runs of hauld-conf leave behind cannot go inside their calls. */
 void service_collect(void *service);
