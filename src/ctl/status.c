@@ -79,6 +79,8 @@ put_daemon(struct ctl *c, const json_t *s)
 
 	begin(&f, c, "hauld");
 	put(&f, text_equal(state, "running") ? TERM_INK_GOOD : TERM_INK_WARN, "%s", state);
+	if (json_is_true(json_object_get(s, "paused")))
+		put(&f, TERM_INK_WARN, "everything is paused");
 	put(&f, TERM_INK_PLAIN, "up %s", figures_time(up, member_u64(s, "uptime_s")));
 	put(&f, TERM_INK_PLAIN, "version %s", member_text(s, "version"));
 	put(&f, TERM_INK_PLAIN, "pid %llu", (unsigned long long)member_u64(s, "pid"));

@@ -90,6 +90,8 @@ put_daemon(struct head *h, const json_t *s)
 
 	h->label = "hauld";
 	put(h, text_equal(state, "running") ? TERM_INK_GOOD : TERM_INK_WARN, "%s", state);
+	if (json_is_true(json_object_get(s, "paused")))
+		put(h, TERM_INK_WARN, "everything is paused");
 	put(h, TERM_INK_FLOW, "%s%s%s", figures_rate(rate, member_u64(s, "rate")), limit ? " of " : "",
 	    limit ? figures_rate(most, limit) : "");
 	put(h, TERM_INK_PLAIN, "%s in %s", format_size(size, sizeof size, member_u64(s, "received")),

@@ -355,15 +355,24 @@ def test_pause_all_holds_everything_and_survives(serve, server):
         c.add(slow(server, "pa0", "g"), slow(server, "pa1"))
         c.wait_state("pa0", "active", "download")
         c.wait_state("pa1", "active", "download")
-        c.call("pause", all=True)
+        assert not c.call("status")["paused"] and "paused" not in s.ctl("status").out.splitlines()[0]
+        for _ in range(2): # the second changes nothing
+            c.call("pause", all=True)
         wait_until(lambda: server.stats()["active"] == 0)
+        assert c.call("status")["paused"]
+        for verb in ["status"], ["top"]: # even when there is no job to say so
+            assert "running, everything is paused" in s.ctl(*verb).out.splitlines()[0]
+        told = [e["text"] for e in c.call("events", what=["daemon"])["events"] if "paused" in e["text"]]
+        assert told == ["everything paused, by uid %d" % os.getuid()], told
         c.add(late(server, "pa2"))
         assert {c.show(n)["why"] for n in ("pa0", "pa1", "pa2")} == {"all-paused"}
         c = killed(s)
         assert {c.show(n)["why"] for n in ("pa0", "pa1", "pa2")} == {"all-paused"}
         assert c.call("group")["all_paused"]
         assert server.stats()["active"] == 0
+        assert c.call("status")["paused"]
         c.call("resume", all=True)
+        assert not c.call("status")["paused"] and "daemon: everything resumed, by uid" in s.ctl("events").out
         assert c.wait_job("pa2")["state"] == "done"
         c.wait_state("pa0", "active", "download")
         c.call("cancel", all=True)

@@ -4,6 +4,7 @@
  * However many jobs these are: a wait costs one struct, a cancel looks at some jobs in
  * each turn, a pause touches those that run.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -443,12 +444,18 @@ watch_active(const struct engine_view *v, void *arg)
 }
 
 static void
-set_pause(struct engine *e, const char *group, bool paused)
+set_pause(const struct call *c, const char *group, bool paused)
 {
-	if (*group)
+	struct engine *e = c->control->engine;
+	char text[64];
+
+	if (*group) {
 		engine_pause_group(e, group, paused);
-	else
+	} else if (engine_is_paused(e) != paused) {
 		engine_pause_all(e, paused);
+		(void)snprintf(text, sizeof text, "everything %s, by uid %u", paused ? "paused" : "resumed", c->uid);
+		control_note_event(c->control, "daemon", NULL, text);
+	}
 }
 
 void
@@ -459,7 +466,7 @@ scope_pause(struct call *c)
 	if (!s)
 		return;
 	engine_each_active(c->control->engine, watch_active, s);
-	set_pause(c->control->engine, s->group, true);
+	set_pause(c, s->group, true);
 	if (!s->left)
 		answer_command(s);
 }
@@ -471,6 +478,6 @@ scope_resume(struct call *c)
 
 	if (!s)
 		return;
-	set_pause(c->control->engine, s->group, false);
+	set_pause(c, s->group, false);
 	answer_command(s);
 }

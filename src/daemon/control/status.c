@@ -189,6 +189,7 @@ write_status(const struct control *control, struct buf *out)
 	jsonw_init(&w, out);
 	jsonw_begin_object(&w);
 	jsonw_key_string(&w, "state", control->stopping ? control->stopping : "running");
+	jsonw_key_bool(&w, "paused", engine_is_paused(control->engine));
 	jsonw_key_u64(&w, "pid", (uint64_t)getpid());
 	jsonw_key_string(&w, "version", PACKAGE_VERSION);
 	jsonw_key_u64(&w, "uptime_s", (clock_now_ms() - control->options.started_ms) / 1000);
