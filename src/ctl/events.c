@@ -80,7 +80,7 @@ put_what(const json_t *e, struct buf *out)
 	} else if (text_equal(what, "command")) {
 		buf_printf(out, "%s, %s", member_text(e, "code"), member_text(e, "text"));
 	} else if (text_equal(what, "end") && text_equal(state, "done")) {
-		buf_printf(out, "done, %s", format_size(text, sizeof text, bytes));
+		buf_printf(out, "done, %s", *member_text(e, "text") ? member_text(e, "text") : format_size(text, sizeof text, bytes));
 	} else if (text_equal(what, "end")) {
 		buf_append_str(out, state);
 		put_cause(e, out);

@@ -62,6 +62,8 @@ def test_a_file_that_has_not_changed_costs_no_bytes(serve, server, query, condit
         assert len(s.wait_log("job done, not modified")) == 1
         text = s.ctl("show", key).out
         assert "not modified, says the server" in text and "2, 1 not modified" in text
+        ends = [line.split(": ", 1)[1] for line in s.ctl("events", "--what", "end").out.splitlines()]
+        assert ends == ["done, 1.0 KiB", "done, not modified"], ends
         next_version(server, key)
         shown = run(c, key) # 200 replaces it as usual
         assert not shown["receipt"]["unchanged"] and s.read(key) == body(1000, "condition1")

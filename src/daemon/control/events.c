@@ -65,8 +65,12 @@ void
 event_end(struct control *c, const struct job *j)
 {
 	struct note n = { .what = "end", .from = -1, .attempt = j->attempts, .bytes = j->published };
+	const struct receipt *r = engine_receipt(c->options.engine, j->id);
+	const char *text = j->result->text;
 
-	note_job(c, &n, j, result_word(j->result), j->state == JOB_DONE ? NULL : j->result->text);
+	if (j->state == JOB_DONE)
+		text = !r || !r->unchanged ? NULL : text_equal(r->proof, RECEIPT_NOT_MODIFIED) ? "not modified" : "was there already";
+	note_job(c, &n, j, result_word(j->result), text);
 }
 
 void
