@@ -185,6 +185,7 @@ def test_why_and_where_it_waits(serve, server):
     c.call("cancel", jobs=["slow", "go"])
     assert code(c.wait_job("after")) == ("failed", "dependency-failed")
     assert c.show("after")["reason"].startswith('"slow" was cancelled')
+    assert c.show("after")["failed_attempts"] == [] and "attempt" not in s.ctl("show", "after").out # none was made
     # cancelled by a user: that starts no fall-back
     assert code(c.wait_job("spare")) == ("cancelled", "not-needed")
     assert s.ctl("wait", "spare").rc == 0 and s.ctl("wait", "after").rc == 1 and s.ctl("wait", "slow").rc == 8

@@ -144,7 +144,7 @@ on_retry(void *arg)
 void
 archive_on_end(struct archive *a, const struct job *j)
 {
-	if (j->state == JOB_FAILED)
+	if (j->state == JOB_FAILED && j->attempts) /* else none was made */
 		engine_note_attempt(a->engine, j->id);
 }
 
