@@ -320,6 +320,7 @@ def test_a_run_without_a_service_waits_for_nobody_else(h, server, tmp, mounter):
     jobs = [{"name": "chunks", "url": server.url("/chunked/20M"), "output": small + "/chunks"}]
     result = h.once_jobs(jobs, daemon={"roots": [h.root, small], "min-free": 0})
     assert_failed(result, "disk-full", "chunks")
+    assert "jobs wait" not in result.stderr
     assert os.listdir(small) == []
 
 

@@ -447,7 +447,7 @@ why_advice(const struct result *r)
 		[RESULT_ENCODING_REFUSED] = "ask for another url: the server packs the file on the way, so that its bytes cannot be compared",
 		[RESULT_DECODE] = "see whether the file is what decompress says; the server may send a page that tells of an error",
 		[RESULT_EXPANSION_LIMIT] = "give max-expansion or max-uncompressed a larger value if the file is meant to grow so much",
-		[RESULT_DISK_FULL] = "make room on the filesystem, then retry it",
+		[RESULT_DISK_FULL] = "give output a place on a larger filesystem, or make this one larger and retry it",
 		[RESULT_WRITE] = "see whether the service may write there (owner, mode, ReadWritePaths= of the unit), then retry it",
 		[RESULT_EXISTS] = "remove the file, or leave no-clobber out",
 		[RESULT_PATH_REFUSED] = "see output: it must lie beneath one of roots, over no link and no mount",

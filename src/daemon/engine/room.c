@@ -143,7 +143,8 @@ room_others_run(const struct room *room, const struct download *d)
 void
 room_refused(struct room *room, const struct entry *en, bool quota)
 {
-	if (!room->full || room->quota != quota)
+	/* Without a service only those wait that may get the room of others. */
+	if (room->engine->options.wait_for_room && (!room->full || room->quota != quota))
 		log_warning("%s on the filesystem of %s%s: jobs wait root=%s", quota ? "a quota" : "no room", room->root,
 		    quota ? " is used up" : "", room->root);
 	room->full = true;
