@@ -256,7 +256,7 @@ watch_jobs_note(struct watch_job *j, const json_t *full)
 		buf_printf(&b, "output %s ok, ", algo);
 	if (member_u64(full, "attempts") > 1)
 		buf_printf(&b, "try %llu, ", (unsigned long long)member_u64(full, "attempts"));
-	if (!*member_text(r, "proof") && !unchanged && !buf_len(&b))
+	if (!*member_text(r, "proof") && !unchanged && !buf_len(&b) && !has_prefix(member_text(full, "url"), "file:"))
 		buf_append_str(&b, "end not proven, ");
 	if (buf_len(&b) < 2)
 		return;

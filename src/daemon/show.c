@@ -239,7 +239,7 @@ make_note(const struct job *j, const struct job_receipt *r)
 		buf_printf(&b, "output %s ok, ", digest_algo_to_string(r->work->out_digest[i].algo));
 	if (j->attempts > 1)
 		buf_printf(&b, "try %u, ", j->attempts);
-	if (!*r->proof && !r->unchanged && !buf_len(&b))
+	if (!*r->proof && !r->unchanged && !buf_len(&b) && !has_prefix(spec_list(j->spec, JOB_URL, j->source), "file:"))
 		buf_append_str(&b, "end not proven, ");
 	if (buf_len(&b) < 2) {
 		buf_done(&b);

@@ -351,6 +351,8 @@ def test_allow_file_is_for_the_service(serve, tmp):
     with s.client() as c: # root, or the service's user
         job, = c.add({"url": "file://" + path.replace(" ", "%20"), "output": "copy", "allow-file": True})
         assert c.wait_job(job)["state"] == "done" and s.read("copy") == b"x"
+        told = s.ctl("get", "--allow-file", "file://" + path.replace(" ", "%20"), "--output", "copy").out
+        assert "done" in told and "not proven" not in told
         assert "allow-file" in c.refused("add", job={"url": "file://" + path.replace(" ", "%20")}).text
 
 

@@ -191,6 +191,14 @@ def test_file_url_is_copied_when_allowed(h, tmp):
     h.expect({"a": body(300000)})
 
 
+def test_a_copy_is_not_told_as_unproven(h, tmp):
+    with open(os.path.join(tmp, "source"), "wb") as f:
+        f.write(b"x")
+    result = h.once("--allow-file", "file://" + os.path.join(tmp, "source"), "--output", "a", json=False)
+    assert result.rc == 0 and "1 B in" in result.stdout and "not proven" not in result.stdout, result
+    h.expect({"a": b"x"})
+
+
 def test_file_url_is_refused_unless_allowed(h, tmp):
     with open(os.path.join(tmp, "source"), "wb") as f:
         f.write(b"x")
