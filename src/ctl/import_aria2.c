@@ -23,7 +23,8 @@ static const struct {
 	{ "all-proxy", "proxy" }, { "http-proxy", "proxy" }, { "https-proxy", "proxy" }, { "no-proxy", "noproxy" },
 	{ "connect-timeout", "connect-timeout" }, { "timeout", "stall-timeout" }, { "retry-wait", "retry-delay" },
 	{ "max-download-limit", "limit-rate" }, { "lowest-speed-limit", "speed-limit" }, { "ca-certificate", "cacert" },
-	{ "certificate", "cert" }, { "private-key", "key" }, { "remote-time", "remote-time" } };
+	{ "certificate", "cert" }, { "private-key", "key" }, { "remote-time", "remote-time" },
+	{ "conditional-get", "conditional" } };
 
 /* They stand in every session and say how aria2 works, not what is to come of it. */
 static const struct {

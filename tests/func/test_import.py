@@ -45,6 +45,7 @@ http://h.example/a.iso\thttp://m.example/a.iso
  max-download-limit=500K
  all-proxy=http://proxy.example:3128
  remote-time=true
+ conditional-get=true
  referer=http://r.example/
  user-agent=me
  pause=true
@@ -57,7 +58,7 @@ http://h.example/b
         {"url": ["http://h.example/a.iso", "http://m.example/a.iso"], "output": "/srv/x/a.iso",
          "header": ["X-A: b", "X-C: d", "Referer: http://r.example/"], "checksum": ["sha256:" + "a" * 64], "retry": 4,
          "retry-delay": "3", "stall-timeout": "60", "limit-rate": "500K", "proxy": "http://proxy.example:3128",
-         "remote-time": True, "user-agent": "me", "paused": True},
+         "remote-time": True, "conditional": True, "user-agent": "me", "paused": True},
         {"url": ["http://h.example/b"], "user": "joe:pw"}]
     assert told == ["in.txt:2: gid (and in 1 more line): hauld gives ids of its own",
                     "in.txt:5: split: haul fetches a file over one connection"]
