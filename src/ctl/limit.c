@@ -146,7 +146,7 @@ refuse(const struct args *a, const char *group)
 	if (a->n_words == 2)
 		return of || a->reset ? "a JOB has no --host, --group, --total and --reset" : NULL;
 	if (a->reset && a->n_words)
-		return "give a RATE or --reset";
+		return "--reset takes no RATE; `haulctl limit JOB off` takes back that of a job";
 	if (a->n_words && is_bare(a->words[0]))
 		return "a RATE has a unit, such as 512K or 5M, or is off: a bare number could be meant as a job";
 	return NULL;
