@@ -180,7 +180,7 @@ static const struct setting table[] = {
 	{ JOB_MAX_TIME, J, "max-time", TYPE_DURATION, 0, "0", NULL, 0, MAX_TIME_MS,
 	    "longest time of one attempt; 0: no bound" },
 	{ JOB_DEADLINE, J, "deadline", TYPE_UNTIL, 0, "0", NULL, 0, MAX_TIME_MS,
-	    "how long after it was added (or retried) the job must be done, whatever it waits for, or by when: \"2026-12-01 12:00\"; 0: no bound" },
+	    "how long after it was added (or retried, or its time came) the job must be done, whatever it waits for, or by when: \"2026-12-01 12:00\"; 0: no bound" },
 	{ JOB_LIMIT_RATE, J, "limit-rate", TYPE_SIZE, 0, "0", NULL, 0, 0,
 	    "bytes per second of this job; 0: no limit" },
 	{ JOB_RETRY, J, "retry", TYPE_UINT, 0, "5", NULL, 0, 1000000,
