@@ -623,6 +623,63 @@ START_TEST(a_large_one_is_overtaken_for_a_while_only)
 }
 END_TEST
 
+/* Those that ask first when memory is free again stand before another door now. */
+START_TEST(memory_is_not_kept_for_those_that_wait_for_something_else)
+{
+	enum { DECODERS = 300 };
+	struct ticket *decoders = xcalloc(DECODERS, sizeof *decoders);
+
+	start_with(16, 16, 100, 100);
+	rig.host_limit[1] = 1;
+	rig.uncounted = decoders;
+	enqueue(0, 0, 0, 100, 0);
+	turns(1);
+	for (unsigned i = 0; i < DECODERS; i++) {
+		decoders[i].decoder_memory = 100;
+		scheduler_enqueue(rig.s, &decoders[i], host_name(1), 0);
+	}
+	enqueue(1, 2, 0, 100, 0);
+	turns(3);
+	ck_assert_str_eq(scheduler_why(rig.s, &rig.items[1].t), "decoder-memory");
+	enqueue(2, 1, 0, 0, 0); /* has the only slot of that host */
+	turns(1);
+	withdraw(&rig.items[0]);
+	turns(2 * DECODERS);
+	ck_assert_str_eq(started(), "0 2 1");
+	ck_assert_str_eq(scheduler_why(rig.s, &decoders[0]), "host-limit");
+	for (unsigned i = 0; i < DECODERS; i++)
+		scheduler_withdraw(rig.s, &decoders[i]);
+	rig.uncounted = NULL;
+	free(decoders);
+}
+END_TEST
+
+START_TEST(who_waited_behind_one_that_leaves_takes_the_memory_that_is_free)
+{
+	unsigned small;
+
+	start_with(16, 16, 100, 100);
+	enqueue(0, 0, 0, 30, 0);
+	turns(1);
+	enqueue(1, 0, 0, 100, 0);
+	turns(1);
+	for (unsigned n = 0; n < 64; n++) { /* as often as it may be overtaken */
+		small = 3 + n % 50;
+		rig.items[small].order = rig.items[small].t.order = 0;
+		enqueue(small, 0, 0, 30, 0);
+		turns(1);
+		withdraw(&rig.items[small]);
+	}
+	(void)started();
+	enqueue(2, 0, 0, 30, 0);
+	turns(3);
+	ck_assert_str_eq(started(), "");
+	withdraw(&rig.items[1]);
+	turns(3);
+	ck_assert_str_eq(started(), "2");
+}
+END_TEST
+
 /* All or none: what cannot have its memory holds no slot of the network. */
 START_TEST(one_that_waits_for_memory_holds_nothing)
 {
@@ -1079,6 +1136,8 @@ add_tests(Suite *s)
 	tcase_add_test(t, one_that_waits_for_memory_holds_nothing);
 	tcase_add_test(t, a_shortage_of_memory_hides_no_one_who_needs_none);
 	tcase_add_test(t, a_large_one_is_overtaken_for_a_while_only);
+	tcase_add_test(t, memory_is_not_kept_for_those_that_wait_for_something_else);
+	tcase_add_test(t, who_waited_behind_one_that_leaves_takes_the_memory_that_is_free);
 	t = add_case(s, "delays", setup, teardown, 0);
 	tcase_add_test(t, a_delayed_one_starts_after_its_time_and_not_before);
 	tcase_add_test(t, a_delayed_one_costs_its_host_no_slot);

@@ -15,7 +15,7 @@
 enum {
 	STARTS_PER_PASS = 64, /* the rest follow in the next turn */
 	MOVES_PER_PASS = 1024, /* tickets set aside, and lanes that go to another bay, in one turn */
-	ASIDE_BACK = 64,      /* of those that ask again when memory was given back */
+	ASIDE_BACK = 64,      /* of those aside that ask again at once */
 	OVERTAKEN_MAX = 64,   /* then it is its turn, and nobody else gets memory */
 	PRIORITY_MAX = 1000000,
 };
@@ -174,6 +174,29 @@ prefetch(const struct scheduler *s)
 		queue_prefetch(&bay_first(ready->nodes[i])->queue);
 }
 
+/* The first of them; those that still do not fit come back. */
+static void
+ask_again(struct scheduler *s)
+{
+	for (unsigned n = 0; n < ASIDE_BACK && heap_peek(&s->aside); n++) {
+		struct ticket *t = ticket_of(heap_peek(&s->aside));
+
+		heap_remove(&s->aside, &t->node);
+		enqueue(s, t);
+	}
+}
+
+/* All that is queued stands before some door: so may those that asked for memory last,
+ * or they have gone.  Then it is for the next ones. */
+static void
+offer_memory(struct scheduler *s)
+{
+	const struct ticket *first = ticket_of(heap_peek(&s->aside));
+
+	if (first && semaphore_has(&s->memory, first->decoder_memory))
+		ask_again(s);
+}
+
 static void
 pass(void *arg)
 {
@@ -184,6 +207,8 @@ pass(void *arg)
 	while (semaphore_has(&s->global, 1) && semaphore_has(&s->verifying, 1)) {
 		struct ticket *t = next_ticket(s, &moved);
 
+		if (!t && moved <= MOVES_PER_PASS)
+			offer_memory(s);
 		if (!t || (s->held && !t->begun)) /* those that have begun come first */
 			break;
 		if (!has_memory(s, t)) {
@@ -320,13 +345,7 @@ give_memory(struct scheduler *s, struct ticket *t)
 	t->holds_memory = false;
 	scheduler_kick(s);
 	semaphore_give(&s->memory, t->decoder_memory);
-	/* The first of them ask again; those that still do not fit come back. */
-	for (unsigned n = 0; n < ASIDE_BACK && heap_peek(&s->aside); n++) {
-		struct ticket *w = ticket_of(heap_peek(&s->aside));
-
-		heap_remove(&s->aside, &w->node);
-		enqueue(s, w);
-	}
+	ask_again(s);
 }
 
 static void
