@@ -543,6 +543,27 @@ def test_a_group_leaves_the_configuration(serve, server):
         assert c.call("group")["groups"] == []
 
 
+def test_groups_that_change_places(serve, server):
+    """Whatever their names: the parent of before lies in its child then."""
+    s = serve({"groups": [{"name": "a"}, {"name": "b", "parent": "a"}, {"name": "c", "parent": "b"}]})
+    with s.client() as c:
+        for parents in ({"a": "b", "b": "c"}, {"c": "a", "a": "b"}, {"b": "a", "c": "b"}):
+            s.reload({"groups": [{"name": n, **({"parent": parents[n]} if n in parents else {})} for n in "abc"]})
+            assert {g["name"]: g["parent"] for g in c.call("group")["groups"] if g["parent"]} == parents
+    assert "lies in it" not in s.log
+
+
+def test_groups_that_change_places_with_the_end_of_their_runs(serve, server):
+    groups = [{"name": "a"}, {"name": "b", "parent": "a"}, {"name": "c", "parent": "b"}]
+    s = serve({"groups": groups, "jobs": [slow(server, "lc2", "c", after="event:go")]})
+    with s.client() as c:
+        c.wait_state("lc2", "blocked")
+        s.reload({"groups": [{"name": "a", "parent": "c"}, {"name": "b"}, {"name": "c"}]})
+        parents = {"a": "c"}
+        wait_until(lambda: {g["name"]: g["parent"] for g in c.call("group")["groups"] if g["parent"]} == parents)
+    assert "lies in it" not in s.log
+
+
 # ---- without a service
 
 @pytest.mark.parametrize("stays", [True, False])

@@ -170,6 +170,14 @@ make_spec(const struct group *g)
 	return s;
 }
 
+static bool
+lies_in(const struct group *g, const struct group *in)
+{
+	while (g && g != in)
+		g = g->parent;
+	return g;
+}
+
 /* The parent that its settings want; NULL: none, or one that lies in it. */
 static struct group *
 wanted_parent(struct group *g)
@@ -177,12 +185,16 @@ wanted_parent(struct group *g)
 	const char *name = spec_string(g->spec, GROUP_PARENT);
 	struct group *parent = name && strcmp(name, g->name) != 0 ? group_get(g->engine, name) : NULL;
 
-	for (const struct group *x = parent; x; x = x->parent)
-		if (x == g) { /* of two configurations, or of one and what a client said */
-			log_warning("the parent of a group lies in it, and is no parent group=%s parent=%s", g->name, name);
-			return NULL;
-		}
-	return parent;
+	/* Where groups change places, those between the two go to theirs first. */
+	for (struct group *x = parent, *around; x && x != g && lies_in(parent, g); x = around) {
+		around = x->parent;
+		group_take_settings(x);
+	}
+	if (!lies_in(parent, g))
+		return parent;
+	/* Of two configurations, or of one and what a client said. */
+	log_warning("the parent of a group lies in it, and is no parent group=%s parent=%s", g->name, name);
+	return NULL;
 }
 
 static void
@@ -248,16 +260,6 @@ group_take_settings(struct group *g)
 	set_take_settings(g);
 }
 
-static void
-set_conf(struct group *g, const struct spec *conf)
-{
-	struct spec *old = g->conf;
-
-	g->conf = conf ? spec_ref((struct spec *)(uintptr_t)conf) : NULL;
-	group_take_settings(g);
-	spec_unref(old);
-}
-
 void
 groups_set_conf(struct engine *e)
 {
@@ -268,10 +270,17 @@ groups_set_conf(struct engine *e)
 
 		group_get(e, spec_string(s, GROUP_NAME))->next_conf = s;
 	}
+	for (size_t i = 0; i < e->groups.n; i++) {
+		struct group *g = e->groups.sorted[i];
+
+		g->takes = g->conf || g->next_conf;
+		spec_unref(g->conf);
+		g->conf = g->next_conf ? spec_ref((struct spec *)(uintptr_t)g->next_conf) : NULL;
+	}
 	/* Taking the settings of one may make its parent: that has none of its own yet. */
 	for (struct group *g = group_next(e, ""); g; g = group_next(e, g->name))
-		if (g->conf || g->next_conf)
-			set_conf(g, g->next_conf);
+		if (g->takes)
+			group_take_settings(g);
 	if (e->groups.ready)
 		tidy_all(e);
 }
@@ -310,8 +319,12 @@ group_tell(const struct group *g, bool over, const char *fmt, ...)
 static void
 end_run(struct group *g)
 {
+	struct group *c;
+
 	if (!g->running || g->live || g->engine->groups.adding)
 		return;
+	LIST_FOREACH(c, &g->children, struct group, link)
+		end_run(c); /* which may leave it then, before it goes elsewhere itself */
 	g->running = false;
 	set_end_run(g);
 	group_end_forget(g);

@@ -46,7 +46,8 @@ struct group {
 	int64_t started_s;           /* of this run: its first member, by the clock on the wall; 0: none yet */
 	int64_t started_ms;          /* the same by clock_now_ms(); before that began: less than 0 */
 	struct result ending;        /* what this run is ended with; RESULT_OK: nothing */
-	const struct spec *next_conf; /* while a configuration is taken */
+	const struct spec *next_conf; /* while a configuration is taken, */
+	bool takes;                  /* which is for it */
 	struct loop_deferred step;
 	int64_t begun_s;             /* when this run began; a deadline that is a moment is behind it */
 	struct loop_timer deadline;
