@@ -250,9 +250,9 @@ END_TEST
 START_TEST(a_full_disk_is_told_once)
 {
 	open_part(&rig.a, 1, 1);
-	write_in_bites(&rig.a, 0, 256 * KIB, 16 * KIB);
+	write_in_bites(&rig.a, 0, 512 * KIB, 16 * KIB);
 	writes.fail_with = ENOSPC;
-	write_in_bites(&rig.a, 256 * KIB, 4 * MIB, 16 * KIB);
+	write_in_bites(&rig.a, 512 * KIB, 4 * MIB, 16 * KIB);
 	stage_flush(&rig.stage);
 	writes.fail_with = 0;
 	write_in_bites(&rig.a, 0, MIB, 16 * KIB); /* nothing more is written, ever */
@@ -261,9 +261,9 @@ START_TEST(a_full_disk_is_told_once)
 	ck_assert_int_eq(rig.a.why.code, RESULT_DISK_FULL);
 	ck_assert_int_eq(rig.a.why.os_error, ENOSPC);
 	ck_assert_ptr_nonnull(strstr(rig.a.why.text, "pub"));
-	ck_assert_uint_eq(rig.a.fronts, 1);
-	assert_content(&rig.a, 256 * KIB);
-	ck_assert_uint_eq(unflushed(), 256 * KIB);
+	ck_assert_uint_eq(rig.a.fronts, 2);
+	assert_content(&rig.a, 512 * KIB);
+	ck_assert_uint_eq(unflushed(), 512 * KIB);
 }
 END_TEST
 
@@ -446,16 +446,33 @@ END_TEST
 START_TEST(sealing_lets_go_of_the_file_and_keeps_the_part)
 {
 	open_part(&rig.a, 1, 1);
-	stage_write(rig.a.part, rig.data, 1000);
+	stage_write(rig.a.part, rig.data, 300 * KIB);
 	stage_flush(&rig.stage);
 	part_seal(rig.a.part);
 	part_seal(rig.a.part);
 	ck_assert_int_eq(flock(rig.a.fd, LOCK_EX | LOCK_NB), 0);
-	stage_write(rig.a.part, rig.data + 1000, 1000);
+	stage_write(rig.a.part, rig.data + 300 * KIB, 1000);
 	stage_flush(&rig.stage);
 	ck_assert_uint_eq(rig.a.errors, 0);
-	assert_content(&rig.a, 1000);
-	ck_assert_uint_eq(unflushed(), 1000);
+	assert_content(&rig.a, 300 * KIB);
+	ck_assert_uint_eq(unflushed(), 300 * KIB);
+}
+END_TEST
+
+/* While it stands still nobody writes it back, and the bound would be full of such. */
+START_TEST(a_small_part_is_charged_to_nobody)
+{
+	open_part(&rig.a, 1, 1);
+	write_in_bites(&rig.a, 0, 256 * KIB, 16 * KIB);
+	stage_flush(&rig.stage);
+	ck_assert_uint_eq(unflushed(), 0);
+	part_flushed(rig.a.part, 100 * KIB, 0);
+	ck_assert_uint_eq(unflushed(), 0);
+	write_in_bites(&rig.a, 256 * KIB, 256 * KIB + 1, 1);
+	stage_flush(&rig.stage);
+	ck_assert_uint_eq(unflushed(), 156 * KIB + 1);
+	part_flushed(rig.a.part, MIB, 0);
+	ck_assert_uint_eq(unflushed(), 0);
 }
 END_TEST
 
@@ -701,6 +718,7 @@ main(void)
 	tcase_add_test(t, a_haul_directory_that_another_removed_is_made_again);
 	tcase_add_test(t, the_file_is_locked_while_the_part_lives);
 	tcase_add_test(t, sealing_lets_go_of_the_file_and_keeps_the_part);
+	tcase_add_test(t, a_small_part_is_charged_to_nobody);
 	tcase_add_test(t, the_file_stays_when_the_part_goes);
 	tcase_add_test(t, a_plan_makes_no_file);
 	t = add_case(s, "map", setup_lives, teardown, 0);

@@ -4,7 +4,8 @@
  * pwrite into a full page cache sleeps for hundreds of milliseconds when the
  * kernel throttles (balance_dirty_pages).  The bound adapts: what the disk
  * takes in DIRTY_SECONDS, and never near the kernel's own threshold, to which
- * the unwritten bytes of other programs and of published files count too.
+ * the unwritten bytes of other programs and of published files count too.  Parts
+ * of up to PART_WRITE_MAX are not charged: no worker follows them.
  * Callers: stage/part (accounting), engine (holding).
  */
 #pragma once

@@ -56,6 +56,14 @@ stage_done(struct stage *s)
 	s->buffer = NULL;
 }
 
+/* Bytes that the filesystem is charged with.  A small part is nobody's to write back
+ * while it stands still, and would hold up all others: the kernel does it, in its time. */
+static uint64_t
+charged(const struct part *p)
+{
+	return p->front > PART_WRITE_MAX ? p->front - p->flushed : 0;
+}
+
 /* Behind the data, never before it: a map tells less than there is, not more. */
 static void
 write_cell(struct part *p)
@@ -79,6 +87,7 @@ write_cell(struct part *p)
 static void
 write_now(struct part *p, const void *data, size_t n)
 {
+	uint64_t before = charged(p);
 	struct result why = { 0 };
 	int r;
 
@@ -87,7 +96,7 @@ write_now(struct part *p, const void *data, size_t n)
 	r = fd_pwrite_full(p->fd, data, n, (off_t)p->front);
 	if (r == 0) {
 		p->front += n;
-		dirty_add(p->stage->dirty, p->dir->dev, n);
+		dirty_add(p->stage->dirty, p->dir->dev, charged(p) - before);
 		if (p->front - p->told >= TELL_EVERY)
 			write_cell(p);
 		p->ops->on_front(p->front, p->arg);
@@ -305,7 +314,7 @@ part_free(struct part *p)
 		return;
 	part_stop(p);
 	write_cell(p);
-	dirty_sub(p->stage->dirty, p->dir->dev, p->front - p->flushed, 0);
+	dirty_sub(p->stage->dirty, p->dir->dev, charged(p), 0);
 	fd_close(&p->fd);
 	fd_close(&p->map_fd);
 	dest_dir_unref(p->dir);
@@ -351,11 +360,13 @@ part_dir(const struct part *p)
 void
 part_flushed(struct part *p, uint64_t upto, uint64_t wait_ns)
 {
+	uint64_t before = charged(p);
+
 	upto = MIN(upto, p->front); /* a worker's word is not trusted */
 	if (upto <= p->flushed)
 		return;
-	dirty_sub(p->stage->dirty, p->dir->dev, upto - p->flushed, wait_ns);
 	p->flushed = upto;
+	dirty_sub(p->stage->dirty, p->dir->dev, before - charged(p), wait_ns);
 }
 
 uint64_t
