@@ -33,6 +33,8 @@ copy_open(struct copy_job *c)
 		return -1;
 	}
 	c->size = (uint64_t)st.st_size;
+	c->mtime_s = st.st_mtim.tv_sec;
+	c->mtime_ns = st.st_mtim.tv_nsec;
 	(void)posix_fadvise(c->from, 0, 0, POSIX_FADV_SEQUENTIAL); /* advice only */
 	c->to = openat(c->dir->haul_fd, c->name,
 	    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -102,6 +104,18 @@ copy_writeback(struct copy_job *c)
 	return 0;
 }
 
+/* Written to while it was copied: the copy may be of no file that there ever was. */
+static void
+check_source(struct copy_job *c)
+{
+	struct stat st;
+
+	if (fstat(c->from, &st) < 0)
+		result_set_errno(&c->result, errno, "look at", c->source);
+	else if ((uint64_t)st.st_size != c->size || st.st_mtim.tv_sec != c->mtime_s || st.st_mtim.tv_nsec != c->mtime_ns)
+		result_set(&c->result, RESULT_RANGE_CHANGED, "%s was changed while it was copied", c->source);
+}
+
 static void
 run_copy(struct lane_job *job)
 {
@@ -127,6 +141,8 @@ run_copy(struct lane_job *job)
 		result_set_errno(&c->result, (int)-n, "copy", c->source);
 	else if (c->max && c->done > c->max) /* it grew meanwhile */
 		copy_too_large(c);
+	else if (c->eof)
+		check_source(c);
 }
 
 static void

@@ -74,6 +74,7 @@ struct copy_job { /* one piece of a copy; the lane's while it is out */
 	struct dir *dir;   /* borrowed from the task */
 	const char *source, *name;
 	uint64_t done, size, max, dirty_max;
+	int64_t mtime_s, mtime_ns; /* of the source, when it was opened */
 	uint64_t started, clean, wait_ns;
 	uint64_t inode;
 	bool eof;
