@@ -146,7 +146,7 @@ chosen_command(struct ctl *c, const char *method, const char *states, bool (*wan
 	if (!c->args.json)
 		buf_printf(&c->out, "%llu %s\n", (unsigned long long)ch.done, done);
 	if (ch.refused)
-		ctl_tell(c, "%llu changed meanwhile and %s as they are", (unsigned long long)ch.refused, ch.refused == 1 ? "stays" : "stay");
+		ctl_tell(c, "%llu changed meanwhile and %s", (unsigned long long)ch.refused, ch.refused == 1 ? "stays as it is" : "stay as they are");
 	free(ch.ids);
 	return r;
 }
