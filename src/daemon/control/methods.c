@@ -43,7 +43,7 @@ find_job(struct call *c, const json_t *ref, uint64_t *ret, bool *ret_past)
 	if (json_is_integer(ref))
 		call_fail(c, RPC_NO_JOB, "there is no job %lld", (long long)json_integer_value(ref));
 	else
-		call_fail(c, RPC_NO_JOB, "there is no job \"%s\": give its id or its name, as `haulctl list` has them",
+		call_fail(c, RPC_NO_JOB, "there is no job \"%s\": a job is known by its id, and by the name that it was given",
 		    str_safe(safe, sizeof safe, json_string_value(ref), json_string_length(ref)));
 	return false;
 }
@@ -57,7 +57,7 @@ call_job_number(struct call *c, const json_t *ref, uint64_t *ret)
 	if (*ret)
 		return true;
 	if (json_is_string(ref))
-		call_fail(c, RPC_NO_JOB, "there is no job \"%s\": give its id or its name, as `haulctl list` has them",
+		call_fail(c, RPC_NO_JOB, "there is no job \"%s\": a job is known by its id, and by the name that it was given",
 		    str_safe(safe, sizeof safe, json_string_value(ref), json_string_length(ref)));
 	else
 		call_fail(c, RPC_INVALID_PARAMS, "a job is named by its id, a number, or by its name, a string");
