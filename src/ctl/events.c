@@ -51,7 +51,7 @@ put_cause(const json_t *e, struct buf *out)
 	const char *code = member_text(e, "code"), *text = member_text(e, "text");
 
 	if (*text && text_equal(code, member_text(e, "state")))
-		code = ""; /* "cancelled: by a user", not twice */
+		code = ""; /* "cancelled: by uid 0", not twice */
 	buf_printf(out, "%s%s%s%s", *code || *text ? ": " : "", code, *code && *text ? ": " : "", text);
 }
 

@@ -23,6 +23,7 @@ enum return_when { ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION };
 struct await {
 	struct call *call;     /* NULL: gone, but the rest is to be cancelled */
 	struct control *control;
+	uint32_t uid;          /* of who asked */
 	bool durably;          /* not before the store has it */
 	size_t n, left;
 	unsigned wanted;       /* bits of states that are enough; a job that is over always is */
@@ -185,7 +186,7 @@ on_step(void *arg)
 		uint64_t id = a->cancel[a->next_cancel++];
 
 		if (engine_job(e, id))
-			(void)engine_cancel(e, id, "cancelled by a user");
+			scope_cancel_job(a->control, id, a->uid);
 	}
 	if (a->next_cancel < a->n) {
 		loop_defer(a->control->loop, &a->step);
@@ -217,6 +218,7 @@ await_new(struct call *call, const uint64_t *ids, size_t n, unsigned wanted, enu
 	struct await *a = NEW(struct await);
 
 	a->call = call;
+	a->uid = call->uid;
 	a->control = call->control;
 	a->wanted = wanted;
 	a->when = when;

@@ -246,6 +246,8 @@ void await_tell(struct await *a, size_t index, uint64_t id);
 bool call_names_scope(const struct call *c);
 void scope_wait(struct call *c, uint64_t timeout_ms);
 void scope_cancel(struct call *c);
+/* One job, whether it can be cancelled or not: its reason is who asked. */
+void scope_cancel_job(struct control *c, uint64_t id, uint32_t uid);
 void scope_pause(struct call *c);
 void scope_resume(struct call *c);
 void scopes_init(struct control *c);

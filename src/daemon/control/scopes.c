@@ -27,6 +27,7 @@ struct scope {
 	struct list link;   /* of its name, or of control->scopes */
 	struct control *control;
 	struct call *call;  /* NULL: its client has gone, but what it asked for is done */
+	uint32_t uid;       /* whose */
 	char *group;        /* owned; "": everything */
 	struct scope_name *name; /* NULL: it waits for its own jobs only */
 	uint64_t ended[_JOB_STATE_MAX]; /* of all jobs, when it began */
@@ -160,6 +161,7 @@ scope_new(struct call *call, const char *group)
 
 	s->control = call->control;
 	s->call = call;
+	s->uid = call->uid;
 	s->group = xstrdup(group);
 	list_init(&s->waits);
 	list_init(&s->link);
@@ -369,6 +371,15 @@ scope_tell(struct watch *w, const struct job *j)
 		loop_defer(s->control->loop, &s->step);
 }
 
+void
+scope_cancel_job(struct control *c, uint64_t id, uint32_t uid)
+{
+	char who[32];
+
+	(void)snprintf(who, sizeof who, "by uid %u", uid);
+	(void)engine_cancel(c->engine, id, who);
+}
+
 static void
 cancel_one(struct scope *s, const struct job *j)
 {
@@ -376,7 +387,7 @@ cancel_one(struct scope *s, const struct job *j)
 	uint64_t id = j->id;
 
 	s->cancelled++;
-	(void)engine_cancel(e, id, "cancelled by a user");
+	scope_cancel_job(s->control, id, s->uid);
 	j = engine_job(e, id);
 	if (j && !job_is_over(j))
 		watch_one(s, id, false);
