@@ -13,6 +13,7 @@ REFUSED = [
     ("/chunked-cut/600K", "truncated"),
     ("/chunked-bad", "protocol truncated"),
     ("/chunked-huge", "protocol truncated"),
+    ("/chunked-trailer-bad", "protocol truncated"),
     ("/reset/1000/10", "truncated connect"),
     ("/reset/2M/600K", "truncated connect"),
     ("/close-at-once", "truncated connect protocol"),
@@ -33,6 +34,7 @@ REFUSED = [
     ("/bad-version", "protocol unsupported"),
     ("/header-nul", "protocol"),
     ("/header-nocolon", "protocol"),
+    ("/header-folded-first", "protocol"),
     ("/header-huge", "protocol"),
     ("/header-line-huge", "protocol"),
     ("/header-70k", "protocol"),
@@ -88,6 +90,15 @@ def test_refused(h, server, path, words):
 def test_odd_but_right(h, server, path, data):
     assert_done(one(h, server.url(path)))
     h.expect({"a": data})
+
+
+def test_a_first_line_that_is_folded_goes_on_with_no_other_answer(h, server):
+    """libcurl 7.88 appends it to the last header of the answer that the handle had before, which is freed."""
+    paths = ["/ok/1000", "/header-folded-first"] * 10
+    result = h.once_jobs([{"name": "j%d" % i, "output": "%d" % i, "url": server.url(path)} for i, path in enumerate(paths)],
+                         daemon={"max-concurrent-downloads": 1})
+    assert [(j["state"], j["code"]) for j in result.jobs] == [("done", "done"), ("failed", "protocol")] * 10, result
+    h.expect({"%d" % i: body(1000) for i in range(0, 20, 2)})
 
 
 def test_a_list_of_equal_lengths_is_never_a_wrong_file(h, server):

@@ -240,6 +240,13 @@ async def chunked_bad(c, _r):
     await c.send("5\r\nhello\r\nZZ\r\nworld\r\n0\r\n\r\n")
 
 
+@route("chunked-trailer-bad")
+async def chunked_trailer_bad(c, _r):
+    """/chunked-trailer-bad: a trailer without a colon"""
+    await c.head(Transfer_Encoding="chunked")
+    await c.send("5\r\nhello\r\n0\r\nThis is no trailer\r\n\r\n")
+
+
 @route("chunked-huge")
 async def chunked_huge(c, _r):
     """/chunked-huge: a chunk size beyond 64 bits"""
@@ -446,6 +453,12 @@ async def header_nul(c, _r):
 async def header_nocolon(c, _r):
     """/header-nocolon: a header line without a colon"""
     await with_heads(c, ["This is no header", "Content-Length: 100"])
+
+
+@route("header-folded-first")
+async def header_folded_first(c, _r):
+    """/header-folded-first: the first line behind the status goes on with a line that is none"""
+    await with_heads(c, [" X-A: " + "a" * 200, "Content-Length: 100"])
 
 
 @route("header-huge")

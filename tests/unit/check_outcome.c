@@ -22,6 +22,7 @@ static const struct {
 	{ CURLE_HTTP2_STREAM, END_STREAM_ERROR },
 	{ CURLE_WEIRD_SERVER_REPLY, END_GARBAGE },
 	{ CURLE_UNSUPPORTED_PROTOCOL, END_GARBAGE },
+	{ CURLE_BAD_FUNCTION_ARGUMENT, END_GARBAGE },
 };
 
 /* What can fail before and besides a body, with what users are told. */

@@ -27,7 +27,7 @@ enum transfer_end { /* what libcurl said, as far as the body is concerned */
 	END_PARTIAL,      /* CURLE_PARTIAL_FILE: closed before length or last chunk */
 	END_RECV_ERROR,   /* CURLE_RECV_ERROR, CURLE_GOT_NOTHING: reset, bad chunk, TLS record */
 	END_STREAM_ERROR, /* CURLE_HTTP2, CURLE_HTTP2_STREAM */
-	END_GARBAGE,      /* CURLE_WEIRD_SERVER_REPLY, CURLE_UNSUPPORTED_PROTOCOL: no HTTP */
+	END_GARBAGE,      /* CURLE_WEIRD_SERVER_REPLY, CURLE_UNSUPPORTED_PROTOCOL and the like: no HTTP */
 	_TRANSFER_END_MAX
 };
 

@@ -65,44 +65,26 @@ prepare(struct identity *id, CURL *easy)
 	gate_prepare(easy);
 	if (!id->store)
 		return;
+	(void)curl_easy_setopt(easy, CURLOPT_SHARE, id->sessions);
 	(void)curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
 	(void)curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, id);
 }
 
+/*
+ * Never one that was used: libcurl 7.88 keeps a pointer to the last header of the
+ * answer before, which it has freed, and appends to that where an answer begins with a
+ * line that is folded (headers.c, prevhead; mended in 8.1.1).  To make one takes a
+ * microsecond.
+ */
 CURL *
-identity_get_handle(struct identity *id)
+identity_new_handle(struct identity *id)
 {
-	CURL *easy;
+	CURL *easy = curl_easy_init();
 
-	if (id->n_handles)
-		return id->handles[--id->n_handles];
-	easy = curl_easy_init();
 	if (!easy)
 		fatal(1, "no memory for libcurl");
 	prepare(id, easy);
 	return easy;
-}
-
-/* Setting every option anew is a tenth of what a small file costs, so that only
- * a handle with options of its own is reset. */
-void
-identity_put_handle(struct identity *id, CURL *easy, bool special)
-{
-	long os_error = 0;
-
-	/* libcurl never forgets the errno of a handle, and curl_easy_reset() does not: the next
-	 * failure, of another host and kind, would look as if a connection had been refused. */
-	(void)curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
-	if (os_error || id->n_handles == FREE_HANDLES_MAX) {
-		curl_easy_cleanup(easy);
-		return;
-	}
-	(void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL); /* it was the transfer's */
-	if (special) {
-		curl_easy_reset(easy);
-		prepare(id, easy);
-	}
-	id->handles[id->n_handles++] = easy;
 }
 
 static const char *
@@ -146,6 +128,8 @@ identity_get(struct list *all, struct loop *l, struct ca *ca, struct curl_slist 
 	id->key = TAKE_PTR(key);
 	id->shared = tls && request_may_share(req);
 	id->store = tls ? ca_get(ca, cacert_of(req)) : NULL;
+	id->sessions = tls ? curl_share_init() : NULL;
+	(void)curl_share_setopt(id->sessions, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
 	id->glue = curl_glue_new(l, id->shared, ops, id);
 	list_append(all, &id->link);
 	return id;
@@ -154,9 +138,8 @@ identity_get(struct list *all, struct loop *l, struct ca *ca, struct curl_slist 
 void
 identity_free(struct identity *id)
 {
-	while (id->n_handles)
-		curl_easy_cleanup(id->handles[--id->n_handles]);
 	curl_glue_free(id->glue);
+	(void)curl_share_cleanup(id->sessions); /* no handle is left */
 	list_remove(&id->link);
 	free(id->key);
 	free(id);

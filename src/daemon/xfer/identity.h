@@ -1,7 +1,7 @@
 /*
  * TLS identities: transfers that trust other certificates, show another
- * client certificate or pin another key have connections, handles and TLS
- * sessions of their own, and never meet those of others.  Caller: transfer.
+ * client certificate or pin another key have connections and TLS sessions of
+ * their own, and never meet those of others.  Caller: transfer.
  */
 #pragma once
 
@@ -14,8 +14,6 @@
 #include "daemon/xfer/curl_glue.h"
 #include "daemon/xfer/transfer.h"
 
-enum { FREE_HANDLES_MAX = 64 };
-
 struct identity {
 	struct list link;
 	void *owner; /* borrowed: for the callbacks of the glue, whose arg is the identity */
@@ -24,21 +22,16 @@ struct identity {
 	struct ca_store *store;  /* borrowed; NULL: no https */
 	struct curl_glue *glue;  /* owned */
 	struct curl_slist *common; /* borrowed: headers of every request */
-	/* Prepared, ready for use; never lent to another identity: curl_easy_reset(3)
-	 * keeps TLS sessions, and a resumed session is not verified again. */
-	CURL *handles[FREE_HANDLES_MAX];
-	unsigned n_handles;
+	CURLSH *sessions; /* owned: those of TLS, of all its handles; one that is resumed is not verified again */
 };
 
 /* The one for this request out of a list of them, made when it is new. */
 struct identity *identity_get(struct list *all, struct loop *l, struct ca *ca, struct curl_slist *common,
     const struct transfer_request *req, bool tls, const struct curl_glue_ops *ops, void *owner);
 void identity_free(struct identity *id);
-/* A handle prepared by request_prepare(), with the certificates of the
- * identity.  Never NULL. */
-CURL *identity_get_handle(struct identity *id);
-/* special: it has options of its own and must be reset. */
-void identity_put_handle(struct identity *id, CURL *easy, bool special);
+/* A handle prepared by request_prepare(), with the certificates of the identity, for one
+ * transfer: whoever gets it cleans it up.  Never NULL. */
+CURL *identity_new_handle(struct identity *id);
 /*
  * While the connection is certainly this handle's (inside its callbacks): set
  * *flag when the server sends close_notify.  NULL: watch no longer.  Only for

@@ -32,6 +32,7 @@ outcome_is_body_end(CURLcode rc, enum transfer_end *ret_end)
 		return true;
 	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_BAD_FUNCTION_ARGUMENT: /* what it says of a header that it cannot take apart (headers.c) */
 		*ret_end = END_GARBAGE;
 		return true;
 	default:

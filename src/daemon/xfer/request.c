@@ -56,11 +56,10 @@ request_may_share(const struct transfer_request *req)
 }
 
 static void
-apply_version(CURL *easy, const struct transfer_request *req, struct request_state *state)
+apply_version(CURL *easy, const struct transfer_request *req)
 {
 	if (!is_http2(req))
 		return;
-	state->special = true;
 	(void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 	(void)curl_easy_setopt(easy, CURLOPT_PIPEWAIT, (long)request_may_share(req));
 }
@@ -147,7 +146,6 @@ apply_headers(CURL *easy, const struct transfer_request *req, struct request_sta
 		r = append_condition(&state->headers, req);
 	if (r < 0 || !state->headers)
 		return r;
-	state->special = true;
 	r = append(&state->headers, "Accept-Encoding: identity");
 	if (r == 0 && curl_easy_setopt(easy, CURLOPT_HTTPHEADER, state->headers))
 		r = -ENOMEM;
@@ -155,13 +153,12 @@ apply_headers(CURL *easy, const struct transfer_request *req, struct request_sta
 }
 
 static int
-apply_user(CURL *easy, const struct transfer_request *req, struct request_state *state)
+apply_user(CURL *easy, const struct transfer_request *req)
 {
 	const char *user = req->at_origin ? spec_string(req->spec, JOB_USER) : NULL;
 	const char *agent = spec_string(req->spec, JOB_USER_AGENT);
 	CURLcode rc = CURLE_OK;
 
-	state->special |= user || agent;
 	if (agent)
 		rc = curl_easy_setopt(easy, CURLOPT_USERAGENT, agent);
 	if (rc == CURLE_OK && user) {
@@ -187,12 +184,11 @@ apply_proxy(CURL *easy, const struct transfer_request *req, const char *default_
 	state->proxied = chosen != NULL;
 	if (!chosen)
 		return 0;
-	state->special = true;
 	return curl_easy_setopt(easy, CURLOPT_PROXY, chosen) == CURLE_OK ? 0 : -ENOMEM;
 }
 
 static int
-apply_tls(CURL *easy, const struct transfer_request *req, struct request_state *state)
+apply_tls(CURL *easy, const struct transfer_request *req)
 {
 	const char *cert = spec_string(req->spec, JOB_CERT), *key = spec_string(req->spec, JOB_KEY);
 	const char *pin = spec_string(req->spec, JOB_PINNEDPUBKEY);
@@ -200,7 +196,6 @@ apply_tls(CURL *easy, const struct transfer_request *req, struct request_state *
 
 	if (!req->at_origin || (!cert && !pin))
 		return 0;
-	state->special = true;
 	if (cert)
 		rc = curl_easy_setopt(easy, CURLOPT_SSLCERT, cert);
 	if (rc == CURLE_OK && cert && key)
@@ -218,25 +213,21 @@ request_apply(CURL *easy, const struct transfer_request *req, const char *defaul
 
 	(void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, state->error);
 	(void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)spec_number(req->spec, JOB_CONNECT_TIMEOUT));
-	apply_version(easy, req, state);
-	if (req->fresh) {
-		state->special = true;
+	apply_version(easy, req);
+	if (req->fresh)
 		(void)curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-	}
-	if (req->bite) { /* small ones, so that it can be held in time */
-		state->special = true;
+	if (req->bite) /* small ones, so that it can be held in time */
 		(void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)MIN(req->bite, (uint64_t)RECEIVE_BUFFER));
-	}
 	if (curl_easy_setopt(easy, CURLOPT_URL, req->url) != CURLE_OK)
 		r = -ENOMEM;
 	if (r == 0)
 		r = apply_headers(easy, req, state);
 	if (r == 0)
-		r = apply_user(easy, req, state);
+		r = apply_user(easy, req);
 	if (r == 0)
 		r = apply_proxy(easy, req, default_proxy, state);
 	if (r == 0)
-		r = apply_tls(easy, req, state);
+		r = apply_tls(easy, req);
 	if (r < 0)
 		result_set(why, RESULT_UNSUPPORTED, "libcurl refuses an option of the job: %s", strerror(-r));
 	return r;

@@ -11,13 +11,12 @@
 struct request_state {
 	struct curl_slist *headers; /* owned; NULL: the common ones */
 	bool proxied; /* it goes through a proxy */
-	bool special; /* the handle has options that the next request may not have */
 	char error[CURL_ERROR_SIZE];
 };
 
 /* The headers that every request has; owned by the caller. */
 struct curl_slist *request_common_headers(void);
-/* What is the same for every request: once on a new or reset handle. */
+/* What is the same for every request, on a new handle. */
 void request_prepare(CURL *easy, struct curl_slist *common);
 /* The rest, on a prepared handle: 0, or -EINVAL with *why (unsupported). */
 int request_apply(CURL *easy, const struct transfer_request *req, const char *default_proxy,

@@ -103,7 +103,7 @@ connect_anew(struct transfer *t)
 {
 	if (t->fresh || t->failing)
 		return false;
-	t->fresh = t->state.special = true;
+	t->fresh = true;
 	gate_apply(&t->gate, t->easy);
 	(void)curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L);
 	(void)curl_easy_setopt(t->easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L); /* they may have changed */
@@ -318,9 +318,9 @@ begin(struct transfer *t)
 	struct xfer *x = t->xfer;
 	struct result why = { 0 };
 
-	t->easy = identity_get_handle(t->identity);
+	t->easy = identity_new_handle(t->identity);
 	if (request_apply(t->easy, &t->req, x->options.default_proxy, &t->state, &why) < 0) {
-		identity_put_handle(t->identity, TAKE_PTR(t->easy), true);
+		curl_easy_cleanup(TAKE_PTR(t->easy));
 		transfer_fail(t, &why);
 		return;
 	}
@@ -335,7 +335,7 @@ begin(struct transfer *t)
 	(void)curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
 	pace_start(&t->pace, clock_now_ms());
 	if (curl_glue_add(t->identity->glue, t->easy, &t->use) < 0) {
-		identity_put_handle(t->identity, TAKE_PTR(t->easy), true);
+		curl_easy_cleanup(TAKE_PTR(t->easy));
 		result_set(&why, RESULT_INTERNAL, "libcurl did not take the transfer");
 		transfer_fail(t, &why);
 	}
@@ -422,11 +422,11 @@ transfer_cancel(struct transfer *t)
 		/* Of a handle that is not in a multi curl says so and does nothing. */
 		(void)curl_easy_setopt(t->easy, CURLOPT_PRIVATE, NULL);
 		/* An HTTP/2 server is told with the next that goes over the connection: when it
-		 * is nobody else's, by its end.  (These handles are special.) */
+		 * is nobody else's, by its end. */
 		if (t->response.major >= 2)
 			(void)curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
 		curl_glue_remove(t->identity->glue, t->easy);
-		identity_put_handle(t->identity, t->easy, t->state.special);
+		curl_easy_cleanup(t->easy);
 	}
 	request_done(&t->state);
 	response_done(&t->response);
