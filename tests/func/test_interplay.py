@@ -30,6 +30,19 @@ def test_a_new_url_for_a_job_that_waits_for_its_destination(serve, server):
     assert "/ok/1000?ip-new" in asked and "/stall/1M/64K?ip-two" not in asked
 
 
+def test_a_priority_that_is_set_while_the_destination_is_busy(serve, server):
+    s = serve()
+    with s.client() as c:
+        first, *others = c.add(*[job(server.url("/stall/1M/64K?" + n), "one") for n in ("ip-a", "ip-b", "ip-c", "ip-d")])
+        c.wait_state(first, "active", "download")
+        for waits in others:
+            c.wait_state(waits, "blocked", why="destination-busy")
+        change(c, others[2], priority=5)
+        c.call("cancel", jobs=[first])
+        c.wait_state(others[2], "active", "download")
+        assert [c.show(j)["state"] for j in others[:2]] == ["blocked", "blocked"]
+
+
 def test_a_deadline_that_is_set_counts_from_the_run(serve, server):
     """Of what comes again, or began late, the time before does not count."""
     s = serve()

@@ -186,6 +186,26 @@ START_TEST(who_takes_it_meanwhile_ends_the_waking)
 }
 END_TEST
 
+/* As `set` and `top` change it. */
+START_TEST(who_waits_and_is_given_another_priority_has_another_place)
+{
+	static const char *const out[] = { "/r/f" };
+
+	begin(5, out, 1);
+	all[3].entry.ticket.priority = 1;
+	engine_lock_priority(&all[3].download);
+	all[1].entry.ticket.priority = -1;
+	engine_lock_priority(&all[1].download);
+	engine_lock_priority(&all[0].download); /* it has the destination, and waits for none */
+	engine_unlock(&engine, &all[0].download);
+	ck_assert_uint_eq(all[3].woken, 1);
+	ring();
+	(void)turns();
+	ck_assert_uint_eq(all[2].woken + all[4].woken, 2);
+	ck_assert_uint_eq(all[1].woken, 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -196,5 +216,6 @@ main(void)
 	tcase_add_test(t, however_many_wait_some_are_woken_in_a_turn);
 	tcase_add_test(t, however_many_destinations_are_free);
 	tcase_add_test(t, who_takes_it_meanwhile_ends_the_waking);
+	tcase_add_test(t, who_waits_and_is_given_another_priority_has_another_place);
 	return run_suite(s);
 }

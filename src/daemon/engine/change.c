@@ -142,8 +142,11 @@ engine_change(struct engine *e, uint64_t id, struct spec *spec)
 		keep_old(d, spec_ref(old));
 		d->output = d->staged_output ? d->staged_output : spec_string(spec, JOB_OUTPUT);
 	}
-	if (differs(old, spec, JOB_PRIORITY))
+	if (differs(old, spec, JOB_PRIORITY)) {
 		scheduler_set_priority(e->scheduler, &en->ticket, (int32_t)spec_number(spec, JOB_PRIORITY));
+		if (d)
+			engine_lock_priority(d);
+	}
 	if (differs(old, spec, JOB_DEADLINE) && !job_is_over(&en->job))
 		deadline_change(en, old);
 	if (d && differs(old, spec, JOB_LIMIT_RATE))

@@ -356,6 +356,8 @@ bool engine_lock(struct engine *e, struct download *d);
 /* It waits no more; of those that wait for what it had the next one is queued again. */
 void engine_unlock(struct engine *e, struct download *d);
 void engine_lock_leave(struct download *d);
+/* The priority of its ticket is another: so is its place among those that wait. */
+void engine_lock_priority(struct download *d);
 /* Who has the destination that it waits for; NULL: it does not wait, or nobody now. */
 const struct download *engine_lock_holder(const struct download *d);
 void engine_locks_init(struct engine *e);

@@ -221,6 +221,15 @@ engine_lock_leave(struct download *d)
 }
 
 void
+engine_lock_priority(struct download *d)
+{
+	if (!d->lock)
+		return;
+	d->lock_priority = d->entry->ticket.priority;
+	heap_update(&d->lock->waiters, &d->lock_node);
+}
+
+void
 engine_unlock(struct engine *e, struct download *d)
 {
 	engine_lock_leave(d);
