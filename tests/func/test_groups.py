@@ -547,8 +547,9 @@ def test_groups_that_change_places(serve, server):
     """Whatever their names: the parent of before lies in its child then."""
     s = serve({"groups": [{"name": "a"}, {"name": "b", "parent": "a"}, {"name": "c", "parent": "b"}]})
     with s.client() as c:
-        for parents in ({"a": "b", "b": "c"}, {"c": "a", "a": "b"}, {"b": "a", "c": "b"}):
-            s.reload({"groups": [{"name": n, **({"parent": parents[n]} if n in parents else {})} for n in "abc"]})
+        for parents in ({"a": "b", "b": "c"}, {"c": "a", "a": "b"}, {"b": "a", "c": "a", "d": "c"}, {"a": "d", "d": "b"},
+                        {"b": "a", "c": "b"}):
+            s.reload({"groups": [{"name": n, **({"parent": parents[n]} if n in parents else {})} for n in "abcd"]})
             assert {g["name"]: g["parent"] for g in c.call("group")["groups"] if g["parent"]} == parents
     assert "lies in it" not in s.log
 

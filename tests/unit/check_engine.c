@@ -23,11 +23,13 @@
 #include "daemon/engine/plan.h"
 #include "daemon/engine/reason.h"
 #include "daemon/xfer/route.h"
+#include "model/algo.h"
+#include "model/request_rate.h"
 #include "loop_until.h"
 #include "run_suite.h"
 #include "temp_dir.h"
 
-enum { JOBS_MAX = 24, EVENTS = 3, GROUPS = 3, HOSTS = 4, EDGES_MAX = 4, DEFAULT_GRAPHS = 1500 };
+enum { JOBS_MAX = 24, EVENTS = 3, GROUPS = 5, HOSTS = 4, EDGES_MAX = 4, DEFAULT_GRAPHS = 1500, UNIT_OF_MEMORY = 1 << 20 };
 
 /* ---- Chance ----------------------------------------------------------------------- */
 
@@ -66,20 +68,25 @@ struct model_job {
 	bool passed;            /* its gates, since it was added or retried */
 	bool doomed;            /* a sibling has failed, and their group cancels then */
 	bool stumbled;          /* FLAKY has failed since it was added or retried */
+	bool brief;             /* its deadline may pass */
+	unsigned memory;        /* for its decoder; 0: it has none */
+	unsigned hops;          /* redirects since it was added or retried */
 	bool on_network;        /* one transfer of it */
 	bool at_worker;
 };
 
-/* A group lies in the one before it, or in none. */
 static struct model_group {
-	bool nested, cancels, paused;
+	int parent; /* -1: none */
+	bool cancels, paused;
+	bool brief; /* its deadline may pass */
+	bool wanted; /* by the configuration */
 	unsigned limit, on_network; /* 0: none */
 } groups[GROUPS];
 
 static struct model_job jobs[JOBS_MAX];
 static unsigned n_jobs, order_of_adding[JOBS_MAX];
 static bool event_now[EVENTS], event_cleared[EVENTS];
-static unsigned limit_global, limit_host, on_network, on_host[HOSTS];
+static unsigned limit_global, limit_host, limit_memory, on_network, on_host[HOSTS];
 static uint64_t moves; /* whatever happened */
 /* Settings change while jobs run: then the model knows less, and what must be so at the end
  * is the same. */
@@ -115,7 +122,7 @@ state_now(const struct model_job *m)
 static int
 around(int g)
 {
-	return groups[g].nested ? g - 1 : -1;
+	return groups[g].parent;
 }
 
 static bool
@@ -139,11 +146,21 @@ may_have_sibling(const struct model_job *m)
 	return false;
 }
 
+/* A deadline of its own or of its groups may end it at any time. */
+static bool
+may_be_late(const struct model_job *m)
+{
+	for (int g = m->group; g >= 0; g = around(g))
+		if (groups[g].brief)
+			return true;
+	return m->brief;
+}
+
 static void
-count_network(const struct model_job *m, int by)
+count_network(const struct model_job *m, unsigned host, int by)
 {
 	on_network += (unsigned)by;
-	on_host[m->host] += (unsigned)by;
+	on_host[host] += (unsigned)by;
 	for (int g = m->group; g >= 0; g = around(g))
 		groups[g].on_network += (unsigned)by;
 }
@@ -160,6 +177,7 @@ struct xfer {
 struct transfer {
 	struct list link;
 	struct model_job *job;
+	unsigned host;
 	const struct transfer_ops *ops;
 	void *arg;
 	bool failing;
@@ -208,13 +226,15 @@ xfer_connections(const struct xfer *x UNUSED, uint64_t *ret_made, uint64_t *ret_
 uint64_t
 xfer_last_byte_ms(const struct xfer *x UNUSED)
 {
-	return clock_now_ms();
+	return chance(50) ? clock_now_ms() : 0;
 }
+
+static unsigned memory_in_use(void);
 
 /* Of what begins to be fetched: all that it comes after is as it must be, and it is alone at
  * its destination. */
 static void
-check_start(const struct model_job *m)
+check_start(const struct model_job *m, unsigned host)
 {
 	unsigned n = (unsigned)(m - jobs);
 
@@ -237,7 +257,8 @@ check_start(const struct model_job *m)
 		must(!groups[g].paused || m->tries, "j%u starts, and group %d is paused", n, g);
 	}
 	must(on_network < limit_global, "%u transfers, and the limit is %u", on_network + 1, limit_global);
-	must(on_host[m->host] < limit_host, "%u transfers of a host, and the limit is %u", on_host[m->host] + 1, limit_host);
+	must(on_host[host] < limit_host, "%u transfers of a host, and the limit is %u", on_host[host] + 1, limit_host);
+	must(memory_in_use() + MIN(m->memory, limit_memory) <= limit_memory, "j%u begins, and there is no memory for its decoder", n);
 }
 
 struct transfer *
@@ -246,12 +267,13 @@ transfer_start(struct xfer *x UNUSED, const struct transfer_request *req, const 
 	struct transfer *t = NEW(struct transfer);
 
 	t->job = job_of(req->spec);
+	t->host = (unsigned)atoi(req->url + strlen("http://h"));
 	t->ops = ops;
 	t->arg = arg;
-	check_start(t->job);
+	check_start(t->job, t->host);
 	t->job->on_network = true;
 	t->job->tries++;
-	count_network(t->job, 1);
+	count_network(t->job, t->host, 1);
 	moves++;
 	list_append(&transfers, &t->link);
 	return t;
@@ -261,7 +283,7 @@ void
 transfer_cancel(struct transfer *t)
 {
 	t->job->on_network = false;
-	count_network(t->job, -1);
+	count_network(t->job, t->host, -1);
 	moves++;
 	list_remove(&t->link);
 	free(t);
@@ -317,8 +339,23 @@ end_transfer(struct transfer *t)
 	struct transfer_report end = { .response = &response, .reach = REACH_MADE, .started_ms = clock_now_ms(), .proof = PROOF_LENGTH };
 	const struct transfer_ops *ops = t->ops;
 	void *arg = t->arg;
+	char location[32];
 
-	if (t->job->nature == FAILS || (t->job->nature == FLAKY && !t->job->stumbled)) {
+	if (t->job->hops < 3 && chance(15)) {
+		t->job->hops++;
+		(void)snprintf(location, sizeof location, "http://h%u.test/hop", below(HOSTS));
+		response.status = 302;
+		response.location = location;
+		end.redirect = true;
+		end.proof = PROOF_NONE;
+	} else if (t->job->nature == FLAKY && !t->job->stumbled && chance(40)) {
+		t->job->stumbled = true;
+		response.status = 0;
+		end.reach = chance(50) ? REACH_NONE : REACH_LOCAL;
+		end.rejected = chance(30);
+		result_set(&end.result, RESULT_CONNECT, "nobody is there");
+		end.proof = PROOF_NONE;
+	} else if (t->job->nature == FAILS || (t->job->nature == FLAKY && !t->job->stumbled)) {
 		t->job->stumbled = true;
 		response.status = end.result.http_status = t->job->nature == FAILS ? 404 : 503;
 		result_set(&end.result, RESULT_HTTP, "the server answers %d", response.status);
@@ -349,6 +386,20 @@ struct fake_task {
 
 static struct list tasks;
 static uint64_t last_task;
+
+/* What was told to stop has given its memory back. */
+static unsigned
+memory_in_use(void)
+{
+	const struct fake_task *f;
+	unsigned sum = 0;
+
+	for (unsigned i = 0; i < n_jobs; i++)
+		sum += jobs[i].on_network ? MIN(jobs[i].memory, limit_memory) : 0;
+	LIST_FOREACH(f, &tasks, struct fake_task, link)
+		sum += f->job && !f->task->cancelled ? MIN(f->job->memory, limit_memory) : 0;
+	return sum;
+}
 
 struct pool *
 pool_new(struct loop *l, struct children *c UNUSED, const struct pool_options *o UNUSED)
@@ -609,6 +660,21 @@ choose_edges(struct model_job *m, unsigned n)
 }
 
 static void
+choose_parents(void)
+{
+	int order[GROUPS];
+
+	for (int g = 0; g < GROUPS; g++) {
+		int to = (int)below((unsigned)g + 1);
+
+		order[g] = order[to];
+		order[to] = g;
+	}
+	for (int i = 0; i < GROUPS; i++)
+		groups[order[i]].parent = i && chance(60) ? order[below((unsigned)i)] : -1;
+}
+
+static void
 make_model(void)
 {
 	n_jobs = 2 + below(JOBS_MAX - 1);
@@ -618,10 +684,12 @@ make_model(void)
 	memset(on_host, 0, sizeof on_host);
 	memset(groups, 0, sizeof groups);
 	for (int g = 0; g < GROUPS; g++)
-		groups[g] = (struct model_group){ .nested = g && chance(50), .cancels = chance(30), .limit = chance(60) ? 1 + below(3) : 0 };
+		groups[g] = (struct model_group){ .cancels = chance(20), .limit = chance(60) ? 1 + below(3) : 0, .brief = chance(3), .wanted = true };
+	choose_parents();
 	on_network = 0;
 	limit_global = 1 + below(6);
 	limit_host = 1 + below(3);
+	limit_memory = 1 + below(4);
 	for (unsigned n = 0; n < n_jobs; n++) {
 		struct model_job *m = &jobs[n];
 
@@ -630,6 +698,8 @@ make_model(void)
 		m->group = chance(50) ? (int)below(GROUPS) : -1;
 		m->output = chance(20) ? below(3) : 100 + n;
 		m->host = below(HOSTS);
+		m->brief = chance(4);
+		m->memory = chance(30) ? 1 + below(4) : 0;
 		choose_edges(m, n);
 		order_of_adding[n] = n;
 	}
@@ -651,6 +721,12 @@ add_job(struct model_job *m)
 
 	put(&b, JOB_NAME, "j", n, "");
 	put(&b, JOB_URL, "http://h", m->host, ".test/");
+	if (chance(20))
+		put(&b, JOB_URL, "http://h", below(HOSTS), ".test/mirror");
+	if (m->memory) {
+		spec_put_number(&b, JOB_DECOMPRESS, CODEC_ZSTD);
+		spec_put_number(&b, JOB_DECODER_MEMORY, (uint64_t)m->memory * UNIT_OF_MEMORY);
+	}
 	(void)snprintf(output, sizeof output, "%s/o%u", root, m->output);
 	spec_put_string(&b, JOB_OUTPUT, output);
 	spec_put_number(&b, JOB_PRIORITY, (uint64_t)((int64_t)below(5) - 2));
@@ -664,7 +740,9 @@ add_job(struct model_job *m)
 		put(&b, JOB_AFTER, "event:e", (unsigned)m->event, "");
 	for (unsigned i = 0; i < m->n_failed; i++)
 		put_job(&b, JOB_AFTER_FAILED, m->failed[i]);
-	if (chance(10))
+	if (m->brief)
+		put(&b, JOB_DEADLINE, "", 1 + below(5), "ms");
+	else if (chance(10))
 		spec_put_string(&b, JOB_DEADLINE, chance(50) ? "1h" : "2099-12-01T12:00:00Z");
 	if (every_ms || (changing && chance(20)))
 		spec_put_number(&b, JOB_EVERY, every_ms ? every_ms : 3600 * 1000);
@@ -755,6 +833,7 @@ begin_again(struct model_job *m)
 {
 	m->open = true;
 	m->stumbled = m->passed = m->doomed = false;
+	m->hops = 0;
 	m->retries++;
 }
 
@@ -797,7 +876,7 @@ change_job(struct model_job *m)
 		spec_put_number(&b, JOB_LIMIT_RATE, chance(50) ? 0 : 1 + below(1000000));
 	else if (ids[what] == JOB_DEADLINE)
 		spec_put_string(&b, JOB_DEADLINE, chance(50) ? "0" : chance(50) ? "1h" : "2099-12-01T12:00:00Z");
-	else if (ids[what] == JOB_CHECKSUM && chance(50))
+	else if (ids[what] == JOB_CHECKSUM && !m->memory && chance(50)) /* else that would be a second task */
 		spec_put_string(&b, JOB_CHECKSUM, "md5:d41d8cd98f00b204e9800998ecf8427e");
 	ck_assert_int_eq(spec_new(SCOPE_JOB, buf_bytes(&b), buf_len(&b), NULL, &s), 0);
 	if (!engine_refuse_change(engine, m->id, s))
@@ -805,6 +884,20 @@ change_job(struct model_job *m)
 }
 
 static struct spec *group_spec(unsigned n);
+
+/* When an origin counts as down, and how often hosts are asked. */
+static void
+put_troubles(struct buf *b)
+{
+	uint64_t rate = 0;
+	char text[16];
+
+	(void)snprintf(text, sizeof text, "1/%ums", chance(5) ? 12 : 1 + below(3));
+	ck_assert_int_eq(request_rate_parse(text, &rate), 0);
+	spec_put_number(b, DAEMON_MAX_ORIGIN_FAILURES, chance(50) ? 0 : 1 + below(3));
+	spec_put_number(b, DAEMON_MAX_PROBE_DELAY, 1 + below(3));
+	spec_put_number(b, DAEMON_REQUEST_RATE_PER_HOST, chance(80) ? 0 : rate);
+}
 
 /* Groups get other parents and limits, go and come back; the limits of all change. */
 static void
@@ -816,17 +909,19 @@ reload(void)
 
 	*new = (struct conf){ .groups = { .items = xcalloc(GROUPS, sizeof(struct spec *)), .size = GROUPS } };
 	for (unsigned n = 0; n < GROUPS; n++) {
-		groups[n] = (struct model_group){ .nested = n && chance(50), .cancels = groups[n].cancels | chance(10),
+		groups[n] = (struct model_group){ .cancels = groups[n].cancels | chance(10), .wanted = chance(80), .brief = chance(3),
 			.limit = chance(60) ? 1 + below(3) : 0, .paused = groups[n].paused, .on_network = groups[n].on_network };
-		if (chance(80))
-			new->groups.items[new->groups.len++] = group_spec(n);
 	}
+	choose_parents();
+	for (unsigned n = 0; n < GROUPS; n++)
+		if (groups[n].wanted)
+			new->groups.items[new->groups.len++] = group_spec(n);
 	spec_put_string(&b, DAEMON_ROOTS, root);
 	spec_put_number(&b, DAEMON_MAX_CONCURRENT_DOWNLOADS, 1 + below(6));
 	spec_put_number(&b, DAEMON_MAX_CONNECTIONS_PER_HOST, 1 + below(3));
 	spec_put_number(&b, DAEMON_MIN_FREE, 0);
 	spec_put_number(&b, DAEMON_MAX_CONCURRENT_VERIFICATIONS, 1 + below(3));
-	spec_put_number(&b, DAEMON_MAX_ORIGIN_FAILURES, 0);
+	put_troubles(&b);
 	spec_put_number(&b, DAEMON_MAX_OVERALL_DOWNLOAD_LIMIT, chance(50) ? 0 : 1 + below(1000000));
 	ck_assert_int_eq(spec_new(SCOPE_DAEMON, buf_bytes(&b), buf_len(&b), NULL, &new->daemon), 0);
 	new->defaults = spec_ref(old->defaults);
@@ -1038,6 +1133,9 @@ check_end(const struct model_job *m)
 	case RESULT_SIBLING_FAILED:
 		must(may_have_sibling(m), "j%u: nothing in its groups failed: %s", n, j->result->text);
 		break;
+	case RESULT_DEADLINE:
+		must(may_be_late(m), "j%u has time: %s", n, j->result->text);
+		break;
 	case RESULT_CANCELLED:
 		must(m->cancelled_by_us, "j%u was not cancelled by us: %s", n, j->result->text);
 		break;
@@ -1045,10 +1143,10 @@ check_end(const struct model_job *m)
 		must(j->result->code == by_nature(m), "j%u ended as %s: %s", n, result_word(j->result), j->result->text);
 		break;
 	}
-	if (!may_fail && !may_be_spare && !m->cancelled_by_us && !may_have_sibling(m))
+	if (!may_fail && !may_be_spare && !m->cancelled_by_us && !may_have_sibling(m) && !may_be_late(m))
 		must(j->result->code == by_nature(m), "j%u was in nobody's way: %s", n, result_word(j->result));
 	/* Nobody did anything: then the reason is there, and no other end is possible. */
-	if ((may_fail || may_be_spare) && !m->retries && !m->cancelled_by_us && m->tries == 0 && !may_have_sibling(m))
+	if ((may_fail || may_be_spare) && !m->retries && !m->cancelled_by_us && m->tries == 0 && !may_have_sibling(m) && !may_be_late(m))
 		must(j->result->code == RESULT_DEPENDENCY_FAILED || j->result->code == RESULT_NOT_NEEDED, "j%u ended as %s", n,
 		    result_word(j->result));
 }
@@ -1076,8 +1174,11 @@ check_nothing_is_left(void)
 
 		(void)snprintf(name, sizeof name, "g%u", n);
 		must((engine_group(engine, name, &v) || changing), "there is no group %u", n);
-		if (engine_group(engine, name, &v))
-			must(!v.live && !v.running && !v.ending && !v.started_s, "group %u is not over", n);
+		if (!engine_group(engine, name, &v))
+			continue;
+		must(!v.live && !v.running && !v.ending && !v.started_s, "group %u is not over", n);
+		must(!groups[n].wanted || (v.parent ? v.parent[1] - '0' : -1) == groups[n].parent, "the parent of group %u is %s, and it wants %d",
+		    n, v.parent ? v.parent : "none", groups[n].parent);
 	}
 	must(list_empty(&engine->active) && list_empty(&engine->plans.opening), "downloads or plans are left");
 	must(!engine->locks.len, "destinations are locked");
@@ -1093,8 +1194,10 @@ group_spec(unsigned n)
 	put(&b, GROUP_NAME, "g", n, "");
 	spec_put_number(&b, GROUP_MAX_CONCURRENT, groups[n].limit);
 	spec_put_number(&b, GROUP_ON_FAILURE, groups[n].cancels);
-	if (groups[n].nested)
-		put(&b, GROUP_PARENT, "g", n - 1, "");
+	if (groups[n].parent >= 0)
+		put(&b, GROUP_PARENT, "g", (unsigned)groups[n].parent, "");
+	if (groups[n].brief)
+		put(&b, GROUP_DEADLINE, "", 1 + below(5), "ms");
 	ck_assert_int_eq(spec_new(SCOPE_GROUP, buf_bytes(&b), buf_len(&b), NULL, &s), 0);
 	return s;
 }
@@ -1113,7 +1216,8 @@ make_engine(struct conf *conf)
 	spec_put_number(&b, DAEMON_MAX_CONNECTIONS_PER_HOST, limit_host);
 	spec_put_number(&b, DAEMON_MIN_FREE, 0);
 	spec_put_number(&b, DAEMON_MAX_CONCURRENT_VERIFICATIONS, 1 + below(3));
-	spec_put_number(&b, DAEMON_MAX_ORIGIN_FAILURES, 0);
+	spec_put_number(&b, DAEMON_MAX_OVERALL_DECODER_MEMORY, (uint64_t)limit_memory * UNIT_OF_MEMORY);
+	put_troubles(&b);
 	*conf = (struct conf){ .groups = { .items = xcalloc(GROUPS, sizeof(struct spec *)), .len = GROUPS, .size = GROUPS } };
 	for (unsigned n = 0; n < GROUPS; n++)
 		conf->groups.items[n] = group_spec(n);

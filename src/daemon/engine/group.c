@@ -186,9 +186,10 @@ wanted_parent(struct group *g)
 	struct group *parent = name && strcmp(name, g->name) != 0 ? group_get(g->engine, name) : NULL;
 
 	/* Where groups change places, those between the two go to theirs first. */
-	for (struct group *x = parent, *around; x && x != g && lies_in(parent, g); x = around) {
+	for (struct group *x = parent, *around; x && x != g && lies_in(parent, g);) {
 		around = x->parent;
 		group_take_settings(x);
+		x = x->parent == around ? around : parent; /* or to another that lies in it */
 	}
 	if (!lies_in(parent, g))
 		return parent;
