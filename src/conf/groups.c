@@ -229,7 +229,7 @@ groups_check_output(const struct groups *g, struct emit *emit, const struct draf
 	if (!own || !own->atomic || !own->directory)
 		return true;
 	if ((size_t)(slash - path) != strlen(own->directory) || strncmp(path, own->directory, (size_t)(slash - path)) != 0) {
-		emit_error(emit, at, d->label, "%s %s does not lie in %s, which group %s publishes as a whole", key, quote(path),
+		emit_error(emit, at, d->label, "%s %s does not lie directly in %s, which group %s publishes as a whole", key, quote(path),
 		    quote(own->directory), own->name);
 		return false;
 	}

@@ -251,6 +251,12 @@ static int
 check_mode(struct options *o, int n_urls)
 {
 	o->user_state_dir = xdg_dir("XDG_STATE_HOME", ".local/state");
+	if (o->user && o->mode == MODE_ONCE) {
+		(void)fprintf(stderr, "hauld: --user-instance is a service, and --once is none: give one of these\n");
+		return -EINVAL;
+	}
+	if (o->user && o->mode == MODE_TEST)
+		return use_user_dirs(o);
 	if (o->mode != MODE_SERVICE)
 		return 0;
 	if (n_urls || o->has_list) {
@@ -328,7 +334,7 @@ options_print_help(void)
 	(void)printf(
 	    "usage: hauld [-c FILE] [--user-instance] [--SETTING VALUE...]\n"
 	    "       hauld --once [-c FILE] [-i FILE|-] [OPTION...] [URL...]\n"
-	    "       hauld -t [-c FILE]\n"
+	    "       hauld -t [-c FILE] [--user-instance] [-i FILE|-] [OPTION...] [URL...]\n"
 	    "\n"
 	    "Fetches files, verifies, unpacks and publishes them: under its name a file is\n"
 	    "always whole. Without --once it is the service that haulctl(1) talks to. See\n"

@@ -59,3 +59,30 @@ def test_what_its_configuration_says_counts(user, tmp):
         assert (daemon["socket"], daemon["state-dir"]) == (socket, state)
         c.call("shutdown")
     assert process.wait(30) == 0 and not os.path.exists(os.path.join(home, ".local/state/hauld"))
+
+
+def test_its_configuration_is_checked_as_it_would_be_taken(tmp):
+    """With its own file, and beneath its own root."""
+    home = os.path.join(tmp, "home")
+    os.makedirs(os.path.join(home, ".config/hauld"))
+    conf = os.path.join(home, ".config/hauld/hauld.conf")
+
+    def check(*args):
+        return subprocess.run([program("hauld"), "--user-instance", *args], cwd=tmp, capture_output=True, text=True, check=False,
+                              timeout=30, env={"PATH": os.environ["PATH"], "HOME": home, "XDG_RUNTIME_DIR": tmp,
+                                               "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "")})
+
+    def write(output):
+        with open(conf, "w") as f:
+            f.write('jobs = ( { name = "a"; url = "http://h.example/a"; output = "%s"; } );\n' % output)
+
+    assert check("-t").returncode == 0 # there need not be one
+    write(home + "/a")
+    for args in ["-t"], ["-t", "-c", conf]:
+        done = check(*args)
+        assert (done.returncode, done.stderr) == (0, ""), done
+    write("/elsewhere/a")
+    done = check("-t")
+    assert done.returncode == 78 and done.stderr.startswith(conf + ":1: ") and "the root " + home in done.stderr, done
+    done = check("--once", "http://h.example/a")
+    assert done.returncode == 2 and "--once" in done.stderr, done

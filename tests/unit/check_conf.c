@@ -186,7 +186,7 @@ static const struct bad bad_values[] = {
 	  "jobs = ( { url = \"http://h/f\"; output = \"d/f\"; },\n{ url = \"http://h/g\"; group = \"a\"; },\n"
 	  "{ url = \"http://h/h\"; group = \"a\"; output = \"d/h\"; every = \"1h\"; } );",
 	    "t.conf:2: jobs[0]: output /srv/haul/d/f lies in the directory of group a, which only its members write to\n"
-	    "t.conf:3: jobs[1]: output /srv/haul/g does not lie in /srv/haul/d, which group a publishes as a whole\n"
+	    "t.conf:3: jobs[1]: output /srv/haul/g does not lie directly in /srv/haul/d, which group a publishes as a whole\n"
 	    "t.conf:4: jobs[2]: every has no meaning in a group that is published as a whole, whose members come "
 	    "together: cron says when\n" },
 	{ "groups = ( { name = \"a\"; publish = \"atomic\"; directory = \"/srv/haul/d\"; allow-submit = true; } );",
