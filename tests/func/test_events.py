@@ -86,6 +86,9 @@ def test_commands_tell_whose_they_are(serve, server):
         c.wait_state(job, "active", "download")
         for method, params in (("set", {"set": {"priority": 3}}), ("pause", {}), ("resume", {}), ("cancel", {})):
             c.call(method, job=job, **params)
+        for method in ("pause", "resume", "run"): # what is refused is no event, nor what changes nothing
+            c.refused(method, job=job)
+        c.call("cancel", job=job)
         told = all_events(c, job=job, what="command")
         assert [e["code"] for e in told] == ["set", "pause", "resume", "cancel"]
         assert {e["text"] for e in told} == {"by uid %d" % os.getuid()}

@@ -159,9 +159,15 @@ jobs_to_touch(struct call *c, size_t *ret_n)
 		free(ids);
 		return NULL;
 	}
-	for (size_t i = 0; ids && i < *ret_n; i++)
-		event_command(c, ids[i]);
 	return ids;
+}
+
+/* It will be done: what is refused is no event. */
+static void
+note_command(struct call *c, const uint64_t *ids, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		event_command(c, ids[i]);
 }
 
 static void
@@ -175,8 +181,12 @@ method_cancel(struct call *c)
 		return;
 	}
 	ids = jobs_to_touch(c, &n);
-	if (ids)
-		await_cancel(c, ids, n);
+	if (!ids)
+		return;
+	for (size_t i = 0; i < n; i++) /* those that are over stay as they are */
+		if (!job_is_over(call_job(c, ids[i])) || engine_comes_again(c->control->engine, ids[i]))
+			event_command(c, ids[i]);
+	await_cancel(c, ids, n);
 }
 
 /* All or none: false after the answer. */
@@ -216,8 +226,10 @@ method_pause(struct call *c)
 		return;
 	}
 	ids = jobs_to_touch(c, &n);
-	if (ids && all_can(c, ids, n, false, "only a job that is not over can be paused"))
-		await_pause(c, ids, n);
+	if (!ids || !all_can(c, ids, n, false, "only a job that is not over can be paused"))
+		return;
+	note_command(c, ids, n);
+	await_pause(c, ids, n);
 }
 
 static void
@@ -235,6 +247,7 @@ method_resume(struct call *c)
 	ids = jobs_to_touch(c, &n);
 	if (!ids || !all_can(c, ids, n, false, "only a paused job can be resumed; `retry` begins an ended one anew"))
 		return;
+	note_command(c, ids, n);
 	for (size_t i = 0; i < n; i++)
 		(void)engine_resume(c->control->engine, ids[i]);
 	call_answer_jobs(c, ids, n);
@@ -250,6 +263,7 @@ method_remove(struct call *c)
 	ids = jobs_to_touch(c, &n);
 	if (!ids || !all_can(c, ids, n, true, "only an ended job can be removed; cancel it first"))
 		return;
+	note_command(c, ids, n);
 	for (size_t i = 0; i < n; i++) { /* one may be named twice */
 		if (call_past_job(c, ids[i])) {
 			archive_delete(c->control->archive, ids[i]);
@@ -292,6 +306,7 @@ method_retry(struct call *c)
 		}
 	if (!call_bring_back(c, ids, n))
 		return;
+	note_command(c, ids, n);
 	for (size_t i = 0; i < n; i++)
 		retry_one(c, ids[i]);
 	call_answer_jobs(c, ids, n);
@@ -308,20 +323,22 @@ method_run(struct call *c)
 	if (!may_begin(c))
 		return;
 	ids = jobs_to_touch(c, &n);
-	for (size_t i = 0; ids && i < n; i++)
+	if (!ids)
+		return;
+	for (size_t i = 0; i < n; i++)
 		if (!engine_job(e, ids[i]) || !engine_can_run(e, ids[i])) {
 			call_fail(c, RPC_CONFLICT, "job %llu is %s, and waits for no time: only a job with start-at, delay, every or cron "
 			    "can be told to run now; `retry` begins a failed one anew", (unsigned long long)ids[i],
 			    job_state_to_string(call_job(c, ids[i])->state));
 			return;
 		}
-	for (size_t i = 0; ids && i < n; i++)
+	note_command(c, ids, n);
+	for (size_t i = 0; i < n; i++)
 		if (engine_can_run(e, ids[i])) { /* one may be named twice */
 			engine_run(e, ids[i]);
 			keep_update(c->control->store, e, engine_job(e, ids[i]));
 		}
-	if (ids)
-		call_answer_jobs(c, ids, n);
+	call_answer_jobs(c, ids, n);
 }
 
 /* ---- Looking ------------------------------------------------------------------------ */
