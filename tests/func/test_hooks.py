@@ -688,6 +688,7 @@ def test_an_expired_url_is_minted_anew_and_the_download_goes_on(serve, server, h
     assert said["event"] == "url" and said["job"]["name"] == "j"
     assert "token=" not in s.log + json.dumps([env, said, job])
     assert not s.log_lines("says: http") # its answer is no log
+    assert len(s.log_lines("url-command gave another url, after http-403: ")) == 1
 
 
 @pytest.mark.parametrize("status", [401, 403, 410])

@@ -316,7 +316,8 @@ url_ended(struct hook *h, const struct spawn_outcome *o)
 	free(d->minted);
 	d->minted = url;
 	d->minted_source = d->job->source;
-	log_debug("url-command gave another url job=%s id=%llu", log_safe(job_label(d->job)), (unsigned long long)d->job->id);
+	log_info("url-command gave another url, after %s: %s job=%s id=%llu", result_word(&r), r.text, log_safe(job_label(d->job)),
+	    (unsigned long long)d->job->id);
 	begin_with(d, url);
 }
 
