@@ -1,5 +1,6 @@
 """Downloads that go on after a death, a stop or a pause: the map beside the part."""
 
+import gzip
 import itertools
 import os
 import random
@@ -8,7 +9,7 @@ import subprocess
 
 import pytest
 from bodies import body, digest
-from haul import children_named
+from haul import HERE, build_dir, children_named
 from service import Service
 from waiting import wait_until
 
@@ -257,3 +258,24 @@ def test_small_files_have_no_map(s, server):
     s.start()
     with s.client() as c:
         assert c.wait_job(job)["state"] == "done"
+
+
+def test_a_digest_that_is_ready_as_a_pause_comes_costs_nothing(serve, web, data_dir, tmp, monkeypatch):
+    """Its RESULT and the word to stop met on the way: what came is kept all the same."""
+    plain = body(1 << 20, "late")
+    data = gzip.compress(plain)
+    with open(os.path.join(data_dir, "late.gz"), "wb") as f:
+        f.write(data)
+    monkeypatch.setenv("BAD_WORKER_DIR", tmp)
+    monkeypatch.setenv("HAUL_BUILD_DIR", build_dir())
+    s = serve(args=["--worker-path", os.path.join(HERE, "badworker.py")], workers=2)
+    with s.client() as c:
+        job, = c.add({"url": web.url("/late.gz"), "output": "late-once", "decompress": "gzip", "checksum": digest(data)})
+        s.wait_log("a result is late")
+        c.call("pause", jobs=[job])
+        c.wait_state(job, "paused")
+        assert c.show(job)["received"] == len(data) and s.leftovers() != []
+        c.call("resume", jobs=[job])
+        assert c.wait_job(job)["state"] == "done"
+    with open(s.path("late-once"), "rb") as f:
+        assert f.read() == plain

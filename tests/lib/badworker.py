@@ -10,6 +10,8 @@ whose destination has one of these words in it:
                    the directory $BAD_WORKER_DIR is the mark)
     lost-once      the real worker does all of the task, and the process is
                    killed before its RESULT leaves
+    late-once      its RESULT leaves when hauld has asked for its end, and not before;
+                   "a result is late" on stderr says that it is there
 
 Before the first three it writes the task into the shared page, as a real worker
 in a slice; a worker that is killed behind its last rename names nothing.
@@ -27,9 +29,9 @@ import threading
 import time
 
 HEADER = struct.Struct("<IHBBQ") # length, type, version, flags, id: src/wire/frame.h
-WORK_TASK, WORK_RESULT = 100, 112
+WORK_TASK, WORK_CANCEL, WORK_PARK, WORK_RESULT = 100, 103, 105, 112
 TASK_PROCESS = 1
-WORDS = re.compile(rb"(crash|hang|lie|lost)-(always|once)")
+WORDS = re.compile(rb"(crash|hang|lie|lost|late)-(always|once)")
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -56,7 +58,7 @@ def frames(fd):
 
 
 def what_to_do(fields, frame):
-    """ "crash", "hang", "lie", "lost", or None."""
+    """ "crash", "hang", "lie", "lost", "late", or None."""
     if fields[1] != WORK_TASK or frame[HEADER.size] != TASK_PROCESS:
         return None
     found = WORDS.search(frame)
@@ -64,6 +66,8 @@ def what_to_do(fields, frame):
         return None
     if found[2] == b"once":
         mark = os.path.join(os.environ["BAD_WORKER_DIR"], found[0].decode())
+        if found[1] == b"late": # all of its tasks, until one of them was asked for its end
+            return None if os.path.exists(mark) else "late"
         try:
             os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
         except FileExistsError:
@@ -79,14 +83,29 @@ class Relay(threading.Thread):
         self.pipe = pipe
         self.greeted = threading.Event()
         self.lost = set() # tasks whose RESULT nobody will hear
+        self.late = {} # RESULT by task: None: it has not come yet
+        self.lock = threading.Lock()
 
     def run(self):
         for fields, frame in frames(self.pipe.fileno()):
             if fields[1] == WORK_RESULT and fields[4] in self.lost:
                 os.kill(os.getpid(), signal.SIGKILL)
+            with self.lock:
+                if fields[1] == WORK_RESULT and fields[4] in self.late:
+                    self.late[fields[4]] = frame
+                    os.write(2, b"badworker: a result is late\n")
+                    continue
             os.write(1, frame)
             self.greeted.set()
         self.greeted.set()
+
+    def release(self, task):
+        """hauld asks for its end."""
+        with self.lock:
+            frame = self.late.pop(task, None)
+        if frame:
+            open(os.path.join(os.environ["BAD_WORKER_DIR"], "late-once"), "w").close()
+            os.write(1, frame)
 
 
 def misbehave(how, task, child, relay):
@@ -118,9 +137,13 @@ def main():
         how = what_to_do(fields, frame)
         if how == "lost":
             relay.lost.add(fields[4])
+        elif how == "late":
+            relay.late[fields[4]] = None
         elif how:
             misbehave(how, fields[4], child, relay)
             return 1
+        if fields[1] in (WORK_CANCEL, WORK_PARK):
+            relay.release(fields[4])
         try:
             child.stdin.write(frame)
             child.stdin.flush()

@@ -424,8 +424,9 @@ work_failed(struct download *d, const struct result *r)
 		d->again = true;
 		d->n_wrong++;
 	}
-	/* A sync that failed, say: then nothing of it is worth keeping. */
-	d->parking &= r->code == RESULT_CANCELLED;
+	/* A sync that failed, say: then nothing of it is worth keeping.  (A digest may be ready
+	 * as the word to stop comes.) */
+	d->parking &= r->code == RESULT_CANCELLED || r->code == RESULT_OK;
 	if (d->verdict != VERDICT_NONE)
 		clean_up(d);
 	else
