@@ -417,39 +417,64 @@ lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
 }
 
-bool
-text_equal_nocase(const char *a, size_t na, const char *b)
+static bool
+is_same(const char *a, const char *b, size_t n)
 {
-	if (strlen(b) != na)
-		return false;
-	for (size_t i = 0; i < na; i++)
+	for (size_t i = 0; i < n; i++)
 		if (lower(a[i]) != lower(b[i]))
 			return false;
 	return true;
 }
 
 bool
+text_equal_nocase(const char *a, size_t na, const char *b)
+{
+	return strlen(b) == na && is_same(a, b, na);
+}
+
+/* Where part (of n bytes) is in text first; NULL: nowhere.  In time that grows with both lengths
+ * and not with their product (Knuth, Morris, Pratt), for patterns come from everybody. */
+static const char *
+find_part(const char *text, const char *part, size_t n)
+{
+	AUTO_FREE size_t *back = n ? xcalloc(n, sizeof back[0]) : NULL; /* how much of part ends what was compared */
+	size_t k = 0;
+
+	for (size_t i = 1; i < n; i++) {
+		while (k && lower(part[i]) != lower(part[k]))
+			k = back[k - 1];
+		k += lower(part[i]) == lower(part[k]);
+		back[i] = k;
+	}
+	k = 0;
+	for (; k < n && *text; text++) {
+		while (k && lower(*text) != lower(part[k]))
+			k = back[k - 1];
+		k += lower(*text) == lower(part[k]);
+	}
+	return k == n ? text - n : NULL;
+}
+
+bool
 glob_match(const char *p, const char *t)
 {
-	const char *star = NULL, *from = NULL;
+	size_t n = strcspn(p, "*"), left = strlen(t);
 
-	while (*t) {
-		if (*p == '*') {
-			star = p++;
-			from = t;
-		} else if (*p && lower(*p) == lower(*t)) {
-			p++;
-			t++;
-		} else if (star) {
-			p = star + 1;
-			t = ++from;
-		} else {
+	if (!p[n])
+		return n == left && is_same(p, t, n);
+	if (n > left || !is_same(p, t, n))
+		return false;
+	for (t += n;; t += n) {
+		p += n + 1;
+		n = strcspn(p, "*");
+		if (!p[n])
+			break;
+		t = find_part(t, p, n);
+		if (!t)
 			return false;
-		}
 	}
-	while (*p == '*')
-		p++;
-	return !*p;
+	left = strlen(t);
+	return n <= left && is_same(p, t + left - n, n);
 }
 
 char *

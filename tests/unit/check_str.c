@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "run_suite.h"
 
@@ -401,8 +402,11 @@ START_TEST(patterns)
 		{ "a*c", "abbc", true }, { "a*c", "abbcd", false }, { "*a*b*", "xaybz", true },
 		{ "*a*b*", "xbyaz", false }, { "**", "x", true }, { "a**b", "ab", true },
 		{ "*ab", "aab", true }, { "a?c", "abc", false }, { "[a]", "a", false },
+		{ "ab*ba", "aba", false }, { "ab*ba", "abba", true }, { "*aab*", "aaaab", true }, { "*AbAbc*", "xababABCx", true },
+		{ "*abcabd*e", "abcabcabde", true }, { "*abcabd*e", "abcabcabd", false }, { "a*a*a", "aa", false }, { "*a*", "", false },
 	};
-	char text[4000];
+	char text[4000], part[2000];
+	uint64_t began;
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		ck_assert_msg(glob_match(rows[i].p, rows[i].t) == rows[i].match, "%s %s", rows[i].p,
@@ -411,6 +415,14 @@ START_TEST(patterns)
 	memset(text, 'a', sizeof text);
 	text[sizeof text - 1] = '\0';
 	ck_assert(!glob_match("*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b", text));
+	/* Nor does one long part take the product of both lengths, which is 8 million steps here. */
+	memset(part, 'a', sizeof part);
+	memcpy(part + sizeof part - 3, "b*", 3);
+	part[0] = '*';
+	began = clock_thread_cpu_ns();
+	for (unsigned i = 0; i < 500; i++)
+		ck_assert(!glob_match(part, text));
+	ck_assert_uint_lt(clock_thread_cpu_ns() - began, NSEC_PER_SEC);
 }
 END_TEST
 
