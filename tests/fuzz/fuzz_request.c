@@ -1122,6 +1122,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	turn();
 	assert(control_clients(control) == 0 && control->watched.len == 0 && list_empty(&control->everything));
 	assert(list_empty(&control->addings) && control->in_bytes == 0);
+	if (told_secret) { /* the next input did not tell it, and is not to see it */
+		events_done(control);
+		events_init(control);
+	}
 	paper_end();
 	past_end();
 	return 0;

@@ -115,7 +115,11 @@ try_times(const char *s)
 		t = NOW;
 		for (unsigned i = 0; i < 4; i++) {
 			at = calendar_next(&c, z, t);
-			assert(at > t && at != CALENDAR_NEVER);
+			assert(at > t);
+			if (at == CALENDAR_NEVER) { /* all of them in the hour that is skipped: "* 2 28 3 *" on Sundays */
+				assert(c.pattern);
+				break;
+			}
 			t = at;
 		}
 	}
