@@ -837,6 +837,53 @@ def test_remove_takes_ended_jobs_only(serve, server):
         assert s.published() == ["o"] # the file stays
 
 
+# ---- what answers may have
+
+def long_job(i, **keys):
+    """The longest that a list shows: 4 KiB of destination, and (with settings) 200 KiB of urls."""
+    return {"url": ["http://127.0.0.1:1/%s%d" % ("u" * 7900, k) for k in range(25)], "paused": True,
+            "output": "%so%d" % (("d" * 200 + "/") * 19, i), **keys}
+
+
+def test_a_page_of_long_jobs_is_a_short_one(serve):
+    s = serve()
+    with s.client() as c:
+        jobs = [j for i in range(15) for j in c.add(*[long_job(4 * i + k) for k in range(4)])]
+        for _ in range(2): # those that wait by their id, then those that ended by their end
+            order = {"order": "ended"} if c.show(jobs[0])["state"] == "cancelled" else {}
+            found, after, pages = [], 0, 0
+            while after is not None:
+                number = c.send("list", settings=True, limit=1000, after=after, **order)
+                answer = c.message(number)
+                assert len(json.dumps(answer)) < 1500000
+                found += [j["id"] for j in answer["result"]["jobs"]]
+                after, pages = answer["result"]["next"], pages + 1
+            assert (found[::-1] if order else found) == jobs and pages >= 10
+            c.call("cancel", jobs=jobs)
+    assert "client let go" not in s.log
+
+
+def test_answers_that_wait_for_their_last_job_are_bounded(serve):
+    s = serve()
+    with s.client() as c, s.client() as other:
+        over, waits = c.add(long_job(1), long_job(2))
+        c.call("cancel", job=over)
+        numbers = [c.send("wait", jobs=[over] * 999 + [waits]) for _ in range(40)] # of 4 MiB each
+        refused = []
+
+        def too_many():
+            refused.extend(c.answers.pop(n)["error"] for n in numbers if n in c.answers)
+            return len(refused) >= 20
+        c.wait(too_many)
+        assert {e["data"]["word"] for e in refused} == {"too-many"} and "64 MiB" in refused[0]["message"]
+        # Others, and those who wait for less, are not concerned.
+        few = other.send("wait", jobs=[over] * 99 + [waits])
+        other.answered_so_far()
+        c.close() # more than it could be sent at once
+        other.call("cancel", job=waits)
+        assert len(other.answer(few)["jobs"]) == 100
+
+
 # ---- who may do what
 
 def as_other(s, function, uid=54321, gid=54321, groups=()):
@@ -873,6 +920,36 @@ def reachable(tmp, lab):
     """The way to the socket is open to all; the socket itself says who may."""
     for path in (lab, tmp):
         os.chmod(path, 0o711)
+
+
+@needs_root
+def test_others_cannot_take_all_places_of_root(serve, reachable):
+    s = serve()
+    os.chmod(s.socket, 0o666)
+
+    def take_places(c):
+        got = [c] + [Client(s.socket) for _ in range(599)]
+        served = 0
+        for one in got:
+            try:
+                served += one.call("version")["protocol"] == 1
+            except (Gone, BrokenPipeError, ConnectionResetError):
+                pass
+        theirs.sendall(b"x")
+        theirs.recv(1) # they stay until root has tried
+        return served
+
+    theirs, root = socket.socketpair()
+    root.settimeout(PATIENCE)
+    places = []
+    thread = threading.Thread(target=lambda: places.append(as_other(s, take_places)))
+    thread.start()
+    assert root.recv(1) == b"x"
+    clients = [s.client() for _ in range(16)]
+    assert [c.call("version")["protocol"] for c in clients] == [1] * 16
+    root.sendall(b"x")
+    thread.join(PATIENCE)
+    assert places == [496]
 
 
 OBSERVE = ["version", "status", "list", "show", "wait", "subscribe", "unsubscribe", "workers"]

@@ -13,6 +13,8 @@
 enum {
 	CANCELS_PER_TURN = 100, /* a log line, an answer and events each: 20 us and more */
 	LOOK_MS = 250,          /* between two looks for a state that no event tells of */
+	KEPT_MAX = 64 << 20,    /* bytes of jobs that calls of all clients keep for their answers; */
+	KEPT_FREE = 1 << 20,    /* above it a client that has more than this gets no more */
 };
 
 #define BIT(state) (1U << (state))
@@ -22,6 +24,7 @@ enum return_when { ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION };
 /* A call that is answered when all of its jobs are where it wants them. */
 struct await {
 	struct call *call;     /* NULL: gone, but the rest is to be cancelled */
+	struct client *client; /* borrowed; NULL: gone, and nothing is kept for it */
 	struct control *control;
 	uint32_t uid;          /* of who asked */
 	bool durably;          /* not before the store has it */
@@ -31,7 +34,9 @@ struct await {
 	bool enough;           /* the first that it waited for is there */
 	bool interrupted;      /* a job ended because hauld stops: it goes on in the next life */
 	struct watch *watches; /* owned: n */
-	char **results;        /* owned: n, each a job as JSON; NULL: not over yet */
+	char **results;        /* owned: n, each a job as JSON; NULL: not over yet, or too_large */
+	size_t kept;           /* bytes of these */
+	bool too_large;        /* nothing of them is kept any more */
 	struct loop_timer timeout, look;
 	struct loop_deferred answer;
 	struct list link;      /* of control->cancellings, while it cancels */
@@ -41,12 +46,37 @@ struct await {
 };
 
 static void
+drop_results(struct await *a)
+{
+	for (size_t i = 0; i < a->n; i++)
+		free(TAKE_PTR(a->results[i]));
+	a->control->kept_bytes -= a->kept;
+	if (a->client)
+		a->client->kept -= a->kept;
+	a->kept = 0;
+}
+
+/* A client may ask many times for a thousand jobs, of which one does not end. */
+static void
+keep_result(struct await *a, size_t index, char *json)
+{
+	size_t n = strlen(json);
+
+	a->results[index] = json;
+	a->kept += n;
+	a->control->kept_bytes += n;
+	a->client->kept += n;
+	a->too_large = a->control->kept_bytes > KEPT_MAX && a->client->kept > KEPT_FREE;
+	if (a->too_large)
+		drop_results(a);
+}
+
+static void
 await_free(struct await *a)
 {
-	for (size_t i = 0; i < a->n; i++) {
+	for (size_t i = 0; i < a->n; i++)
 		unwatch_job(a->control, &a->watches[i]);
-		free(a->results[i]);
-	}
+	drop_results(a);
 	loop_timer_done(&a->timeout);
 	loop_timer_done(&a->look);
 	loop_undefer(&a->answer);
@@ -82,24 +112,36 @@ show_rest(struct await *a)
 			a->results[i] = job_text(a, a->watches[i].at->id);
 }
 
+static char *
+answer_text(struct await *a)
+{
+	AUTO_BUF struct buf text = { 0 };
+
+	if (a->client)
+		show_rest(a);
+	buf_append_str(&text, "{\"jobs\":[");
+	for (size_t i = 0; i < a->n && a->client; i++)
+		buf_printf(&text, "%s%s", i ? "," : "", a->results[i]);
+	buf_append_str(&text, "]}");
+	return xstrdup(buf_cstr(&text));
+}
+
 static void
 on_answer(void *arg)
 {
 	struct await *a = arg;
-	AUTO_BUF struct buf text = { 0 };
+	AUTO_FREE char *text = a->too_large ? NULL : answer_text(a);
 
-	show_rest(a);
-	buf_append_str(&text, "{\"jobs\":[");
-	for (size_t i = 0; i < a->n; i++)
-		buf_printf(&text, "%s%s", i ? "," : "", a->results[i]);
-	buf_append_str(&text, "]}");
 	a->call->on_orphaned = NULL;
 	if (a->durably && a->interrupted)
 		call_fail(a->call, RPC_DRAINING, "hauld stops, and jobs that it interrupts go on when it starts again: ask again then");
+	else if (a->too_large)
+		call_fail(a->call, RPC_TOO_MANY, "%s: the jobs in answers that clients wait for have more than %d MiB; name fewer at a time",
+		    a->durably ? "it was done, and cannot be told of" : "this is too much to wait for", KEPT_MAX >> 20);
 	else if (a->durably)
-		call_text_durably(a->call, xstrdup(buf_cstr(&text)));
+		call_text_durably(a->call, TAKE_PTR(text));
 	else
-		call_text(a->call, buf_cstr(&text));
+		call_text(a->call, text);
 	await_free(a);
 }
 
@@ -122,6 +164,8 @@ on_orphaned(struct call *call, void *arg)
 {
 	struct await *a = arg;
 
+	drop_results(a);
+	a->client = NULL;
 	if (a->cancel)
 		a->call = NULL; /* what was asked for is done */
 	else
@@ -150,9 +194,10 @@ await_tell(struct await *a, size_t index, uint64_t id)
 	const struct job *j = engine_job(a->control->engine, id);
 
 	a->interrupted |= j && j->result->code == RESULT_INTERRUPTED;
-	a->results[index] = job_text(a, id);
+	if (a->client && !a->too_large)
+		keep_result(a, index, job_text(a, id));
 	a->left--;
-	a->enough |= a->when == FIRST_COMPLETED || (a->when == FIRST_EXCEPTION && is_exception(a, id));
+	a->enough |= a->when == FIRST_COMPLETED || (a->when == FIRST_EXCEPTION && is_exception(a, id)) || (a->too_large && !a->durably);
 	if ((!a->left || a->enough) && !a->cancel)
 		loop_defer(a->control->loop, &a->answer);
 }
@@ -219,6 +264,7 @@ await_new(struct call *call, const uint64_t *ids, size_t n, unsigned wanted, enu
 
 	a->call = call;
 	a->uid = call->uid;
+	a->client = call->client;
 	a->control = call->control;
 	a->wanted = wanted;
 	a->when = when;

@@ -38,6 +38,8 @@ struct client {
 	size_t pass_at;
 	struct list calls;       /* struct call */
 	unsigned n_calls;
+	size_t kept;             /* bytes of jobs in answers that are not complete yet; await.c */
+	bool let_in;             /* it has one of the places; control.c */
 	bool paused;             /* nothing is handled until client_resume() */
 	bool waits;          /* its request waits for room in the queue; backlog.c */
 	bool ended;              /* it sends nothing more */

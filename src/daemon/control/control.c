@@ -238,7 +238,7 @@ control_may_buffer(struct control *control, size_t before, size_t after)
 void
 control_on_client_end(struct client *c)
 {
-	c->control->n_clients--;
+	c->control->n_clients -= c->let_in;
 	watch_client_end(c);
 }
 
@@ -282,10 +282,13 @@ static void
 let_in(struct control *control, int fd)
 {
 	struct client *c = client_new(control, control->loop, fd);
+	/* Whatever others do, those who can put an end to it get in. */
+	bool ours = c->uid == 0 || c->uid == geteuid();
 
-	control->n_clients++;
 	list_append(&control->clients, &c->link);
-	if (control->n_clients > CONTROL_CLIENTS_MAX)
+	c->let_in = control->n_clients < (unsigned)CONTROL_CLIENTS_MAX - (ours ? 0 : CONTROL_CLIENTS_KEPT);
+	control->n_clients += c->let_in;
+	if (!c->let_in)
 		client_refuse(c, "too many clients; try again");
 }
 

@@ -20,6 +20,7 @@ struct control;
 
 enum {
 	CONTROL_CLIENTS_MAX = 512,
+	CONTROL_CLIENTS_KEPT = 16, /* of them: for root and the service's user alone */
 	CONTROL_BACKLOG = 128,
 };
 

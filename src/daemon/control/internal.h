@@ -57,6 +57,7 @@ struct control {
 	struct map watched;       /* struct watched, by job id */
 	struct list everything;   /* subscriptions to all jobs */
 	struct list cancellings;  /* struct await: that still cancel */
+	uint64_t kept_bytes;      /* of jobs in answers that are not complete yet */
 	/* scopes.c */
 	struct list scopes;       /* struct scope: commands to groups and to everything */
 	struct map scope_names;   /* struct scope_name, owned: what waits for these */

@@ -18,8 +18,9 @@
 #include "model/moment.h"
 
 enum {
-	LIST_MS = 3,   /* of looking at jobs in memory and writing them, for one page by id */
-	LOOK_EACH = 64, /* jobs between looks at the clock */
+	LIST_MS = 3,   /* of looking at jobs in memory and writing them, for one page by id; of writing, by end */
+	LIST_BYTES = 1 << 20, /* of a page: what takes it over that is its last job */
+	LOOK_EACH = 64, /* jobs between looks at the clock, when one costs next to nothing */
 	TRIES_MAX = 3,
 };
 
@@ -127,7 +128,8 @@ put_job(const struct listing *l, struct json *w, const struct engine_view *v)
 		job_json(w, v);
 }
 
-static void
+/* How many bytes it has. */
+static size_t
 write_item(const struct listing *l, struct item *i)
 {
 	AUTO_BUF struct buf b = { 0 };
@@ -137,6 +139,7 @@ write_item(const struct listing *l, struct item *i)
 	jsonw_init(&w, &b);
 	put_job(l, &w, engine_view(l->call->control->engine, i->id, &v) ? &v : NULL);
 	i->json = xstrdup(buf_cstr(&b));
+	return buf_len(&b);
 }
 
 /* ---- The memory ----------------------------------------------------------------------- */
@@ -153,17 +156,20 @@ take_by_id(struct listing *l)
 	const struct engine *e = l->call->control->engine;
 	struct read_list *w = &l->wanted;
 	uint64_t until = clock_now_ms() + LIST_MS, last = w->after_id;
+	/* Urls and settings may be many: one job of these takes a millisecond. */
+	unsigned each = w->filter.url || l->settings ? 1 : LOOK_EACH;
 	const struct job *j = engine_next(e, last);
+	size_t bytes = 0;
 
-	for (unsigned looked = 0; j; j = engine_next(e, last)) {
-		if (l->items.n == w->jobs || looked++ == LIST_SCAN_MAX || (looked % LOOK_EACH == 0 && clock_now_ms() >= until))
+	for (unsigned looked = 0; j && bytes < LIST_BYTES; j = engine_next(e, last)) {
+		if (l->items.n == w->jobs || looked++ == LIST_SCAN_MAX || (looked > 1 && looked % each == 0 && clock_now_ms() >= until))
 			break;
 		last = j->id;
 		if (takes(&w->filter, j, engine_state(e, j), engine_receipt(e, last))) {
 			struct item *i = add_item(&l->items);
 
 			i->id = last;
-			write_item(l, i); /* this is what takes the time */
+			bytes += write_item(l, i); /* this is what takes the time */
 		}
 	}
 	l->more = j != NULL;
@@ -190,6 +196,22 @@ take_over(const struct job *j, const struct receipt *r, void *arg)
 	l->more = true;
 }
 
+/* What is too much is another page's, and this one is a shorter one. */
+static void
+write_items(struct listing *l)
+{
+	uint64_t until = clock_now_ms() + LIST_MS;
+	size_t bytes = 0, i = 0;
+
+	while (i < l->items.n && bytes < LIST_BYTES && (i == 0 || clock_now_ms() < until))
+		bytes += write_item(l, &l->items.at[i++]);
+	if (i == l->items.n)
+		return;
+	cut_items(&l->items, i);
+	l->wanted.jobs = (unsigned)i;
+	l->more = true;
+}
+
 static void
 take_by_end(struct listing *l)
 {
@@ -197,6 +219,7 @@ take_by_end(struct listing *l)
 	sort_items(l);
 	l->more |= l->items.n > l->wanted.jobs;
 	cut_items(&l->items, l->wanted.jobs);
+	write_items(l);
 }
 
 static void
@@ -207,9 +230,6 @@ take_memory(struct listing *l)
 		take_by_end(l);
 	else
 		take_by_id(l);
-	for (size_t i = 0; i < l->items.n; i++)
-		if (!l->items.at[i].json)
-			write_item(l, &l->items.at[i]);
 }
 
 /* ---- The answer ------------------------------------------------------------------------ */

@@ -284,9 +284,10 @@ change_chosen(struct set *s, const struct spec *new)
 	unsigned looked = 0, n = 0, refused = 0;
 	AUTO_FREE char *why = NULL;
 	uint64_t last = s->after, until = clock_now_ms() + CHOSEN_MS;
+	unsigned each = s->filter.url ? 1 : LOOK_EACH; /* a job may have many urls */
 	const struct job *j;
 
-	while ((j = engine_next(e, last)) && n + refused < CHOSEN_CHANGES && (++looked % LOOK_EACH || clock_now_ms() < until)) {
+	while ((j = engine_next(e, last)) && n + refused < CHOSEN_CHANGES && (++looked % each || clock_now_ms() < until)) {
 		AUTO_SPEC struct spec *spec = NULL;
 		AUTO_FREE char *no = NULL;
 		enum rpc_error error;
