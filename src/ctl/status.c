@@ -137,6 +137,18 @@ put_waiting(struct ctl *c, const json_t *s)
 	end(&f);
 }
 
+/* As the limit counts: bytes a second, bytes, or a number. */
+static const char *
+figure(char out[FIGURES_SIZE], const char *limit, uint64_t v)
+{
+	if (has_suffix(limit, "download-limit"))
+		return figures_rate(out, v);
+	if (strstr(limit, "memory"))
+		return format_size(out, FIGURES_SIZE, v);
+	(void)snprintf(out, FIGURES_SIZE, "%llu", (unsigned long long)v);
+	return out;
+}
+
 /* The limits that are set; the one that keeps jobs waiting stands out. */
 static void
 put_limits(struct ctl *c, const json_t *s)
@@ -147,20 +159,15 @@ put_limits(struct ctl *c, const json_t *s)
 
 	json_array_foreach(json_object_get(s, "limits"), i, limit) {
 		const char *name = member_text(limit, "name");
-		bool bytes = strstr(name, "memory") || has_suffix(name, "download-limit"), binds = text_equal(name, binding);
+		bool binds = text_equal(name, binding);
 		char used[FIGURES_SIZE], most[FIGURES_SIZE];
-		uint64_t u = member_u64(limit, "used"), m = member_u64(limit, "limit");
 		struct facts f;
 
-		if (m == 0)
+		if (!member_u64(limit, "limit"))
 			continue;
 		begin(&f, c, binds ? "binding" : "limit");
-		if (bytes)
-			put(&f, binds ? TERM_INK_WARN : TERM_INK_PLAIN, "%s %s of %s", name,
-			    format_size(used, sizeof used, u), format_size(most, sizeof most, m));
-		else
-			put(&f, binds ? TERM_INK_WARN : TERM_INK_PLAIN, "%s %llu of %llu", name,
-			    (unsigned long long)u, (unsigned long long)m);
+		put(&f, binds ? TERM_INK_WARN : TERM_INK_PLAIN, "%s %s of %s", name, figure(used, name, member_u64(limit, "used")),
+		    figure(most, name, member_u64(limit, "limit")));
 		end(&f);
 	}
 }

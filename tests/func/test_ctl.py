@@ -866,6 +866,12 @@ def test_status_at_a_glance(ctl, fake):
         assert part in text, (part, text)
     assert "max-overall-download-limit" not in text
     assert ctl("status", "--json").lines == [STATUS]
+    limits = [{"name": "max-overall-download-limit", "used": 5 << 19, "limit": 2 << 20},
+              {"name": "max-overall-decoder-memory", "used": 1 << 20, "limit": 1 << 30}]
+    fake.on["status"] = lambda params, client: {**STATUS, "limits": limits, "binding": limits[0]["name"]}
+    text = ctl("status").out # each in its own unit
+    assert "binding   max-overall-download-limit 2.5 MiB/s of 2.0 MiB/s\n" in text, text
+    assert "limit     max-overall-decoder-memory 1.0 MiB of 1.0 GiB\n" in text, text
 
 
 def test_show_everything(ctl, fake):
