@@ -79,6 +79,9 @@ unknown_option(const struct verb *v, const char *word)
 		    near ? near : "", near ? "?" : "; options of a verb stand behind it");
 	if (text_equal(v->name, "set") && setting_by_name(SCOPE_JOB, bare))
 		return xasprintf("%s cannot be set any more: cancel the job and add another; `haulctl help set` lists what can be set", name);
+	if (v->settings && text_equal(bare, "url"))
+		return xasprintf("%s is no option of %s: give urls without it; mirrors of one file go into a list (-i), in one line, apart by TABs",
+		    name, v->name);
 	if (v->settings && setting_is_later(SCOPE_JOB, bare))
 		return xasprintf("%s is not in this version of haul", name);
 	if (near && has_prefix(name, "--"))

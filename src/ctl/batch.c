@@ -113,7 +113,7 @@ read_common(struct reading *r)
 
 		if (own && (a->n_words != 1 || a->input)) {
 			AUTO_FREE char *why =
-			    xasprintf("--%s is about one job: give it with exactly one url", verb_setting_name(row));
+			    xasprintf("--%s is about one job: give it with exactly one url (mirrors of one go into a list, -i)", verb_setting_name(row));
 
 			tell(r, 0, why);
 		} else {

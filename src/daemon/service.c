@@ -253,7 +253,8 @@ lock_state(struct service *s)
 static void
 explain_root(const char *root, int error)
 {
-	log_err("the root %s cannot be used: %s", log_safe(root), strerror(error));
+	log_err("the root %s cannot be used: %s; it must be there and the service's, or not among daemon.roots", log_safe(root),
+	    strerror(error));
 	if (getenv("INVOCATION_ID")) /* set by systemd */
 		log_err("if %s is meant to be a root: chown hauld:hauld %s; systemctl edit hauld, with [Service] and "
 		    "ReadWritePaths=%s; systemctl restart hauld", log_safe(root), log_safe(root), log_safe(root));

@@ -160,7 +160,8 @@ def usage(done, *texts):
     (["add", "--retry", "many", "http://h/x"], "--retry is \"many\""), (["add", "--timeout", "3s", "u"], "unknown option"),
     (["attach", *map(str, range(1001))], "at most 1000"),
     (["list", "--state", "fail"], "did you mean failed?"), (["events", "--what", "start,ad"], '"ad" must be one of'),
-    (["list", "7"], "haulctl status JOB"), (["limit", "--reset", "dump"], "`haulctl limit JOB off`"), (["verify", "-c", "a", "-c", "b"], "--check can be given once"),
+    (["list", "7"], "haulctl status JOB"), (["limit", "--reset", "dump"], "`haulctl limit JOB off`"),
+    (["add", "--url", "http://h/a", "--url", "http://m/a"], "apart by TABs"), (["add", "http://h/a", "http://m/a", "-o", "a"], "mirrors"), (["verify", "-c", "a", "-c", "b"], "--check can be given once"),
 ])
 def test_2_for_usage(ctl, args, text):
     usage(ctl(*args), text)
