@@ -212,7 +212,9 @@ write_somewhere(enum log_level level, const char *fmt, va_list ap)
 		write_tap(level, fmt, ap);
 	errno = saved;
 	va_copy(again, ap);
-	if (state.journal.fd < 0 || !write_journal(level, fmt, ap)) {
+	/* An error may be the last words.  journald finds no unit for a datagram
+	 * whose sender has ended; that of the stream it knows. */
+	if (level <= LOG_LEVEL_ERR || state.journal.fd < 0 || !write_journal(level, fmt, ap)) {
 		errno = saved;
 		write_stderr(level, fmt, again);
 	}

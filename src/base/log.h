@@ -24,8 +24,8 @@ enum log_level { /* as in syslog(3) */
  * program, "hauld: " otherwise. */
 void log_init(const char *name, bool prefix);
 /* The same, where stderr leads to the journal with fields, or with "<N>" when
- * its socket does not answer; else for people.  journal: the path of that
- * socket; NULL: journald's. */
+ * its socket does not answer, and errors always; else for people.  journal: the
+ * path of that socket; NULL: journald's. */
 void log_init_journal(const char *name, const char *journal);
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);

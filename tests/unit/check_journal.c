@@ -153,9 +153,19 @@ START_TEST(a_line_goes_with_its_fields)
 	    "PRIORITY=4\nSYSLOG_IDENTIFIER=test\n"
 	    "HAULD_JOB=geoip\nHAULD_ID=7\nHAULD_HOST_LIMIT=3\n"
 	    "MESSAGE=job failed job=geoip id=7 host-limit=3\n");
-	log_err("plain");
-	ck_assert_str_eq(sent(), "PRIORITY=3\nSYSLOG_IDENTIFIER=test\nMESSAGE=plain\n");
+	log_notice("plain");
+	ck_assert_str_eq(sent(), "PRIORITY=5\nSYSLOG_IDENTIFIER=test\nMESSAGE=plain\n");
 	ck_assert_str_eq(on_stderr(), "");
+}
+END_TEST
+
+/* journald may read a datagram when its sender has ended, and then knows no unit for it. */
+START_TEST(an_error_goes_by_the_stream)
+{
+	log_init_journal("test", path);
+	log_err("the last words");
+	ck_assert_str_eq(on_stderr(), "<3>the last words\n");
+	ck_assert_str_eq(sent(), "");
 }
 END_TEST
 
@@ -332,6 +342,7 @@ main(void)
 	suite_add_tcase(s, formats);
 	lines = add_case(s, "lines", setup, teardown, 0);
 	tcase_add_test(lines, a_line_goes_with_its_fields);
+	tcase_add_test(lines, an_error_goes_by_the_stream);
 	tcase_add_test(lines, quotes_belong_to_the_sentence);
 	tcase_add_test(lines, foreign_text_makes_no_field);
 	tcase_add_test(lines, a_line_break_cannot_make_a_field_either);
