@@ -650,6 +650,21 @@ START_TEST(a_worker_that_lies_is_killed)
 }
 END_TEST
 
+/* Who looks at a page that is not there is killed by SIGBUS. */
+START_TEST(a_worker_that_takes_the_shared_page_away_does_not_get_it)
+{
+	struct job *j;
+
+	start_pool(bad_worker_path, 2);
+	submit_innocents();
+	j = submit("x-shrink", 0);
+	await_all();
+	ck_assert_int_eq(j->result.result.code, RESULT_OK);
+	ck_assert_uint_eq(count_log("worker died"), 0);
+	assert_innocents_ok();
+}
+END_TEST
+
 START_TEST(a_task_is_given_out_again_when_the_dead_one_was_reaped)
 {
 	struct job *j;
@@ -971,6 +986,7 @@ add_bad_tests(Suite *s)
 	tcase_add_test(t, a_worker_that_hangs_is_killed);
 	tcase_add_test(t, a_suspect_runs_alone);
 	tcase_add_test(t, a_worker_that_exits_is_a_death_too);
+	tcase_add_test(t, a_worker_that_takes_the_shared_page_away_does_not_get_it);
 	tcase_add_test(t, a_worker_that_lies_is_killed);
 	tcase_add_test(t, a_task_is_given_out_again_when_the_dead_one_was_reaped);
 	tcase_add_test(t, a_task_that_was_told_to_publish_is_told_again);

@@ -83,10 +83,12 @@ static const struct helper_ops helper_ops = { on_message, on_closed, on_reaped, 
 static int
 make_page(struct work_page **ret, int *ret_fd)
 {
-	AUTO_CLOSE int fd = memfd_create("hauld-worker", MFD_CLOEXEC);
+	AUTO_CLOSE int fd = memfd_create("hauld-worker", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	void *page;
 
-	if (fd < 0 || ftruncate(fd, sizeof(struct work_page)) < 0)
+	/* Whatever a worker does, the page stays: without it our looking would kill us. */
+	if (fd < 0 || ftruncate(fd, sizeof(struct work_page)) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return -errno;
 	page = mmap(NULL, sizeof(struct work_page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (page == MAP_FAILED)
