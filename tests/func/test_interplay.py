@@ -4,6 +4,7 @@ import os
 import signal
 import time
 
+import pytest
 from haul import children_named
 from test_atomic import N, config as atomic_config
 from test_set import change, job
@@ -91,6 +92,36 @@ def test_what_failed_before_kill_9_counts_in_the_run(serve, server):
     c = killed(s)
     jobs = c.call("wait", timeout=60, group="g")["group"]["jobs"]
     assert (jobs["done"], jobs["failed"]) == (2, 1), jobs
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_member_that_ends_while_hauld_stops_counts_in_the_run(serve, server, fails):
+    """Its answer comes while many others are being interrupted: the next life knows the end and what follows from it."""
+    s = serve({"groups": [{"name": "g", "on-failure": "cancel"}]})
+    key = "ip-stops-%d" % fails
+    with s.client() as c:
+        for k in range(10):
+            c.add(*[{"url": server.url("/ok/1"), "output": "many%d-%d" % (k, i), "paused": True} for i in range(2000)])
+        first, last, goes_on = c.add({"url": server.url("/ok/1000?" + key), "output": "first", "group": "g"},
+                                     {"url": server.url("/gate/1000?gate=%s%s" % (key, "&status=404" * fails)), "output": "last", "group": "g", "retry": 0},
+                                     {"url": server.url("/gate/1000?gate=%s-later" % key), "output": "goes-on", "group": "g"})
+        c.wait_job(first)
+        server.wait_requests(2, "gate=" + key)
+        s.signal(signal.SIGTERM)
+        s.wait_log("hauld: stopping")
+        server.open(key)
+    assert s.wait_exit() == 0
+    s.start()
+    if not fails:
+        server.open(key + "-later")
+    with s.client() as c:
+        jobs = c.call("wait", group="g")["group"]["jobs"]
+        ends = [(j["state"], j["code"]) for j in map(c.show, (first, last, goes_on))]
+        if fails:
+            assert ends == [("done", "done"), ("failed", "http-404"), ("cancelled", "sibling-failed")]
+            assert (jobs["done"], jobs["failed"], jobs["cancelled"]) == (1, 1, 1), jobs
+        else:
+            assert jobs["done"] == 3, (jobs, ends)
 
 
 def test_a_set_that_goes_while_its_intent_is_being_kept(serve, server):

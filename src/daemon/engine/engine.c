@@ -504,7 +504,6 @@ engine_interrupt(struct engine *e)
 {
 	if (e->interrupted)
 		return;
-	groups_note(e);
 	e->interrupted = true;
 	verify_stop_all(e);
 	engine_set_hold(e);

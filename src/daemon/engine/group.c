@@ -129,7 +129,8 @@ is_needed(const struct group *g)
 void
 group_tidy(struct group *g)
 {
-	while (g && !is_needed(g) && g->engine->groups.ready) {
+	/* When hauld stops its note is of use to the next life: jobs that name it may be on their way to the store. */
+	while (g && !is_needed(g) && g->engine->groups.ready && !g->engine->interrupted) {
 		struct group *parent = g->parent;
 
 		group_unnote(g);
@@ -299,7 +300,7 @@ begin_run(struct group *g)
 	group_set_deadline(g);
 	if (spec_has(g->spec, GROUP_DEADLINE))
 		group_keep_soon(g);
-	g->counts[JOB_DONE] = g->counts[JOB_FAILED] = g->counts[JOB_CANCELLED] = 0;
+	g->counts[JOB_DONE] = g->counts[JOB_FAILED] = g->counts[JOB_CANCELLED] = g->interrupted = 0;
 	set_begin(g);
 }
 
@@ -322,7 +323,8 @@ end_run(struct group *g)
 {
 	struct group *c;
 
-	if (!g->running || g->live || g->engine->groups.adding)
+	/* Where members were interrupted it goes on in the next life, which also ends it if none was. */
+	if (!g->running || g->live || g->engine->groups.adding || g->engine->interrupted)
 		return;
 	LIST_FOREACH(c, &g->children, struct group, link)
 		end_run(c); /* which may leave it then, before it goes elsewhere itself */
@@ -400,13 +402,15 @@ group_member_ended(struct entry *en)
 		return;
 	p->in_group = false;
 	list_remove(&p->member);
-	for (struct group *x = g; x; x = x->parent)
+	for (struct group *x = g; x; x = x->parent) {
 		x->live--;
+		x->interrupted += goes_on;
+	}
 	set_ask(g);
 	for (struct group *around; g && !goes_on; g = around) {
 		around = g->parent; /* which may be another behind the run */
-		group_keep_soon(g);
 		end_run(g);
+		group_note(g); /* beside the end itself: no later life knows one without the other */
 	}
 }
 

@@ -39,6 +39,7 @@ struct group {
 	uint64_t refs;               /* entries, children, and requests that are about to add some */
 	uint64_t live;               /* members that are not over, of groups within it, too */
 	uint64_t counts[_JOB_STATE_MAX]; /* of these; those that are over: of this run, or of the last */
+	uint64_t interrupted;        /* of those that are cancelled: hauld stops, and they go on in the next life */
 	bool made;                   /* by a client, to stay until it is removed */
 	bool running;                /* a run is not over */
 	bool paused;                 /* by a client, or by the configuration */
@@ -52,7 +53,7 @@ struct group {
 	int64_t begun_s;             /* when this run began; a deadline that is a moment is behind it */
 	struct loop_timer deadline;
 	struct loop_alarm moment;    /* the same, of a deadline that is one */
-	struct loop_deferred keep;   /* a note, once for all that end in a turn; or it goes */
+	struct loop_deferred keep;   /* a note at the end of the turn; or it goes */
 	struct buf noted;            /* what the store knows of it */
 };
 
@@ -92,11 +93,8 @@ void group_end_forget(struct group *g);
 
 /* group_keep.c: to the store, when it differs from what that knows. */
 void group_note(struct group *g);
-/* The same at the end of this turn, for each end of a member; or it goes, when nobody
- * needs it. */
+/* The same at the end of this turn; or it goes, when nobody needs it. */
 void group_keep_soon(struct group *g);
-/* hauld is about to stop. */
-void groups_note(struct engine *e);
 void group_keep_init(struct group *g);
 /* The group goes. */
 void group_unnote(struct group *g);

@@ -199,8 +199,7 @@ engine_leave_scope(struct engine *e, const char *name)
 	struct group *g = group_find(e, name);
 
 	g->refs--;
-	if (!e->interrupted) /* else its note is of use to the next life */
-		group_tidy(g);
+	group_tidy(g);
 }
 
 bool

@@ -14,7 +14,7 @@ is_worth_a_note(const struct group *g)
 {
 	return g->made || g->paused != g->conf_paused || buf_len(&g->own) || g->ending.code != RESULT_OK || g->started_s ||
 	    (g->running && spec_has(g->spec, GROUP_DEADLINE)) ||
-	    g->counts[JOB_DONE] || g->counts[JOB_FAILED] || g->counts[JOB_CANCELLED];
+	    g->counts[JOB_DONE] || g->counts[JOB_FAILED] || g->counts[JOB_CANCELLED] > g->interrupted;
 }
 
 static void
@@ -31,7 +31,7 @@ pack(const struct group *g, struct buf *out)
 	put_str(out, g->ending.text);
 	put_u64(out, g->counts[JOB_DONE]);
 	put_u64(out, g->counts[JOB_FAILED]);
-	put_u64(out, g->counts[JOB_CANCELLED]);
+	put_u64(out, g->counts[JOB_CANCELLED] - g->interrupted);
 	put_blob(out, buf_bytes(&g->own), buf_len(&g->own));
 }
 
@@ -50,7 +50,7 @@ group_note(struct group *g)
 {
 	AUTO_BUF struct buf b = { 0 };
 
-	if (!g->engine->ops->on_note || g->engine->interrupted)
+	if (!g->engine->ops->on_note)
 		return;
 	if (is_worth_a_note(g))
 		pack(g, &b);
@@ -76,13 +76,6 @@ void
 group_keep_soon(struct group *g)
 {
 	loop_defer(g->engine->loop, &g->keep);
-}
-
-void
-groups_note(struct engine *e)
-{
-	for (size_t i = 0; i < e->groups.n; i++)
-		group_note(e->groups.sorted[i]);
 }
 
 void
