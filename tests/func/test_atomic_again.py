@@ -146,6 +146,37 @@ def test_what_an_earlier_life_intended_is_no_end_of_a_later_run(serve, server):
     assert read_set(s.path("set")) == whole(1, 1, 1, 1)
 
 
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_run_that_a_kill_interrupts_is_not_ended_by_an_intent_of_before(serve, server, behind):
+    """Jobs have begun anew, some of them behind a pause, and are killed before the store hears that what was
+    intended before is over: it is when all of the group are."""
+    tag = "again7" + "b" * behind
+    s = started(serve, server, tag)
+    with s.client() as c:
+        ids = [j["id"] for j in run(c)]
+    s.stop()
+    with sqlite3.connect(os.path.join(s.state, "jobs.db")) as db:
+        db.execute("INSERT INTO note VALUES ('swap:whole', ?)", (struct.pack("<5Q", os.stat(s.path("set")).st_ino, *ids),))
+    db.close()
+    s.start()
+    for i in range(N):
+        next_version(server, key(tag, i))
+    with s.client() as c:
+        c.call("pause", group="whole")
+        if behind: # as the run that comes
+            c.call("pause", jobs=ids)
+            c.call("resume", jobs=ids)
+        c.call("run", jobs=ids)
+    s.signal(signal.SIGKILL)
+    s.wait_exit()
+    s.start()
+    with s.client() as c:
+        c.call("resume", group="whole")
+        c.call("wait", group="whole")
+        assert {c.show(i)["receipt"]["proof"] for i in ids} == {"length"}, s.log
+    assert read_set(s.path("set")) == whole(1, 1, 1, 1)
+
+
 def test_kill_9_of_hauld_between_and_within_runs(serve, server):
     rng, s, version = random.Random(11), started(serve, server, "again5"), 0
     with s.client() as c:

@@ -19,6 +19,7 @@ anew(struct entry *en)
 {
 	bool began = en->job.attempts > 0;
 
+	set_forget_intent(en);
 	engine_unforget(en);
 	receipt_free(TAKE_PTR(en->receipt));
 	job_restart(&en->job);
@@ -138,7 +139,6 @@ void
 engine_begin_again(struct entry *en)
 {
 	anew(en);
-	set_forget_intent(en);
 	timing_starts(en);
 	deadline_retry(en);
 	engine_queue_again(en);

@@ -28,10 +28,9 @@ struct set {
 	struct pool_task task;
 	struct result result; /* of the publishing */
 	struct loop_deferred ask, ends, again;
-	uint64_t inode;     /* of an intent of an earlier life: what was to become the directory */
-	uint64_t *ids;      /* owned: the jobs that were in it */
+	uint64_t inode;     /* of the last intent, or of one of an earlier life: what was to become the directory */
+	uint64_t *ids;      /* owned: the jobs that are in it, but for those that have begun anew */
 	size_t n_ids;
-	bool noted;         /* the store knows of an intent of this life */
 	bool swaps;         /* the task that runs exchanges, and does not only clean up */
 };
 
@@ -227,19 +226,32 @@ end_all(struct set *s, const struct result *r)
 	loop_defer(s->group->engine->loop, &s->ends);
 }
 
+/* Without jobs there is none any more. */
 static void
-note_intent(struct set *s, bool there)
+note_intent(const struct set *s)
 {
 	AUTO_FREE char *key = xasprintf("swap:%s", s->group->name);
 	AUTO_BUF struct buf b = { 0 };
+
+	put_u64(&b, s->inode);
+	for (size_t i = 0; i < s->n_ids; i++)
+		put_u64(&b, s->ids[i]);
+	note_put(s->group->engine, key, buf_bytes(&b), s->n_ids ? buf_len(&b) : 0);
+}
+
+/* What is about to be published. */
+static void
+intend(struct set *s)
+{
 	const struct download *d;
 
-	if (there) {
-		put_u64(&b, s->inode);
-		LIST_FOREACH(d, &s->staged, struct download, held_by_set)
-			put_u64(&b, d->job->id);
+	s->ids = xrealloc(s->ids, s->n * sizeof s->ids[0]);
+	s->n_ids = 0;
+	LIST_FOREACH(d, &s->staged, struct download, held_by_set) {
+		s->inode = d->dir->inode;
+		s->ids[s->n_ids++] = d->job->id;
 	}
-	note_put(s->group->engine, key, buf_bytes(&b), buf_len(&b));
+	note_intent(s);
 }
 
 void
@@ -264,11 +276,10 @@ set_end_run(struct group *g)
 {
 	struct set *s = g->set;
 
-	if (!s || !(s->noted || s->n_ids) || g->engine->interrupted)
+	if (!s || !s->n_ids)
 		return;
-	note_intent(s, false);
-	s->noted = false;
 	s->n_ids = 0;
+	note_intent(s);
 }
 
 /* They all end as the publishing did, some in each turn; what they were told to end as
@@ -407,22 +418,18 @@ static void
 publish(struct set *s)
 {
 	const struct engine_ops *ops = s->group->engine->ops;
-	const struct download *d;
 	AUTO_BUF struct buf names = { 0 };
 
 	if (!list_names(s, &names)) { /* all of it stands there already: the stage goes */
 		submit(s);
 		return;
 	}
-	LIST_FOREACH(d, &s->staged, struct download, held_by_set)
-		s->inode = d->dir->inode;
+	intend(s);
 	move(s, SET_NOTES);
 	if (!ops->when_kept) {
 		submit(s);
 		return;
 	}
-	note_intent(s, true);
-	s->noted = true;
 	ops->when_kept(on_kept, s, s->group->engine->arg);
 }
 
@@ -484,8 +491,10 @@ set_forget_intent(const struct entry *en)
 	struct set *s = set_of_spec(en->engine, en->job.spec);
 
 	for (size_t i = 0; s && i < s->n_ids; i++)
-		if (s->ids[i] == en->job.id)
-			s->ids[i] = 0; /* no job's */
+		if (s->ids[i] == en->job.id) {
+			s->ids[i] = s->ids[--s->n_ids];
+			note_intent(s);
+		}
 }
 
 bool
