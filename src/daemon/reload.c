@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -143,7 +142,9 @@ add_one(struct reload *r, struct spec *s)
 
 	/* One that is with the store has no id that means anything yet. */
 	if (!other && !(name && control_is_adding(r->control, name))) {
-		keep_new(r->store, engine_add(r->engine, s, JOB_NO_UID, true), s, JOB_NO_UID, true, clock_wall_s());
+		uint64_t id = engine_add(r->engine, s, JOB_NO_UID, true);
+
+		keep_new(r->store, id, s, JOB_NO_UID, true, engine_job(r->engine, id)->added_s);
 		r->report.added++;
 		return;
 	}

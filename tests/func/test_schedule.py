@@ -9,6 +9,7 @@ import time
 import pytest
 from bodies import body
 from clockset import Clock
+from haul import children_named
 from service import RpcError, sanitized
 from test_conditional import next_version
 from waiting import wait_until
@@ -89,6 +90,27 @@ def test_a_time_is_kept_through_a_crash(serve, server):
         assert c.show("far")["why"] == "start-at"
         assert 3590000 < c.show("far")["retry_in_ms"] + 1000 * (time.time() - c.show("far")["added"]) < 3602000
     assert len(asked(server, "kept")) == len(asked(server, "missed")) == 1
+
+
+def test_when_it_was_added_is_the_same_in_each_life(serve, server):
+    """However long the store took to keep it: what is counted from then would be another time else."""
+    s = serve()
+    c = s.client()
+    store, = children_named(s.pid, "hauld-store")
+    os.kill(store, signal.SIGSTOP)
+    try:
+        number, begun = c.send("add", job=job(server, "slow", delay="1h")), time.time()
+        wait_until(lambda: time.time() > begun + 2.5)
+    finally:
+        os.kill(store, signal.SIGCONT)
+    assert c.answer(number)
+    first = c.show("slow")["added"]
+    assert first <= begun + 1
+    c.close()
+    crash(s, server)
+    s.start()
+    with s.client() as c:
+        assert c.show("slow")["added"] == first
 
 
 def test_a_waiting_job_can_be_cancelled_paused_and_resumed(serve, server):

@@ -237,7 +237,8 @@ engine_reserve(struct engine *e UNUSED, uint64_t n)
 }
 
 void
-engine_add_reserved(struct engine *e UNUSED, uint64_t id, struct spec *spec, uint32_t uid UNUSED)
+engine_add_reserved(struct engine *e UNUSED, uint64_t id, struct spec *spec, uint32_t uid UNUSED,
+    int64_t added_s UNUSED)
 {
 	assert(spec && id <= last_id);
 }

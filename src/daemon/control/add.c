@@ -30,6 +30,7 @@ struct adding {
 	char *scope;             /* owned: the group that is made for these jobs; NULL: none */
 	struct spec *scope_settings; /* owned; it is made when n is not 0 */
 	uint64_t first_id;
+	int64_t added_s;
 	struct new_job {
 		struct spec *spec; /* ref */
 		const char *name;  /* borrowed from it; NULL: none, or not taken */
@@ -374,7 +375,7 @@ add_all(struct adding *a)
 	jsonw_key(&w, "jobs");
 	jsonw_begin_array(&w);
 	for (size_t i = 0; i < a->n; i++) {
-		engine_add_reserved(a->control->engine, a->first_id + i, a->jobs[i].spec, a->call->uid);
+		engine_add_reserved(a->control->engine, a->first_id + i, a->jobs[i].spec, a->call->uid, a->added_s);
 		jsonw_begin_object(&w);
 		jsonw_key_u64(&w, "id", a->first_id + i);
 		jsonw_key_string(&w, "name", spec_string(a->jobs[i].spec, JOB_NAME));
@@ -409,9 +410,9 @@ static void
 keep(struct adding *a, const struct intake_result *results, size_t n)
 {
 	AUTO_FREE struct spec **specs = xcalloc(n, sizeof specs[0]);
-	int64_t now = clock_wall_s();
 
 	a->n = n;
+	a->added_s = clock_wall_s();
 	a->jobs = xcalloc(n, sizeof a->jobs[0]);
 	a->first_id = engine_reserve(a->control->engine, n);
 	if (a->scope)
@@ -421,7 +422,7 @@ keep(struct adding *a, const struct intake_result *results, size_t n)
 	if (a->key)
 		key_put(a->control, a->key, a->first_id, n, specs);
 	for (size_t i = 0; i < n; i++)
-		keep_new(a->control->store, a->first_id + i, specs[i], a->call->uid, false, now);
+		keep_new(a->control->store, a->first_id + i, specs[i], a->call->uid, false, a->added_s);
 	take_names(a);
 	store_when_durable(a->control->store, &a->wait, on_durable, a);
 }

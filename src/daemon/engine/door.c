@@ -80,13 +80,13 @@ begin(struct entry *en)
 }
 
 static struct entry *
-add(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid, bool from_config)
+add(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid, bool from_config, int64_t added_s)
 {
 	struct entry *en = new_entry(e, id, spec);
 
 	en->job.uid = uid;
 	en->job.from_config = from_config;
-	en->job.added_s = clock_wall_s();
+	en->job.added_s = added_s;
 	e->n_open += !from_config;
 	if (e->ops->on_add)
 		e->ops->on_add(&en->job, e->arg);
@@ -106,7 +106,7 @@ add(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid, bool from_co
 uint64_t
 engine_add(struct engine *e, struct spec *spec, uint32_t uid, bool from_config)
 {
-	return add(e, registry_reserve(&e->jobs, 1), spec, uid, from_config)->job.id;
+	return add(e, registry_reserve(&e->jobs, 1), spec, uid, from_config, clock_wall_s())->job.id;
 }
 
 uint64_t
@@ -116,10 +116,10 @@ engine_reserve(struct engine *e, uint64_t n)
 }
 
 void
-engine_add_reserved(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid)
+engine_add_reserved(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid, int64_t added_s)
 {
 	if (!e->interrupted)
-		(void)add(e, id, spec, uid, false);
+		(void)add(e, id, spec, uid, false, added_s);
 }
 
 void

@@ -150,9 +150,10 @@ void engine_set_conf(struct engine *e, const struct conf *conf);
  * must be free.  uid: see struct job. */
 uint64_t engine_add(struct engine *e, struct spec *spec, uint32_t uid, bool from_config);
 /* The same for a job whose id was reserved: an id is given once.  Behind engine_interrupt()
- * nothing comes in: such a job is in the store, and the next life begins it. */
+ * nothing comes in: such a job is in the store, and the next life begins it.  added_s: as the store
+ * has it, so that its times are the same in each life. */
 uint64_t engine_reserve(struct engine *e, uint64_t n);
-void engine_add_reserved(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid);
+void engine_add_reserved(struct engine *e, uint64_t id, struct spec *spec, uint32_t uid, int64_t added_s);
 /* A job of an earlier life of the daemon, as it was then: id, uid, from_config,
  * added_s, state, attempts, received, published, result and the spec of from
  * count.  What was on its way begins anew.  Takes receipt (may be NULL). */
