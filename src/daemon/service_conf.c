@@ -268,7 +268,7 @@ service_collect(void *arg)
 	for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
 		if (all[i]->load && conf_load_is_over(all[i]->load))
 			conf_load_free(TAKE_PTR(all[i]->load));
-	if (s->reload_reading.again && !s->reload_reading.load && !s->reload) {
+	if (s->reload_reading.again && !s->reload_reading.load && !s->reload && s->state != STARTING) {
 		take_later(&s->reload_reading);
 		if (s->state == RUNNING)
 			start_reload(s);
@@ -284,12 +284,12 @@ service_collect(void *arg)
 void
 service_reload(struct service *s, struct call *c)
 {
-	if (s->state != RUNNING) {
+	if (s->state > RUNNING) {
 		if (c)
-			call_fail(c, RPC_DRAINING, "hauld does not reload now: it starts or stops");
+			call_fail(c, RPC_DRAINING, "hauld does not reload any more: it stops");
 		return;
 	}
-	/* The file may have changed since the one that runs read it. */
+	/* The file may have changed since the one that runs read it, or the start. */
 	if (come_later(&s->reload_reading, c))
 		loop_defer(s->loop, &s->collected);
 }

@@ -1,5 +1,6 @@
 """hauld as a service: start, reload, drain, the end (DESIGN 5 to 7)."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -149,6 +150,21 @@ def test_sighup_reloads(serve, server):
     s.write_config({"jobs": [good(server, "a"), good(server, "b")]})
     s.signal(signal.SIGHUP)
     s.wait_log("configuration loaded added=1 changed=0 retired=0 unchanged=1")
+    with s.client() as c:
+        assert c.wait_job("b")["state"] == "done"
+
+
+def test_sighup_while_the_jobs_are_loaded_is_not_lost(serve, server):
+    """The file that this start has read may be another by then."""
+    s = serve({"jobs": [good(server, "a")]})
+    s.stop()
+    with open(os.path.join(s.state, "jobs.db"), "rb") as db:
+        fcntl.flock(db, fcntl.LOCK_EX) # the store waits for it, and hauld for the store
+        s.spawn()
+        wait_until(lambda: children_named(s.pid, "hauld-store"))
+        s.write_config({"jobs": [good(server, "a"), good(server, "b")]})
+        s.signal(signal.SIGHUP)
+    s.wait_log("configuration loaded", 2)
     with s.client() as c:
         assert c.wait_job("b")["state"] == "done"
 
