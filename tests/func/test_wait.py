@@ -1,6 +1,10 @@
 """wait: for jobs, groups, everything; for states, for the first; many waiters (haulctl(1), haul-rpc(7))."""
 
+import os
+import signal
+
 import pytest
+from haul import children_named
 from test_groups import bad, group_of, late, slow
 from waiting import wait_until
 
@@ -79,6 +83,25 @@ def test_a_group_is_waited_for_until_its_workers_have_let_go(serve, server):
         c.call("wait", group="g")
         wait_until(lambda: server.stats()["active"] == 0)
         assert group_of(c, "g")["live"] == 0
+
+
+@pytest.mark.parametrize("what", ["jobs", "group"])
+def test_an_end_that_was_told_is_that_of_each_later_life(serve, server, what):
+    """While the store has not said that it has it, a kill would take it back."""
+    s = serve({"groups": [{"name": "g"}]})
+    c = s.client()
+    job, = c.add({"url": server.url("/gate/1000?gate=wa-told-" + what), "output": "told", "group": "g"})
+    number = c.send("wait", **{what: [job] if what == "jobs" else "g"})
+    store, = children_named(s.pid, "hauld-store")
+    os.kill(store, signal.SIGSTOP)
+    try:
+        server.open("wa-told-" + what)
+        c.wait_state(job, "done")
+        c.answered_so_far()
+        assert number not in c.answers
+    finally:
+        os.kill(store, signal.SIGCONT)
+    assert c.answer(number)
 
 
 def test_many_waiters_are_cheap(serve, server):

@@ -39,6 +39,8 @@ struct await {
 	bool too_large;        /* nothing of them is kept any more */
 	struct loop_timer timeout, look;
 	struct loop_deferred answer;
+	char *text;            /* owned: the answer of one that only looks, until the store has what it tells of */
+	struct store_wait kept_wait;
 	struct list link;      /* of control->cancellings, while it cancels */
 	uint64_t *cancel;      /* owned: n ids that it is to cancel; NULL: none, or no more */
 	size_t next_cancel;
@@ -82,6 +84,8 @@ await_free(struct await *a)
 	loop_undefer(&a->answer);
 	loop_undefer(&a->step);
 	list_remove(&a->link);
+	store_forget_wait(&a->kept_wait);
+	free(a->text);
 	free(a->cancel);
 	free(a->watches);
 	free(a->results);
@@ -126,12 +130,32 @@ answer_text(struct await *a)
 	return xstrdup(buf_cstr(&text));
 }
 
+/* Who was told of an end finds it in each later life; where the store fails he is told all the same. */
+static void
+on_kept(const char *error UNUSED, void *arg)
+{
+	struct await *a = arg;
+
+	a->call->on_orphaned = NULL;
+	call_text(a->call, a->text);
+	await_free(a);
+}
+
 static void
 on_answer(void *arg)
 {
 	struct await *a = arg;
-	AUTO_FREE char *text = a->too_large ? NULL : answer_text(a);
+	AUTO_FREE char *text = NULL;
 
+	if (a->text)
+		return; /* it waits for the store already */
+	text = a->too_large ? NULL : answer_text(a);
+	if (!a->durably && !a->interrupted && !a->too_large) {
+		a->text = TAKE_PTR(text);
+		loop_timer_cancel(&a->timeout);
+		store_when_durable(a->control->store, &a->kept_wait, on_kept, a);
+		return;
+	}
 	a->call->on_orphaned = NULL;
 	if (a->durably && a->interrupted)
 		call_fail(a->call, RPC_DRAINING, "hauld stops, and jobs that it interrupts go on when it starts again: ask again then");

@@ -8,7 +8,8 @@ struct durable {
 	struct list link; /* of control->durables */
 	struct store_wait wait;
 	struct call *call;
-	char *json; /* owned */
+	char *json;  /* owned */
+	bool looks;  /* the call has changed nothing */
 };
 
 static void
@@ -25,22 +26,35 @@ on_durable(const char *error, void *arg)
 {
 	struct durable *d = arg;
 
-	if (error)
+	if (error && !d->looks)
 		call_fail(d->call, RPC_FAILED, "it is so now, but would not survive a restart: %s", error);
 	else
 		call_text(d->call, d->json);
 	durable_free(d);
 }
 
-void
-call_text_durably(struct call *c, char *json)
+static void
+answer_later(struct call *c, char *json, bool looks)
 {
 	struct durable *d = NEW(struct durable);
 
 	d->call = c;
 	d->json = json;
+	d->looks = looks;
 	list_append(&c->control->durables, &d->link);
 	store_when_durable(c->control->store, &d->wait, on_durable, d);
+}
+
+void
+call_text_durably(struct call *c, char *json)
+{
+	answer_later(c, json, false);
+}
+
+void
+call_text_when_kept(struct call *c, char *json)
+{
+	answer_later(c, json, true);
 }
 
 void

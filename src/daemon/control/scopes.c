@@ -202,7 +202,7 @@ answer_wait(struct scope *s)
 	}
 	jsonw_end_object(&w);
 	s->call->on_orphaned = NULL;
-	call_text(s->call, buf_cstr(&text));
+	call_text_when_kept(s->call, xstrdup(buf_cstr(&text)));
 	scope_free(s);
 }
 
