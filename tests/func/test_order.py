@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 
 import pytest
 from haul import children_named
@@ -464,3 +465,36 @@ def test_a_list_of_events_has_a_bound(serve, server):
         assert [e["name"] for e in told["events"]] == ["all"] and told["sampled"]
         assert told["events"][0]["waiting"] == 20000 and len(told["events"][0]["jobs"]) == 20
         c.call("cancel", all=True, timeout=60)
+
+
+# ---- what has begun has passed, in each later life
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_job_that_has_begun_does_not_wait_again(serve, server, number):
+    """Its event is cleared, and what it came after has failed since: that is nothing to it, whether hauld
+    is killed or not."""
+    s, tag = serve(), "passed-%d" % number
+    with s.client() as c:
+        c.add(job(server, "first", "/condition/10", cron="0 0 29 2 *"), job(server, "waits", "/ok/10", after=["event:go", "event:never"]),
+              job(server, "goes", "/gate/100000/50000?gate=order-%s&y=" % tag, after=["event:go", "first"], retry=5))
+        c.call("run", jobs=["first"])
+        c.call("event", set="go")
+        c.wait_job("first")
+        c.wait_state("goes", "active", "download")
+        c.call("event", clear="go")
+        c.call("set", jobs=["first"], set={"url": server.url("/status/404?order-" + tag)})
+        c.call("run", jobs=["first"])
+        assert c.wait_job("first")["code"] == "http-404"
+        assert c.show("goes")["state"] == "active"
+    s.signal(number)
+    s.wait_exit()
+    s.start()
+    with s.client() as c:
+        assert (c.show("waits")["state"], c.show("waits")["why"]) == ("blocked", "event:go")
+        server.open("order-" + tag)
+        assert c.wait_job("goes")["state"] == "done"
+        c.call("cancel", jobs=["waits"])
+    s.stop()
+    with sqlite3.connect(os.path.join(s.state, "jobs.db")) as db:
+        assert [key for key, in db.execute("SELECT key FROM note")] == []
+    db.close()

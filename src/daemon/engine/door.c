@@ -144,7 +144,7 @@ engine_restore(struct engine *e, const struct job *from, uint64_t run_ms, struct
 		timing_restore(en, TAKE_PTR(receipt->runs));
 	if (!job_is_over(from)) {
 		e->n_open += !from->from_config;
-		order_attach(en, true);
+		order_restore(en);
 		if (!timing_is_waiting(en))
 			deadline_restore(en);
 		order_job_added(en);

@@ -9,6 +9,7 @@
 #include "daemon/engine/download.h"
 #include "daemon/engine/errand.h"
 #include "daemon/engine/group.h"
+#include "daemon/engine/order.h"
 
 static bool
 kept_has_id(const void *item, const void *key)
@@ -135,5 +136,6 @@ engine_restored(struct engine *e)
 			unknown[n++] = k->id;
 	while (n)
 		kept_discard(e, unknown[--n]);
+	orders_restored(e);
 	groups_restored(e);
 }

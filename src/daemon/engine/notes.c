@@ -23,6 +23,7 @@ static const struct {
 	{ "swap:", set_note_restore },
 	{ "limit:", limits_restore },
 	{ "paused:", engine_paused_restore },
+	{ "passed:", order_restore_passed },
 	{ NULL, NULL }, /* ends them */
 };
 

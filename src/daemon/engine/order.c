@@ -574,6 +574,7 @@ orders_init(struct engine *e)
 	o->engine = e;
 	map_init(&o->targets, target_has_key);
 	named_events_init(o);
+	passed_init(o);
 	list_init(&o->telling);
 	list_init(&o->awaited);
 	list_init(&o->missing);
@@ -595,5 +596,6 @@ orders_done(struct engine *e)
 	loop_timer_done(&o->again);
 	map_done(&o->targets);
 	named_events_done(o);
+	passed_done(o);
 	free(o);
 }

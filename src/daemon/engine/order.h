@@ -10,21 +10,29 @@
 
 #include "daemon/engine/plan.h"
 
-
-
 struct archive;
 
 void orders_init(struct engine *e);
 void orders_done(struct engine *e);
-/* The job is new in this life and not over, or (order_retry()) begins anew.  trust: a job it
+/* The job is new and not over, or (order_retry()) begins anew.  trust: a job it
  * names that is not there any more was as it should be: it went after that. */
 void order_attach(struct entry *en, bool trust);
 void order_retry(struct entry *en, bool trust);
 /* It is paused now: if it can never begin, it ends all the same. */
 void order_paused(struct entry *en);
+/* order_passed.c: all its gates are open: it waits no more, in no life, until it is over. */
+void order_pass(struct plan *p);
+/* It is over. */
+void order_forget_passed(struct plan *p);
+/* notes.h: a job of an earlier life had passed. */
+void order_restore_passed(struct engine *e, const char *rest, const void *data, size_t n);
+/* The job is of an earlier life and not over: it waits, if it did then. */
+void order_restore(struct entry *en);
+/* All of these are there. */
+void orders_restored(struct engine *e);
 /* The gate. */
 bool order_gate(const struct plan *p, struct gate *ret);
-/* It has passed its gates, is over, or goes. */
+/* It is over, or goes. */
 void order_free(struct plan *p);
 /* In the state in which it ended. */
 void order_job_ended(struct entry *en);

@@ -22,6 +22,7 @@ struct orders {
 	struct fetch fetch;
 	struct loop_timer again; /* the history could not be read */
 	struct map events;   /* char *, owned: names of those that are set */
+	struct map passed;   /* struct passed, owned: of an earlier life, until their jobs come */
 	uint64_t mark;       /* of the last search for cycles */
 };
 
@@ -30,3 +31,6 @@ void order_set_event(struct orders *o, const char *key, bool set);
 void named_events_init(struct orders *o);
 void named_events_done(struct orders *o);
 bool event_is_set(const struct orders *o, const char *name);
+/* order_passed.c */
+void passed_init(struct orders *o);
+void passed_done(struct orders *o);

@@ -81,13 +81,6 @@ plan_why(const struct entry *en, struct gate *ret)
 	return en->plan && en->plan->closed && ask(en->plan, ret);
 }
 
-/* All gates are open. */
-static void
-pass(struct plan *p)
-{
-	order_free(p);
-}
-
 bool
 plan_holds(struct entry *en)
 {
@@ -97,7 +90,7 @@ plan_holds(struct entry *en)
 		return false;
 	timing_look(en);
 	if (!ask(en->plan, &gate)) {
-		pass(en->plan);
+		order_pass(en->plan);
 		return false;
 	}
 	en->plan->closed = true;
@@ -131,8 +124,10 @@ void
 plan_job_ended(struct entry *en)
 {
 	plan_leave(en);
-	if (en->plan)
+	if (en->plan) {
 		deadline_over(en->plan);
+		order_forget_passed(en->plan);
+	}
 	order_job_ended(en);
 	group_member_ended(en);
 }
@@ -146,7 +141,7 @@ try_open(struct entry *en)
 	timing_look(en);
 	if (!ask(en->plan, &gate)) {
 		plan_leave(en);
-		pass(en->plan);
+		order_pass(en->plan);
 		engine_requeue(en, retry_first_source(en), 0);
 	} else if (gate.result.code != RESULT_OK) {
 		plan_leave(en);

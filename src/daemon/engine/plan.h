@@ -30,6 +30,7 @@ struct plan {
 	bool deadline_by_clock;    /* or clock_wall_ms(): it is a moment */
 	int64_t deadline_from_s;   /* what it counts from */
 	bool deadline_noted; /* that it was retried is a note of the store */
+	bool passed_noted;   /* so is that it has passed what it waited for (order.h) */
 	struct order *order; /* owned, order.h: what it comes after; NULL: nothing, or that is over */
 	struct group *group; /* the job is in; NULL: in none; group.h */
 	struct list member;  /* group->members or ->leaving, while it is not over */
