@@ -98,7 +98,7 @@ target_job(const struct target *t)
 /* ---- How a job ended, for those that wait for it -------------------------------- */
 
 /* "geoip", quoted, or job 17. */
-static char *
+static void
 label_of(char *out, size_t n, const struct job *j)
 {
 	const char *name = spec_string(j->spec, JOB_NAME);
@@ -107,7 +107,6 @@ label_of(char *out, size_t n, const struct job *j)
 		(void)snprintf(out, n, "\"%s\"", name);
 	else
 		(void)snprintf(out, n, "job %llu", (unsigned long long)j->id);
-	return out;
 }
 
 #define ROOT_CAUSE " did not run because "
@@ -120,7 +119,7 @@ outcome_of(const struct job *j, struct outcome *ret)
 	const char *why = j->result->text, *root = strstr(why, ROOT_CAUSE);
 
 	*ret = (struct outcome){ .kind = FAILED };
-	(void)label_of(label, sizeof label, j);
+	label_of(label, sizeof label, j);
 	if (j->state == JOB_DONE) {
 		ret->kind = WAS_DONE;
 		(void)snprintf(ret->text, sizeof ret->text, "%.140s is done", label);
