@@ -18,12 +18,22 @@ def job(url, output, **keys):
     return {"url": url, "output": output, "fsync": "off", "stall-timeout": "1h", **keys}
 
 
+def children(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+        return [int(word) for word in f.read().split()]
+
+
 def starved(s):
-    """Seconds in which hauld wanted a CPU and had none, or the machine itself was not run: a
-    limit holds in them, and what it would have let through is not made up for."""
-    with open("/proc/%d/schedstat" % s.pid) as own, open("/proc/stat") as machine:
+    """Seconds in which hauld, or a server that it loads from, wanted a CPU and had none, or the machine
+    itself was not run: a limit holds in them, and what it would have let through is not made up for."""
+    servers = [p for p in children(os.getpid()) if p != s.pid]
+    waited = 0
+    for pid in [s.pid, *servers, *(worker for p in servers for worker in children(p))]: # nginx has one
+        with open("/proc/%d/schedstat" % pid) as own:
+            waited += int(own.read().split()[1])
+    with open("/proc/stat") as machine:
         stolen = int(machine.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
-        return int(own.read().split()[1]) / 1e9 + stolen
+    return waited / 1e9 + stolen
 
 
 def received(c, ids):

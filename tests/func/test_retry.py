@@ -150,15 +150,20 @@ def test_a_restart_keeps_the_tries_and_not_the_delay(serve, server):
 # ---- certificates of the future
 
 def test_a_certificate_that_is_not_valid_yet_is_waited_for(h, tmp, authority):
-    cert = authority.issue("future", valid_from=time.time() + 7) # so long may it take to ask for the first time
-    server = servers.BadServer(tmp, tls=cert)
+    """Its time has come when the server has another one."""
+    future = authority.issue("future", valid_from=time.time() + 3600)
+    now = authority.issue("now")
+    keys = {"cacert": authority.cert, "retry": 200, "retry-delay": "200ms", "retry-max-delay": "400ms"}
+    server = servers.BadServer(tmp, tls=future)
     try:
-        keys = {"cacert": authority.cert, "retry": 200, "retry-delay": "200ms", "retry-max-delay": "400ms"}
-        result = h.once_jobs([job(server.url("/ok/1000"), **keys)])
+        with h.start(config={"jobs": [job(server.url("/ok/1000"), **keys)]}) as run:
+            told = run.wait_event("retry")
+            server.stop()
+            server = servers.BadServer(tmp, tls=now, port=server.port)
+            result = run.finish()
     finally:
         server.stop()
     assert_done(result)
-    told = result.of("retry")[0]
     assert told["code"] == "not-yet-valid" and "clock" in told["reason"]
     h.expect({"a": body(1000)})
 
