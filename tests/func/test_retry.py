@@ -509,3 +509,23 @@ def test_a_reload_may_give_another_limit(serve, closed_port):
         c.wait_state(ids[-1], "blocked", why="origin-down")
         s.reload({}, **{"max-origin-failures": 0})
         assert {c.wait_job(one)["state"] for one in ids} == {"failed"}
+
+
+# ---- which of several sources it was
+
+def test_a_failure_tells_which_source_it_was(serve, server, other_server):
+    first, second, origins = server.url("/status/404?which"), other_server.url("/wrong-bytes/1000?which"), \
+        ["http://127.0.0.1:%d" % one.port for one in (server, other_server)]
+    s = serve({"defaults": {"fsync": "off"}})
+    with s.client() as c:
+        good, bad, alone = c.add(
+            {"name": "good", "url": [first, second, server.url("/ok/1000?which")], "output": "good", "checksum": digest(body(1000))},
+            {"name": "bad", "url": [first, second], "output": "bad", "checksum": "sha512:" + "0" * 128, "retry": 0},
+            {"name": "alone", "url": first, "output": "alone"})
+        reasons = [a["reason"] for a in c.wait_job(good) and c.show(good)["failed_attempts"]]
+        assert [r.rsplit(", at ", 1)[-1] for r in reasons] == origins, reasons
+        shown = c.wait_job(bad) # a cause that has no room still leaves it some
+        assert shown["code"] == "checksum-mismatch" and shown["reason"].startswith("sha512 is "), shown
+        assert shown["reason"].endswith(", at " + origins[1]), shown
+        assert "at" not in c.wait_job(alone)["reason"].split()
+        assert len(s.log_lines("job will be tried again: http-404: the server does not have it (404), at %s job=good" % origins[0])) == 1
