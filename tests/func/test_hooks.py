@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -15,6 +16,7 @@ import pytest
 from bodies import body, digest
 from haul import children_named, kill_quietly, processes_of_session, program
 from servers import header_of
+from service import sanitized
 from waiting import PATIENCE, wait_until
 
 RECORD = """#!/bin/sh
@@ -523,6 +525,32 @@ def test_a_killed_spawner_fails_what_it_ran_and_is_replaced(serve, server, hooks
     assert job["code"] == "hook-failed"
     assert "hauld-spawn ended meanwhile (killed by signal 9 (Killed))" in job["reason"]
     assert c.wait_job(next_one)["state"] == "done" and len(hooks.runs()) == 1
+
+
+def test_many_hooks_that_cannot_run_hold_up_nobody(serve, server, hooks, tmp):
+    """Each failure is the end of a job: some in each turn."""
+    spawner = os.path.join(tmp, "spawner")
+    shutil.copy(program("hauld-spawn"), spawner)
+    s = serve({"defaults": {"retry": 0, "on-download-error": [hooks.sh("echo $$ > '%s'; exec sleep 1000" % hooks.path("pid"))]}},
+              start=False, max_concurrent_hooks=1, max_origin_failures=0, log_level="err")
+    s.args = ["--spawn-path", spawner]
+    s.spawn()
+    wait_until(lambda: os.path.exists(s.socket))
+    c = s.client()
+    ids = [job for i in range(10) for job in
+           c.add(*({"url": "http://127.0.0.1:1/x", "output": "%d-%d" % (i, k)} for k in range(500)))]
+    wait_until(lambda: c.call("status")["jobs"]["active"] == 5000)
+    pid = int(wait_until(lambda: hooks.lines("pid"))[0])
+    before = c.call("status")["loop"]
+    os.unlink(spawner)
+    child, = children_named(s.pid, "spawner")
+    os.kill(child, signal.SIGKILL)
+    kill_quietly(pid)
+    wait_until(lambda: c.call("status")["jobs"]["failed"] == 5000)
+    assert "cannot run" in c.show(ids[-1])["reason"] + "".join(line["text"] for line in c.call("log", job=ids[-1])["events"])
+    loop = c.call("status")["loop"]
+    assert loop["callbacks"] - before["callbacks"] >= 50 # 5000 ends, 100 in each
+    assert sanitized() or loop["late_cpu"] == before["late_cpu"]
 
 
 def restart_after_kill(s):

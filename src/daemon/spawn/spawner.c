@@ -18,6 +18,7 @@
 
 enum {
 	IDLE_MS = 30000,     /* without anything to run: then hauld-spawn may end */
+	FAILS_PER_TURN = 100, /* that are told: each is the end of a job */
 	GUARD_MS = 1000,     /* between looks at what takes too long */
 	SLACK_MS = 15000,    /* beyond a program's time: hauld-spawn kills it long before */
 	RESTART_MS = 100,    /* behind a death; doubled up to the next */
@@ -83,6 +84,7 @@ fail_task(struct spawner *s, struct spawn_task *t)
 {
 	list_remove(&t->link);
 	list_append(&s->failed, &t->link);
+	t->waits = false;
 	kick(s);
 }
 
@@ -117,14 +119,16 @@ tell_failed(struct spawner *s)
 	struct spawn_outcome o = { 0 };
 
 	(void)snprintf(o.text, sizeof o.text, "%s", s->why);
-	while (!list_empty(&s->failed))
+	for (unsigned n = 0; n < FAILS_PER_TURN && !list_empty(&s->failed); n++)
 		end_task(LIST_FIRST(&s->failed, struct spawn_task, link), &o);
+	if (!list_empty(&s->failed))
+		kick(s);
 }
 
 void
 spawner_submit(struct spawner *s, struct spawn_task *t, uint64_t timeout_ms, const struct spawn_ops *ops, void *arg)
 {
-	*t = (struct spawn_task){ .spawner = s, .timeout_ms = timeout_ms, .ops = ops, .arg = arg };
+	*t = (struct spawn_task){ .spawner = s, .waits = true, .timeout_ms = timeout_ms, .ops = ops, .arg = arg };
 	list_append(&s->waiting, &t->link);
 	s->n_waiting++;
 	kick(s);
@@ -143,15 +147,8 @@ spawner_drop(struct spawn_task *t)
 		if (s->helper.chan)
 			spawn_put_kill(chan_out(s->helper.chan), t->given->id);
 		t->given = NULL;
-	} else {
-		struct spawn_task *each;
-
-		LIST_FOREACH(each, &s->waiting, struct spawn_task, link)
-			if (each == t) {
-				s->n_waiting--;
-				break;
-			}
 	}
+	s->n_waiting -= t->waits;
 	list_remove(&t->link);
 	t->spawner = NULL;
 }
@@ -395,6 +392,7 @@ give(struct spawner *s)
 		struct spawn_given *g = NEW(struct spawn_given);
 
 		list_remove(&t->link);
+		t->waits = false;
 		s->n_waiting--;
 		g->task = t;
 		g->id = ++s->last_id;

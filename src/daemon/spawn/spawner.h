@@ -43,6 +43,7 @@ struct spawn_task {
 	struct list link;
 	struct spawner *spawner;  /* NULL: nothing is asked for */
 	struct spawn_given *given;
+	bool waits;               /* for its turn */
 	uint64_t timeout_ms;
 	const struct spawn_ops *ops;
 	void *arg;
