@@ -526,8 +526,13 @@ scan_token(struct scan *s, struct scan_text *t)
 enum scan_result
 scan_text(struct scan *s, struct scan_text *t, struct scan_include *ret)
 {
-	if (t->at == t->start && memchr(t->start, 0, (size_t)(t->end - t->start)))
+	const char *nul = t->at == t->start ? memchr(t->start, 0, (size_t)(t->end - t->start)) : NULL;
+
+	if (nul) {
+		for (; t->at < nul; t->at++)
+			t->line += *t->at == '\n';
 		return bad(s, t, "the file has a NUL byte: this is no text file");
+	}
 	for (;;) {
 		if (skip_blank(s, t) == SCAN_BAD)
 			return SCAN_BAD;

@@ -451,10 +451,10 @@ START_TEST(strings_and_files_have_limits)
 	said = run("-t -c t.conf");
 	ck_assert_str_eq(said.errors, "t.conf:1: syntax error: a string is longer than 1 MiB\n");
 	said_done(&said);
-	write_file("t.conf", "a\0b", 3, 0600);
+	write_file("t.conf", "\n\na\0b\n", 6, 0600);
 	said = run("-t -c t.conf");
 	ck_assert_str_eq(
-	    said.errors, "t.conf:1: syntax error: the file has a NUL byte: this is no text file\n");
+	    said.errors, "t.conf:3: syntax error: the file has a NUL byte: this is no text file\n");
 	said_done(&said);
 	write_text("t.conf", "");
 	ck_assert_int_eq(truncate("t.conf", (off_t)CONF_BYTES_MAX + 1), 0);
