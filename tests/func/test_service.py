@@ -566,6 +566,51 @@ def test_changes_are_refused_while_hauld_stops(serve, server):
     assert s.wait_exit() == 0 and "not everything let go" not in s.log
 
 
+def test_what_is_told_while_hauld_stops_is_so_in_the_next_life(serve, server):
+    """A job that the store has taken meanwhile is not in memory, and is no stranger; a group whose members
+    are interrupted is not over."""
+    s, workers = stuck(serve, server)
+    store, = children_named(s.pid, "hauld-store")
+    with s.client() as c, s.client() as other:
+        c.add({"name": "member", "url": server.url("/ok/10"), "output": "member", "delay": "1h"}, scope={"name": "g"})
+        os.kill(store, signal.SIGSTOP)
+        try:
+            number = c.send("add", job=good(server, "late"))
+            wait_until(lambda: other.call("status")["store"]["queued"])
+            s.signal(signal.SIGTERM)
+            s.wait_log("hauld: stopping")
+        finally:
+            os.kill(store, signal.SIGCONT)
+        job = c.answer(number)["jobs"][0]["id"]
+        assert [other.refused("show", job=j).word for j in (job, "late")] == ["draining"] * 2
+        assert other.refused("wait", group="g").word == "draining" == other.refused("wait", all=True).word
+        let_go_on(workers)
+    assert s.wait_exit() == 0
+    s.start()
+    with s.client() as c:
+        assert c.wait_job(job)["state"] == "done" and c.show("member")["state"] == "blocked"
+
+
+def test_what_hauld_interrupts_is_not_over_for_who_commands(serve, server):
+    """It is told as cancelled while hauld stops: who removes what is cancelled would lose all that waits."""
+    s, workers = stuck(serve, server)
+    with s.client() as c:
+        ids = c.add(*[{"name": "w%d" % i, "url": server.url("/ok/10"), "output": "w%d" % i, "paused": True} for i in range(3)], scope={"name": "g"})
+        s.signal(signal.SIGTERM)
+        wait_until(lambda: {c.show(i)["code"] for i in ids} == {"interrupted"})
+        cancelled = [j["id"] for j in c.list_all(state=["cancelled"])]
+        assert set(ids) <= set(cancelled)
+        for method, params in (("remove", {"jobs": cancelled}), ("cancel", {"jobs": ids}), ("cancel", {"group": "g"}),
+                               ("pause", {"jobs": ids}),
+                               ("set", {"jobs": ids, "set": {"priority": 7}}), ("set", {"name": "w*", "set": {"priority": 7}})):
+            assert c.refused(method, **params).word == "draining", method
+        let_go_on(workers)
+    assert s.wait_exit() == 0
+    s.start()
+    with s.client() as c:
+        assert [(c.show(i)["state"], c.show(i)["priority"]) for i in ids] == [("paused", 0)] * 3
+
+
 # ---- what is remembered, what is logged
 
 def test_max_download_result_forgets_the_oldest_of_clients(serve, server):

@@ -370,6 +370,7 @@ add_all(struct adding *a)
 	struct json w;
 
 	give_names(a);
+	a->control->came_late |= text_equal(a->control->stopping, "stopping");
 	jsonw_init(&w, &answer);
 	jsonw_begin_object(&w);
 	jsonw_key(&w, "jobs");

@@ -46,6 +46,7 @@ struct control {
 	int64_t conf_loaded_s;
 	struct intake *intake;    /* owned */
 	const char *stopping;     /* NULL, or the word for status */
+	bool came_late;           /* jobs were added since it stops: the engine does not have them */
 	struct loop_io listener;  /* fd -1: closed */
 	struct loop_timer rest;   /* no descriptors: nobody is let in for a while */
 	struct loop_timer reaper; /* clients that sent their last and may have gone */

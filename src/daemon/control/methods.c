@@ -23,12 +23,25 @@ id_of(const struct control *c, const json_t *ref)
 	return parse_u64(json_string_value(ref), &id) == 0 ? id : archive_find_name(c->archive, json_string_value(ref));
 }
 
+/* What was added while hauld stops is in the store, and in memory in its next life. */
+static void
+fail_no_job(struct call *c, const json_t *ref)
+{
+	char safe[160];
+
+	if (c->control->came_late)
+		call_fail(c, RPC_DRAINING, "hauld stops, and jobs that were added meanwhile are there when it starts again: ask again then");
+	else if (json_is_integer(ref))
+		call_fail(c, RPC_NO_JOB, "there is no job %lld", (long long)json_integer_value(ref));
+	else
+		call_fail(c, RPC_NO_JOB, "there is no job \"%s\": a job is known by its id, and by the name that it was given",
+		    str_safe(safe, sizeof safe, json_string_value(ref), json_string_length(ref)));
+}
+
 /* False after the answer.  *ret_past: it is to be looked up. */
 static bool
 find_job(struct call *c, const json_t *ref, uint64_t *ret, bool *ret_past)
 {
-	char safe[160];
-
 	if (!json_is_integer(ref) && !json_is_string(ref)) {
 		call_fail(c, RPC_INVALID_PARAMS, "a job is named by its id, a number, or by its name, a string");
 		return false;
@@ -40,25 +53,18 @@ find_job(struct call *c, const json_t *ref, uint64_t *ret, bool *ret_past)
 		*ret_past = true;
 		return true;
 	}
-	if (json_is_integer(ref))
-		call_fail(c, RPC_NO_JOB, "there is no job %lld", (long long)json_integer_value(ref));
-	else
-		call_fail(c, RPC_NO_JOB, "there is no job \"%s\": a job is known by its id, and by the name that it was given",
-		    str_safe(safe, sizeof safe, json_string_value(ref), json_string_length(ref)));
+	fail_no_job(c, ref);
 	return false;
 }
 
 bool
 call_job_number(struct call *c, const json_t *ref, uint64_t *ret)
 {
-	char safe[160];
-
 	*ret = json_is_integer(ref) || json_is_string(ref) ? id_of(c->control, ref) : 0;
 	if (*ret)
 		return true;
 	if (json_is_string(ref))
-		call_fail(c, RPC_NO_JOB, "there is no job \"%s\": a job is known by its id, and by the name that it was given",
-		    str_safe(safe, sizeof safe, json_string_value(ref), json_string_length(ref)));
+		fail_no_job(c, ref);
 	else
 		call_fail(c, RPC_INVALID_PARAMS, "a job is named by its id, a number, or by its name, a string");
 	return false;
@@ -118,6 +124,22 @@ call_number(struct call *c, const char *name, uint64_t *ret)
 	return true;
 }
 
+/* Those that hauld has interrupted, because it stops, only look as if they were over. */
+static bool
+are_here(struct call *c, const uint64_t *ids, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct job *j = engine_job(c->control->engine, ids[i]);
+
+		if (!j || j->result->code != RESULT_INTERRUPTED)
+			continue;
+		call_fail(c, RPC_DRAINING, "hauld stops, and job %llu goes on when it starts again: ask again then",
+		    (unsigned long long)ids[i]);
+		return false;
+	}
+	return true;
+}
+
 bool
 call_may_touch(struct call *c, const uint64_t *ids, size_t n)
 {
@@ -130,7 +152,7 @@ call_may_touch(struct call *c, const uint64_t *ids, size_t n)
 		    (unsigned long long)ids[i], c->uid);
 		return false;
 	}
-	return true;
+	return are_here(c, ids, n);
 }
 
 void

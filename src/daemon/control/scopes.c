@@ -292,6 +292,10 @@ scope_wait(struct call *c, uint64_t timeout_ms)
 	group = get_scope(c);
 	if (!group)
 		return;
+	if (text_equal(c->control->stopping, "stopping")) { /* what is interrupted only looks as if it were over */
+		call_fail(c, RPC_DRAINING, "hauld stops, and jobs that it interrupts go on when it starts again: ask again then");
+		return;
+	}
 	s = scope_new(c, group);
 	memcpy(s->ended, s->control->ended, sizeof s->ended);
 	join_name(s);
@@ -406,7 +410,10 @@ on_step(void *arg)
 		if (!s->stepping)
 			break;
 		s->next = j->id;
-		if (job_is_over(j) || !is_meant(s, j))
+		if (!is_meant(s, j))
+			continue;
+		s->interrupted |= j->result->code == RESULT_INTERRUPTED;
+		if (job_is_over(j))
 			continue;
 		cancel_one(s, j);
 		cancels++;

@@ -345,6 +345,8 @@ on_checked(const struct intake_result *results, size_t n, void *arg)
 
 	if (results[0].errors)
 		call_fail_checked(s->call, results, n, 1, results[0].errors);
+	else if (text_equal(s->control->stopping, "stopping")) /* some were interrupted, and would not be found */
+		call_fail(s->call, RPC_DRAINING, "hauld stops, and nothing was set: ask again when it has started");
 	else if (store_is_failed(s->control->store, &why))
 		call_fail(s->call, RPC_FAILED, "nothing was set, for it cannot be kept: %s", why);
 	else
