@@ -1086,6 +1086,20 @@ def test_files_are_for_the_services_own(serve, reachable):
 
 
 @needs_root
+@pytest.mark.parametrize("policy", ["submit", "manage"])
+@pytest.mark.parametrize("mode", ["04755", "2755", "06777"])
+def test_nobody_elses_program_runs_as_the_service(serve, server, reachable, policy, mode):
+    """A published file is the service's: with such a mode its bytes, which a client chose, would run as it."""
+    s = serve(control_policy=policy)
+    os.chmod(s.socket, 0o666)
+    assert as_other(s, lambda c: c.call("add", jobs=[good(server, "w"), good(server, "x", mode=mode)])) == "permission-denied"
+    assert as_other(s, lambda c: c.wait_job(c.add(good(server, "y", mode="01755"))[0])["state"]) == "done"
+    with s.client() as c:
+        assert c.wait_job(c.add(good(server, "z", mode=mode))[0])["state"] == "done"
+    assert s.published() == ["y", "z"] and os.stat(s.path("z")).st_mode & 0o6000
+
+
+@needs_root
 def test_a_key_is_of_its_user(serve, server, reachable):
     s = serve()
     os.chmod(s.socket, 0o666)

@@ -90,33 +90,6 @@ intake_put_json(struct intake_batch *b, const char *name, const json_t *v)
 	}
 }
 
-/* What makes hauld read files of this machine for a client, or show its
- * certificates to a server: for those who could read them anyway.  NULL: nothing
- * of it, or one of those asks. */
-static const char *
-asks_for_files(const struct call *c, const json_t *job)
-{
-	static const char *const keys[] = { "allow-file", "cert", "key" };
-
-	for (unsigned i = 0; i < ARRAY_SIZE(keys) && c->uid != 0 && c->uid != geteuid(); i++)
-		if (json_object_get(job, keys[i]))
-			return keys[i];
-	return NULL;
-}
-
-/* The same of what makes hauld run a program. */
-static const char *
-asks_for_programs(const struct call *c, const json_t *job)
-{
-	unsigned n;
-	const struct setting *rows = settings_all(&n);
-
-	for (unsigned i = 0; i < n && c->uid != 0 && c->uid != geteuid(); i++)
-		if ((rows[i].flags & SETTING_PROGRAM) && json_object_get(job, rows[i].name))
-			return rows[i].name;
-	return NULL;
-}
-
 /* False after the answer. */
 static bool
 put_job(struct call *c, struct intake_batch *b, const json_t *job, size_t index, const char *scope)
@@ -128,18 +101,8 @@ put_job(struct call *c, struct intake_batch *b, const json_t *job, size_t index,
 		call_fail(c, RPC_INVALID_PARAMS, "jobs[%zu] is no object", index);
 		return false;
 	}
-	name = asks_for_programs(c, job);
-	if (name) {
-		call_fail(c, RPC_PERMISSION, "jobs[%zu]: %s is for root and the service's user: it runs a program, and not as uid %u; "
-		    "the configuration's defaults may have it for all jobs", index, name, c->uid);
+	if (!add_may_ask(c, job, index))
 		return false;
-	}
-	name = asks_for_files(c, job);
-	if (name) {
-		call_fail(c, RPC_PERMISSION, "jobs[%zu]: %s is for root and the service's user: hauld may read what uid %u may not",
-		    index, name, c->uid);
-		return false;
-	}
 	if (scope && json_object_get(job, "group")) {
 		call_fail(c, RPC_INVALID_PARAMS, "jobs[%zu] has a group, and so has the request: scope", index);
 		return false;
@@ -461,7 +424,7 @@ on_checked(const struct intake_result *results, size_t n, void *arg)
 	} else if (store_is_full(a->control->store)) {
 		call_fail(a->call, RPC_FAILED, "nothing was added, for the store cannot keep up: %zu changes wait for the disk; "
 		    "try again later", store_queued(a->control->store));
-	} else if (groups_are_there(a, results, n) && may_join(a, results, n) && names_are_free(a->call, results, n) && order_is_good(a->call, results, n)) {
+	} else if (add_may_have(a->call, results, n) && groups_are_there(a, results, n) && may_join(a, results, n) && names_are_free(a->call, results, n) && order_is_good(a->call, results, n)) {
 		keep(a, results, n);
 		return;
 	}

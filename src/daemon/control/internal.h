@@ -220,6 +220,10 @@ void backlog_leave(struct backlog_place *p);
 void backlog_look(struct control *c);
 void backlog_init(struct control *c);
 void backlog_done(struct control *c);
+/* add_may.c: what only root and the service's user may say of a job, in its keys and in
+ * what these came to be; false after the answer. */
+bool add_may_ask(struct call *c, const json_t *job, size_t index);
+bool add_may_have(struct call *c, const struct intake_result *results, size_t n);
 /* add_order.c: all that the new jobs come after is there, and none waits for itself; false
  * after the answer. */
 bool add_check_order(struct call *c, struct spec *const *specs, size_t n);
