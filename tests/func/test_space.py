@@ -135,6 +135,20 @@ def test_a_disk_that_fills_meanwhile_keeps_what_came(full, server):
     assert asked[0] is None and asked[1] == "bytes=%d-" % shown["received"]
 
 
+def test_a_disk_that_fills_keeps_nothing_of_another_url(full, server):
+    """The job was set to another file, whose validator and size happen to be the same."""
+    s = full("12m")
+    with s.client() as c:
+        slow, = c.add(job(server, s, "slow", "/slow/8M/300000?key=strange"))
+        wait_until(lambda: c.show(slow)["received"] > 200 << 10) # worth to be kept
+        c.call("set", jobs=[slow], set={"url": server.url("/slow/8M/3000000?seed=another", "127.0.0.2")})
+        ballast = fill(s, MIB)
+        c.wait_state(slow, "blocked", why="disk-space")
+        os.unlink(ballast)
+        assert c.wait_job(slow)["state"] == "done"
+    assert read(s, "slow") == body(8 * MIB, "another")
+
+
 def test_without_a_validator_it_is_fetched_anew(full, server):
     s = full("6m")
     with s.client() as c:

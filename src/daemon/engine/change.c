@@ -106,7 +106,7 @@ change_url(struct entry *en, const struct spec *old)
 	if (d->cleaning || d->transfer || d->verdict != VERDICT_NONE || (en->job.state == JOB_ACTIVE && !d->starting))
 		return;
 	hold_leave(d);
-	if (d->foreign && !resume_is_portable(d)) {
+	if (resume_is_stranger(d)) {
 		scheduler_withdraw(en->engine->scheduler, &en->ticket);
 		d->moving = true;
 		download_start_over(d);

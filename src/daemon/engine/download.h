@@ -295,6 +295,8 @@ bool resume_alone(struct download *d);
 /* What came may be gone on with from another source, if that shows the same validator:
  * a digest will tell whether it was the same file. */
 bool resume_is_portable(const struct download *d);
+/* Its job has another url now, and nothing would prove that the part is of the same file. */
+bool resume_is_stranger(const struct download *d);
 /* What the next request asks for. */
 void resume_fill(struct download *d, struct transfer_request *req);
 /* Bytes came into the part: a later life will want to know. */

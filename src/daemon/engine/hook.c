@@ -470,7 +470,7 @@ hook_mint(struct download *d, const struct result *r)
 
 	if (!is_expired(r) || !is_set(d->job->spec, HOOK_URL) || d->n_minted >= spec_number(d->job->spec, JOB_RETRY))
 		return false;
-	if (d->part && (!d->size || part_has_failed(d->part) || (d->foreign && !resume_is_portable(d))))
+	if (d->part && (!d->size || part_has_failed(d->part) || resume_is_stranger(d)))
 		return false; /* it cannot be gone on with */
 	d->n_minted++;
 	retry_spare(d);

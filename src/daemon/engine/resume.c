@@ -59,9 +59,8 @@ resume_is_portable(const struct download *d)
 	return work_has_digest(d);
 }
 
-/* Its job has another url now, and nothing would prove that it is of the same file. */
-static bool
-is_stranger(const struct download *d)
+bool
+resume_is_stranger(const struct download *d)
 {
 	return d->foreign && !resume_is_portable(d);
 }
@@ -72,7 +71,7 @@ resume_later(struct download *d, const struct result *r)
 	bool busy_server = r->code == RESULT_HTTP && result_class(r) == CLASS_RETRY_LATER, stuck;
 	uint64_t front, delay;
 
-	if (!d->part || !d->size || (!is_broken_transfer(r->code) && !busy_server) || is_stranger(d))
+	if (!d->part || !d->size || (!is_broken_transfer(r->code) && !busy_server) || resume_is_stranger(d))
 		return false;
 	stage_flush(&d->engine->stage);
 	if (part_has_failed(d->part))
@@ -94,7 +93,7 @@ resume_later(struct download *d, const struct result *r)
 bool
 resume_alone(struct download *d)
 {
-	if (!transfer_is_shared(d->transfer) || !d->ranges || !d->part || !d->size || is_stranger(d))
+	if (!transfer_is_shared(d->transfer) || !d->ranges || !d->part || !d->size || resume_is_stranger(d))
 		return false;
 	stage_flush(&d->engine->stage);
 	if (part_has_failed(d->part) || part_front(d->part) == 0 || part_front(d->part) >= d->size)
@@ -160,7 +159,7 @@ resume_map(struct download *d)
 		.modified = d->modified,
 	};
 
-	if (d->size && part_front(d->part) > MAP_FROM && !part_map_name(d->part)[0] && !is_stranger(d))
+	if (d->size && part_front(d->part) > MAP_FROM && !part_map_name(d->part)[0] && !resume_is_stranger(d))
 		part_begin_map(d->part, &h);
 }
 
@@ -179,7 +178,7 @@ resume_map_end(struct download *d)
 bool
 resume_can_wait(struct download *d)
 {
-	if (!d->part || !d->size || d->discarding || is_stranger(d))
+	if (!d->part || !d->size || d->discarding || resume_is_stranger(d))
 		return false;
 	stage_flush(&d->engine->stage);
 	return part_map_is_true(d->part);

@@ -122,7 +122,7 @@ space_later(struct download *d, const struct result *r)
 	uint64_t front;
 
 	if (r->code != RESULT_DISK_FULL || !room || !d->engine->options.wait_for_room || d->hopeless ||
-	    !d->part || !d->size)
+	    !d->part || !d->size || resume_is_stranger(d))
 		return false;
 	stage_flush(&d->engine->stage);
 	front = part_front(d->part);
