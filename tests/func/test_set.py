@@ -155,6 +155,20 @@ def test_what_came_from_elsewhere_is_not_gone_on_with(serve, server, keep):
     assert all("Range" not in dict(r["headers"]) for r in server.requests() if name in r["path"])
 
 
+def test_what_came_is_gone_on_with_where_it_came_from(serve, server):
+    """Another source before the one that it has: what there is of it is not the other's, whatever that says of itself."""
+    s, first = serve(), server.url("/held/4M/1M/1?key=set-before&etag=")
+    other = server.url("/held/4M/1M/0?key=set-before-other&etag=&seed=another", "127.0.0.2")
+    with s.client() as c:
+        one, = c.add(job(first, "one", **{"stall-timeout": "2s", "retry": 3}))
+        wait_until(lambda: c.show(one)["received"] == 1 << 20)
+        change(c, one, url=[other, first])
+        assert c.wait_job(one)["state"] == "done"
+    assert s.read("one") == body(4 << 20)
+    ranges = [dict(r["headers"]).get("Range") for r in server.requests("/held/") if "set-before" in r["path"]]
+    assert ranges == [None, "bytes=1048576-"] and asked(server, "set-before-other") == [], ranges
+
+
 def test_a_paused_job_goes_on_from_the_new_url(serve, server):
     """The same file under another query, and its validators say so."""
     s = serve()

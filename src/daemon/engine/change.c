@@ -55,13 +55,14 @@ change_is_same_resource(const char *a, const char *b)
 	    x.path.len == y.path.len && memcmp(x.path.at, y.path.at, x.path.len) == 0;
 }
 
-static bool
-has_resource(const struct spec *s, const char *url)
+/* The source that it is; -1: none. */
+static int
+find_resource(const struct spec *s, const char *url)
 {
 	for (unsigned i = 0; i < spec_list_len(s, JOB_URL); i++)
 		if (change_is_same_resource(spec_list(s, JOB_URL, i), url))
-			return true;
-	return false;
+			return (int)i;
+	return -1;
 }
 
 /* Its strings are still looked at until it goes. */
@@ -90,16 +91,17 @@ static void
 change_url(struct entry *en, const struct spec *old)
 {
 	struct download *d = en->download;
-	bool elsewhere = !has_resource(en->job.spec, spec_list(old, JOB_URL, en->job.source));
+	int same = find_resource(en->job.spec, spec_list(old, JOB_URL, en->job.source));
 
 	en->ticket.elsewhere = spec_list_len(en->job.spec, JOB_URL) > 1;
-	en->job.source = 0;
+	/* What there is of it came from there, and is gone on with there. */
+	en->job.source = d && d->part && same > 0 ? (uint16_t)same : 0;
 	if (!d || job_is_over(&en->job)) {
 		if (en->job.state == JOB_QUEUED)
 			engine_requeue(en, retry_first_source(en), 0);
 		return;
 	}
-	d->foreign |= d->part && elsewhere;
+	d->foreign |= d->part && same < 0;
 	free(TAKE_PTR(d->minted)); /* of the old one */
 	d->tried_sources = d->wrong_sources = 0;
 	d->n_wrong = 0;
