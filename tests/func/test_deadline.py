@@ -180,3 +180,20 @@ def test_the_bytes_of_a_job_in_time_are_right(h, server):
     data = body(300000)
     h.once_jobs([{"url": server.url("/ok/300000?dl"), "output": "x", "deadline": "1m", "checksum": digest(data)}])
     h.expect({"x": data})
+
+
+def test_a_deadline_behind_a_delay_does_not_begin_anew_with_a_later_life(serve, server):
+    """What counts is when its time had come."""
+    s = serve()
+    with s.client() as c:
+        job, = c.add({"url": server.url("/slow-headers?deadline-delay"), "output": "late", "delay": "1s", "deadline": "1h", "stall-timeout": "2h"})
+        c.wait_state(job, "active")
+        first = c.show(job)["deadline"]
+        wait_until(lambda: time.time() > first - 3600 + 3)
+    s.signal(signal.SIGKILL)
+    s.wait_exit()
+    s.start()
+    with s.client() as c:
+        c.wait_state(job, "active")
+        assert c.show(job)["deadline"] <= first + 1
+        c.call("cancel", jobs=[job])

@@ -156,6 +156,12 @@ deadline_change(struct entry *en, const struct spec *was)
 	}
 }
 
+bool
+deadline_is_noted(const struct entry *en)
+{
+	return map_find(&en->engine->plans.deadlines->retried, hash_u64(en->job.id), &en->job.id);
+}
+
 void
 deadline_restore(struct entry *en)
 {

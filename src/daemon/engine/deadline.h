@@ -12,6 +12,8 @@
 /* The job begins, in this life or anew. */
 void deadline_begin(struct entry *en);
 void deadline_restore(struct entry *en);
+/* An earlier life has begun it at that time; before deadline_restore(). */
+bool deadline_is_noted(const struct entry *en);
 void deadline_retry(struct entry *en);
 /* It had that of `was` until now: the new one counts from the same moment. */
 void deadline_change(struct entry *en, const struct spec *was);

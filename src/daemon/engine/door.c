@@ -145,6 +145,8 @@ engine_restore(struct engine *e, const struct job *from, uint64_t run_ms, struct
 	if (!job_is_over(from)) {
 		e->n_open += !from->from_config;
 		order_restore(en);
+		if (deadline_is_noted(en)) /* that was made when its time had come */
+			timing_starts(en);
 		if (!timing_is_waiting(en))
 			deadline_restore(en);
 		order_job_added(en);
