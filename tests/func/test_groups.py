@@ -637,3 +637,16 @@ def test_the_group_that_may_be_meant_is_named(serve, server):
         assert "makes one on the fly" in refused.text
     assert s.ctl("add", server.url("/ok/1?gn2"), "--group", "othr").err == (
         'haulctl: group is "othr", which is not in groups: did you mean "other"?\n')
+
+
+def test_what_a_client_paused_before_the_configuration_did_is_over_with_that(serve, server):
+    """In the next life, too: the configuration has had another mind since."""
+    s = serve({"groups": [{"name": "g"}]})
+    with s.client() as c:
+        c.call("pause", group="g")
+        for paused in True, False:
+            s.reload({"groups": [{"name": "g", "paused": paused}]})
+            assert group_of(c, "g")["paused"] == paused
+        c.call("event", set="kept") # durable, and so is all before
+    c = killed(s)
+    assert not group_of(c, "g")["paused"]

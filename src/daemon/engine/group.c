@@ -250,8 +250,10 @@ group_take_settings(struct group *g)
 
 	spec_unref(g->spec);
 	g->spec = make_spec(g);
-	if (conf_paused != g->conf_paused)
+	if (conf_paused != g->conf_paused) {
 		g->paused = g->conf_paused = conf_paused;
+		group_keep_soon(g); /* what a client paused before is no word of his any more */
+	}
 	parent = g->running && g->sched ? g->parent : wanted_parent(g);
 	if (!g->sched || parent != g->parent)
 		set_parent(g, parent);
