@@ -21,7 +21,7 @@
 #include "run_suite.h"
 #include "temp_dir.h"
 
-enum { WAIT_MS = 50000, MIB = 1024 * 1024, BLACK_HOLE_S = 10, QUICK_MS = BLACK_HOLE_S * 1000 / 4 };
+enum { WAIT_MS = 50000, MIB = 1024 * 1024, BLACK_HOLE_S = 60, QUICK_MS = BLACK_HOLE_S * 1000 / 4 };
 
 /* A resolver that answers after seconds, as one whose packets are dropped. */
 int
