@@ -10,6 +10,7 @@ import time
 import pytest
 from bodies import body, digest
 from haul import program
+from servers import header_of
 from service import Client, Gone, RpcError, request, sanitized
 from waiting import PATIENCE, wait_until
 
@@ -1097,6 +1098,25 @@ def test_nobody_elses_program_runs_as_the_service(serve, server, reachable, poli
     with s.client() as c:
         assert c.wait_job(c.add(good(server, "z", mode=mode))[0])["state"] == "done"
     assert s.published() == ["y", "z"] and os.stat(s.path("z")).st_mode & 0o6000
+
+
+@needs_root
+def test_headers_of_a_host_are_not_shown_to_a_clients_proxy(serve, server, other_server, reachable):
+    """The proxy is whoever the client says it is."""
+    s = serve({"hosts": [{"match": "*.invalid", "header": ["Authorization: Bearer of-the-host"]}],
+               "defaults": {"proxy": server.url("")}}, control_policy="manage")
+    os.chmod(s.socket, 0o666)
+    far = {"url": "http://far-away.invalid/ok/1000", "fsync": "off"}
+
+    def fetch(c):
+        return [c.wait_job(c.add({**far, "output": output, **keys})[0])["state"]
+                for output, keys in (("a", {"proxy": other_server.url("")}), ("b", {}))]
+    assert as_other(s, fetch) == ["done", "done"]
+    assert [header_of(r, "Authorization") for r in other_server.requests()] == [None]
+    assert [header_of(r, "Authorization") for r in server.requests()] == ["Bearer of-the-host"] # the configuration's own way
+    with s.client() as c:
+        assert c.wait_job(c.add({**far, "output": "c", "proxy": other_server.url("")})[0])["state"] == "done"
+    assert header_of(other_server.requests()[1], "Authorization") == "Bearer of-the-host"
 
 
 @needs_root

@@ -307,6 +307,7 @@ download_fetch(struct download *d)
 	}
 	set_host(d, engine_host_spec(d->engine, d->host_name));
 	req.host = d->host;
+	req.led_by_client = engine_is_led_by_client(d->engine, d->job);
 	req.led_public = d->led_public;
 	req.at_origin = url_is_at_origin(d);
 	req.limit_rate = rate_flow_limit(&d->flow);

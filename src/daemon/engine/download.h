@@ -353,6 +353,8 @@ void engine_go_on(struct entry *en, const char *url);
 char *engine_origin(const char *url);
 /* The hosts entry for a host name, or NULL. */
 struct spec *engine_host_spec(const struct engine *e, const char *host);
+/* Its proxy is that of a client to whom the headers of a hosts entry are not to be shown. */
+bool engine_is_led_by_client(const struct engine *e, const struct job *j);
 /* lock.c.  False: another download has this destination; d waits for it. */
 bool engine_lock(struct engine *e, struct download *d);
 /* It waits no more; of those that wait for what it had the next one is queued again. */

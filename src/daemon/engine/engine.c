@@ -108,6 +108,16 @@ engine_host_spec(const struct engine *e, const char *host)
 	return NULL;
 }
 
+bool
+engine_is_led_by_client(const struct engine *e, const struct job *j)
+{
+	const char *proxy = spec_string(j->spec, JOB_PROXY);
+
+	if (!proxy || !*proxy || text_equal(proxy, "env") || j->uid == JOB_NO_UID || j->uid == 0 || j->uid == geteuid())
+		return false;
+	return !text_equal(proxy, spec_string(e->conf->defaults, JOB_PROXY));
+}
+
 static uint64_t
 host_limit(const char *host, void *arg)
 {

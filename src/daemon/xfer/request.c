@@ -129,7 +129,7 @@ append_condition(struct curl_slist **list, const struct transfer_request *req)
 }
 
 /* Headers and credentials of the job go to its own origin and nowhere else;
- * those of a hosts entry go to the hosts it matches. */
+ * those of a hosts entry go to the hosts it matches, but not by the way of a client's choice. */
 static int
 apply_headers(CURL *easy, const struct transfer_request *req, struct request_state *state)
 {
@@ -138,7 +138,7 @@ apply_headers(CURL *easy, const struct transfer_request *req, struct request_sta
 
 	for (unsigned i = 0; r == 0 && req->at_origin && (h = spec_list(req->spec, JOB_HEADER, i)); i++)
 		r = append_header(&state->headers, h);
-	for (unsigned i = 0; r == 0 && req->host && (h = spec_list(req->host, HOST_HEADER, i)); i++)
+	for (unsigned i = 0; r == 0 && req->host && !req->led_by_client && (h = spec_list(req->host, HOST_HEADER, i)); i++)
 		r = append_header(&state->headers, h);
 	if (r == 0 && req->rest.start)
 		r = append_range(&state->headers, &req->rest);

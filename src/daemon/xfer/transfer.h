@@ -31,6 +31,7 @@ struct transfer_request {
 	const struct spec *spec; /* the job; borrowed until the end */
 	const struct spec *host; /* the hosts entry that matches, or NULL; likewise */
 	bool at_origin;          /* the job's headers and credentials may go there */
+	bool led_by_client;      /* the headers of host may not: a proxy of somebody else's choice would see them */
 	bool led_public;         /* a public host led there (gate.h) */
 	uint64_t limit_rate;     /* bytes per second the caller will hold it to; 0: none */
 	uint64_t bite;           /* bytes that it is to take at a time then; 0: any number */
