@@ -19,6 +19,7 @@
 #include "daemon/engine/engine_groups.h"
 #include "daemon/engine/events.h"
 #include "daemon/engine/limits.h"
+#include "daemon/engine/notes.h"
 #include "daemon/engine/order_internal.h"
 #include "daemon/engine/plan.h"
 #include "daemon/engine/reason.h"
@@ -73,6 +74,10 @@ struct model_job {
 	unsigned hops;          /* redirects since it was added or retried */
 	bool on_network;        /* one transfer of it */
 	bool at_worker;
+	/* What a store would have of it. */
+	struct job kept; /* spec and result are not of it */
+	struct result kept_result;
+	struct buf kept_receipt;
 };
 
 static struct model_group {
@@ -541,15 +546,75 @@ on_start(const struct job *j UNUSED, void *arg UNUSED)
 	moves++;
 }
 
+static bool killed; /* nothing of it is known to anybody any more */
+
+/* As keep.c does. */
 static void
-on_retry(const struct job *j UNUSED, uint64_t delay_ms UNUSED, void *arg UNUSED)
+keep(const struct job *j)
 {
+	static const struct receipt none;
+	const struct receipt *receipt = engine_record(engine, j->id);
+	const struct runs *runs = engine_kept_runs(engine, j->id);
+	struct model_job *m = job_of(j->spec);
+
+	if (killed)
+		return;
+	m->kept = *j;
+	m->kept_result = *j->result;
+	if (j->state == JOB_ACTIVE || j->state == JOB_BLOCKED)
+		m->kept.state = JOB_QUEUED;
+	buf_consume(&m->kept_receipt, buf_len(&m->kept_receipt));
+	if (runs || receipt)
+		receipt_pack(receipt ? receipt : &none, runs, &m->kept_receipt);
+}
+
+enum { NOTES_MAX = 200 };
+static struct kept_note {
+	char *key; /* owned */
+	struct buf data;
+} notes[NOTES_MAX];
+static unsigned n_notes;
+
+static void
+on_note(const char *key, const void *data, size_t n, void *arg UNUSED)
+{
+	unsigned i = 0;
+
+	if (killed)
+		return;
+	while (i < n_notes && !text_equal(notes[i].key, key))
+		i++;
+	must(i < NOTES_MAX, "too many notes");
+	if (i == n_notes)
+		notes[n_notes++] = (struct kept_note){ .key = xstrdup(key) };
+	buf_consume(&notes[i].data, buf_len(&notes[i].data));
+	buf_append(&notes[i].data, data, n);
+}
+
+static void
+forget_all(void)
+{
+	for (unsigned i = 0; i < n_notes; i++) {
+		free(notes[i].key);
+		buf_done(&notes[i].data);
+	}
+	n_notes = 0;
+	for (unsigned i = 0; i < n_jobs; i++)
+		buf_done(&jobs[i].kept_receipt);
+}
+
+static void
+on_retry(const struct job *j, uint64_t delay_ms UNUSED, void *arg UNUSED)
+{
+	engine_note_attempt(engine, j->id);
+	keep(j);
 	moves++;
 }
 
 static void
-on_state(const struct job *j UNUSED, void *arg UNUSED)
+on_state(const struct job *j, void *arg UNUSED)
 {
+	keep(j);
 	moves++;
 }
 
@@ -568,6 +633,9 @@ on_end(const struct job *j, const struct job_receipt *r UNUSED, void *arg UNUSED
 
 	must(m->open, "j%u ends twice", (unsigned)(m - jobs));
 	must(!m->on_network && !m->at_worker, "j%u ends and still runs", (unsigned)(m - jobs));
+	if (j->result->code == RESULT_INTERRUPTED || killed)
+		return;
+	keep(j);
 	m->open = false;
 	m->ends++;
 	m->was_done |= j->state == JOB_DONE;
@@ -615,7 +683,7 @@ on_stopped(void *arg UNUSED)
 	stopped = true;
 }
 
-static const struct engine_ops ops = { .on_change = on_change, .on_start = on_start, .on_state = on_state, .on_retry = on_retry, .on_end = on_end, .on_idle = on_idle };
+static const struct engine_ops ops = { .on_note = on_note, .on_change = on_change, .on_start = on_start, .on_state = on_state, .on_retry = on_retry, .on_end = on_end, .on_idle = on_idle };
 
 /* ---- A graph ------------------------------------------------------------------------------ */
 
@@ -751,6 +819,7 @@ add_job(struct model_job *m)
 	ck_assert_int_eq(spec_new(SCOPE_JOB, buf_bytes(&b), buf_len(&b), NULL, &s), 0);
 	m->open = m->added = true;
 	m->id = engine_add(engine, s, 0, false);
+	keep(engine_job(engine, m->id));
 	if (state_now(m) != JOB_BLOCKED)
 		check_pass(m);
 }
@@ -1065,7 +1134,7 @@ let_all_end(void)
 {
 	uint64_t since = clock_now_ms(), was = 0;
 
-	turns(5);
+	turns(3 * JOBS_MAX); /* one after the other they hear of it */
 	check_paused();
 	for (unsigned n = 0; n < EVENTS; n++)
 		set_event(n, true);
@@ -1203,13 +1272,21 @@ group_spec(unsigned n)
 }
 
 static struct engine *
-make_engine(struct conf *conf)
+open_engine(const struct conf *conf)
 {
 	struct engine_options o = { .worker_path = "", .spawn_path = "", .default_proxy = "", .slice_timeout_ms = 1000, .keep_receipts = true,
 		.wait_for_room = true, .patient = true };
-	AUTO_BUF struct buf b = { 0 }, none = { 0 };
 	struct result why = { 0 };
-	struct engine *e;
+	struct engine *e = engine_new(loop, NULL, conf, &o, &ops, NULL, &why);
+
+	ck_assert_msg(e, "%s", why.text);
+	return e;
+}
+
+static struct engine *
+make_engine(struct conf *conf)
+{
+	AUTO_BUF struct buf b = { 0 }, none = { 0 };
 
 	spec_put_string(&b, DAEMON_ROOTS, root);
 	spec_put_number(&b, DAEMON_MAX_CONCURRENT_DOWNLOADS, limit_global);
@@ -1223,19 +1300,71 @@ make_engine(struct conf *conf)
 		conf->groups.items[n] = group_spec(n);
 	ck_assert_int_eq(spec_new(SCOPE_DAEMON, buf_bytes(&b), buf_len(&b), NULL, &conf->daemon), 0);
 	ck_assert_int_eq(spec_new(SCOPE_JOB, buf_bytes(&none), 0, NULL, &conf->defaults), 0);
-	e = engine_new(loop, NULL, conf, &o, &ops, NULL, &why);
-	ck_assert_msg(e, "%s", why.text);
-	return e;
+	return open_engine(conf);
 }
 
 static void
-drop_engine(struct conf *conf)
+close_engine(void)
 {
 	stopped = false;
 	engine_stop(engine, on_stopped, NULL);
 	while (!stopped || one_end())
 		turns(1);
 	engine_free(engine);
+}
+
+/* hauld stops in the midst of it all, or is killed, and another goes on. */
+static void
+begin_another_life(const struct conf *conf)
+{
+	struct spec *specs[JOBS_MAX] = { NULL };
+
+	for (unsigned n = 0; n < n_jobs; n++)
+		specs[n] = jobs[n].added ? spec_ref(engine_job(engine, jobs[n].id)->spec) : NULL;
+	killed = chance(50);
+	engine_interrupt(engine);
+	do
+		turns(3);
+	while (one_end() || !list_empty(&engine->active));
+	close_engine();
+	killed = false;
+	on_network = 0;
+	engine = open_engine(conf);
+	engine_adding(engine, true);
+	for (unsigned i = 0; i < n_notes; i++)
+		if (buf_len(&notes[i].data))
+			must(note_restore(engine, notes[i].key, buf_bytes(&notes[i].data), buf_len(&notes[i].data)), "%s is nobody's",
+			    notes[i].key);
+	for (uint64_t id = 1; id <= n_jobs; id++)
+		for (unsigned n = 0; n < n_jobs; n++) {
+			struct model_job *m = &jobs[n];
+			struct job from = m->kept;
+
+			if (!m->added || m->id != id)
+				continue;
+			from.spec = specs[n];
+			from.result = &m->kept_result;
+			must(job_is_over(&from) != m->open, "j%u is kept as %s", n, job_state_to_string(from.state));
+			engine_restore(engine, &from, 0, buf_len(&m->kept_receipt) ?
+			    receipt_unpack(buf_bytes(&m->kept_receipt), buf_len(&m->kept_receipt)) : NULL);
+		}
+	engine_restored(engine);
+	engine_adding(engine, false);
+	engine_jobs_complete(engine, true);
+	for (unsigned n = 0; n < n_jobs; n++) {
+		spec_unref(specs[n]);
+		jobs[n].passed &= !jobs[n].open; /* it is to pass its gates again */
+		if (jobs[n].open && state_now(&jobs[n]) == JOB_QUEUED)
+			check_pass(&jobs[n]);
+	}
+	moves++;
+}
+
+static void
+drop_engine(struct conf *conf)
+{
+	close_engine();
+	forget_all();
 	if (conf_now)
 		conf = conf_now;
 	conf_now = NULL;
@@ -1275,6 +1404,8 @@ run_graph(bool calm)
 			(void)one_end();
 		if (chance(50))
 			turns(1);
+		if (chance(2))
+			begin_another_life(conf_now ? conf_now : &conf);
 	}
 	let_all_end();
 	for (unsigned n = 0; n < n_jobs; n++)

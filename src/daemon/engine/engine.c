@@ -196,11 +196,22 @@ end_job(struct engine *e, struct entry *en, const struct result *r, const struct
 	engine_check_idle(e);
 }
 
+/* Once we stop nothing fails any more: what follows from it for the others of its group could
+ * not be kept.  The next life comes to that end again. */
+static const struct result *
+end_of(const struct engine *e, const struct result *r)
+{
+	enum result_class class = result_class(r);
+
+	return e->interrupted && class != CLASS_OK && class != CLASS_CANCELLED ? &interruption : r;
+}
+
 void
 engine_end_waiting(struct entry *en, const struct result *r)
 {
 	static const struct job_receipt none = { .proof = "" };
 
+	r = end_of(en->engine, r);
 	if (!hook_before_end_waiting(en, r))
 		end_job(en->engine, en, r, &none);
 }
@@ -211,7 +222,7 @@ engine_finish(struct download *d, const struct result *r, const struct job_recei
 	static const struct job_receipt none = { .proof = "" };
 	struct engine *e = d->engine;
 	struct entry *en = d->entry;
-	struct result final = *r;
+	struct result final = *end_of(e, r);
 
 	if (set_holds(d, &final, receipt) || hook_before_end(d, &final, receipt))
 		return;

@@ -130,8 +130,10 @@ restore_run(struct group *g, const struct note *note)
 		return;
 	g->begun_s = note->begun_s;
 	group_set_deadline(g);
-	if (note->ending != RESULT_OK)
-		result_set(&g->ending, note->ending, "%.*s", (int)note->text.len, note->text.at);
+	if (note->ending != RESULT_OK) {
+			result_set(&g->ending, note->ending, "%.*s", (int)note->text.len, note->text.at);
+		group_set_hold(g); /* what is about to be ended does not begin before that */
+	}
 	if (note->started_s > 0)
 		group_begin_at(g, note->started_s);
 }
