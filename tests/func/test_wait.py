@@ -99,6 +99,8 @@ def test_an_end_that_was_told_is_that_of_each_later_life(serve, server, what):
         c.wait_state(job, "done")
         c.answered_so_far()
         assert number not in c.answers
+        if what == "jobs": # who does not wait for ever does not wait for a disk that stands either
+            assert c.call("wait", jobs=[job], timeout_ms=300)["jobs"][0]["state"] == "done"
     finally:
         os.kill(store, signal.SIGCONT)
     assert c.answer(number)

@@ -130,7 +130,8 @@ answer_text(struct await *a)
 	return xstrdup(buf_cstr(&text));
 }
 
-/* Who was told of an end finds it in each later life; where the store fails he is told all the same. */
+/* Who was told of an end finds it in each later life; where the store fails, or has not answered until he
+ * would wait no longer, he is told all the same. */
 static void
 on_kept(const char *error UNUSED, void *arg)
 {
@@ -152,7 +153,6 @@ on_answer(void *arg)
 	text = a->too_large ? NULL : answer_text(a);
 	if (!a->durably && !a->interrupted && !a->too_large) {
 		a->text = TAKE_PTR(text);
-		loop_timer_cancel(&a->timeout);
 		store_when_durable(a->control->store, &a->kept_wait, on_kept, a);
 		return;
 	}
@@ -175,6 +175,10 @@ on_timeout(void *arg)
 	struct await *a = arg;
 	size_t left = a->left;
 
+	if (a->text) {
+		on_kept(NULL, a);
+		return;
+	}
 	if (a->n == 1)
 		call_fail(a->call, RPC_TIMED_OUT, "the job is not %s yet; it goes on", a->wanted ? "where it is wanted" : "over");
 	else
@@ -412,11 +416,9 @@ wait_for_jobs(struct call *c, uint64_t timeout_ms)
 	if (!ids)
 		return;
 	a = await_new(c, ids, n, wanted, when, false);
-	if (!a->left || a->enough)
-		return;
 	if (timeout_ms)
 		loop_timer_set(&a->timeout, timeout_ms);
-	if (wanted & BIT(JOB_BLOCKED))
+	if (a->left && !a->enough && (wanted & BIT(JOB_BLOCKED)))
 		loop_timer_set(&a->look, LOOK_MS);
 }
 
