@@ -148,6 +148,20 @@ result_set(struct result *r, enum result_code code, const char *fmt, ...)
 }
 
 void
+result_add(struct result *r, const char *fmt, ...)
+{
+	char text[1024], tail[RESULT_TEXT_MAX / 2], head[RESULT_TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	(void)str_safe_again(tail, sizeof tail, text, strlen(text));
+	(void)str_safe_again(head, sizeof head - strlen(tail), r->text, strlen(r->text));
+	(void)snprintf(r->text, sizeof r->text, "%s%s", head, tail);
+}
+
+void
 result_set_errno(struct result *r, int err, const char *doing, const char *what)
 {
 	enum result_code code = RESULT_WRITE;

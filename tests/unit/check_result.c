@@ -191,6 +191,31 @@ START_TEST(errors_of_files)
 }
 END_TEST
 
+START_TEST(a_clause_behind_the_cause)
+{
+	struct result r = { .http_status = 404 };
+	char long_one[2 * RESULT_TEXT_MAX];
+
+	result_set(&r, RESULT_TLS, "it said \x1b[31m");
+	result_add(&r, ", at %s", "a\nb");
+	ck_assert_str_eq(r.text, "it said \\x1b[31m, at a\\x0ab"); /* safe once, not twice */
+	ck_assert_int_eq(r.code, RESULT_TLS);
+	ck_assert_int_eq(r.http_status, 404);
+
+	memset(long_one, 'x', sizeof long_one - 1);
+	long_one[sizeof long_one - 1] = '\0';
+	result_set(&r, RESULT_TLS, "%s", long_one);
+	result_add(&r, ", at %s", "the end");
+	ck_assert_uint_eq(strlen(r.text), RESULT_TEXT_MAX - 1);
+	ck_assert_ptr_nonnull(strstr(r.text, "x..., at the end"));
+
+	result_set(&r, RESULT_TLS, "cause");
+	result_add(&r, "; %s", long_one);
+	ck_assert_uint_lt(strlen(r.text), RESULT_TEXT_MAX / 2 + 5);
+	ck_assert_ptr_nonnull(strstr(r.text, "cause; xxx"));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -208,6 +233,7 @@ main(void)
 	suite_add_tcase(s, tc);
 	tcase_add_test(texts, texts_are_safe_and_fit);
 	tcase_add_test(texts, errors_of_files);
+	tcase_add_test(texts, a_clause_behind_the_cause);
 	suite_add_tcase(s, texts);
 	return run_suite(s);
 }

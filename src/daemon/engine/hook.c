@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,20 +184,6 @@ free_hook(struct hook *h)
 	free(h);
 }
 
-/* The cause stays in front, and both have room. */
-PRINTF_LIKE(2, 3) static void
-add_text(struct result *r, const char *fmt, ...)
-{
-	char tail[RESULT_TEXT_MAX / 2];
-	AUTO_FREE char *head = xstrndup(r->text, strnlen(r->text, RESULT_TEXT_MAX / 2));
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(tail, sizeof tail, fmt, ap);
-	va_end(ap);
-	result_set(r, r->code, "%s; %s", head, tail);
-}
-
 /* With a receipt of its own: h goes first. */
 static void
 finish(struct hook *h, const struct result *r)
@@ -257,7 +242,7 @@ error_ended(struct hook *h, const struct spawn_outcome *o)
 
 	if (!o->good) {
 		log_warning("on-download-error: %s job=%s id=%llu", o->text, log_safe(job_label(j)), (unsigned long long)j->id);
-		add_text(&r, "on-download-error failed, too: %s", o->text);
+		result_add(&r, "; on-download-error failed, too: %s", o->text);
 	}
 	finish(h, &r);
 }
@@ -309,7 +294,7 @@ url_ended(struct hook *h, const struct spawn_outcome *o)
 		return;
 	}
 	if (!url) {
-		add_text(&r, "url-command: %s", why);
+		result_add(&r, "; url-command: %s", why);
 		work_failed(d, &r);
 		return;
 	}
@@ -524,12 +509,12 @@ hook_stop(struct download *d, const struct result *r)
 	}
 	spawner_drop(&h->task);
 	if (h->kind == HOOK_COMPLETE && r->code != RESULT_INTERRUPTED) {
-		add_text(&end, "on-download-complete was killed, the file is published and stays");
+		result_add(&end, "; on-download-complete was killed, the file is published and stays");
 	} else if (result_class(r) != CLASS_CANCELLED) { /* of two causes the first */
 		end = h->result;
-		add_text(&end, "on-download-error was killed: %s", r->text);
+		result_add(&end, "; on-download-error was killed: %s", r->text);
 	} else if (r->code != RESULT_INTERRUPTED) {
-		add_text(&end, "on-download-error was killed; the job had failed: %s", h->result.text);
+		result_add(&end, "; on-download-error was killed; the job had failed: %s", h->result.text);
 	}
 	finish(h, &end);
 	return true;

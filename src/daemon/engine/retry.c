@@ -218,19 +218,16 @@ is_worth_another(struct download *d)
 	return find_source(d->entry, d->job->source, false) != n_sources(d->job);
 }
 
-/* Of several sources: which one it was.  The cause has the room that this leaves. */
+/* Of several sources: which one it was. */
 static void
 say_source(struct download *d)
 {
-	AUTO_FREE char *origin = NULL, *cause = NULL;
-	size_t room;
+	AUTO_FREE char *origin = NULL;
 
 	if (n_sources(d->job) < 2)
 		return;
 	origin = engine_origin(spec_list(d->job->spec, JOB_URL, d->job->source));
-	room = RESULT_TEXT_MAX - MIN(strlen(origin) + 6, (size_t)RESULT_TEXT_MAX / 2);
-	cause = xstrndup(d->result.text, strnlen(d->result.text, room));
-	result_set(&d->result, d->result.code, "%s, at %s", cause, origin);
+	result_add(&d->result, ", at %s", origin);
 }
 
 void
