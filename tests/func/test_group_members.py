@@ -2,9 +2,12 @@
 may not, unless the group says so (allow-submit)."""
 
 import os
+import signal
 
 import pytest
+from haul import children_named
 from test_control import as_other, ctl_as_other, good, needs_root, reachable, stalled # noqa: F401
+from waiting import wait_until
 
 pytestmark = [needs_root, pytest.mark.usefixtures("reachable")]
 CANCELS = {"on-failure": "cancel"}
@@ -82,6 +85,23 @@ def test_one_that_was_set_on_the_fly_is_shut(serve, server):
         c.call("group", group="made", set=CANCELS)
     assert "group g" in refused(s, job=stalled(server, "second", group="g"))
     assert "group made" in refused(s, job=stalled(server, "third", group="made"))
+
+
+def test_a_scope_is_its_makers_before_its_jobs_are_on_the_disk(serve, server):
+    s = service(serve, [])
+    store, = children_named(s.pid, "hauld-store")
+    with s.client() as c:
+        os.kill(store, signal.SIGSTOP)
+        try:
+            number = c.send("add", scope={"name": "gathered", **CANCELS}, job=stalled(server, "one"))
+            with s.client() as other:
+                wait_until(lambda: [g["name"] for g in other.call("group")["groups"]] == ["gathered"])
+            for params in ({"scope": {"name": "gathered", **CANCELS}, "job": stalled(server, "two")},
+                           {"job": stalled(server, "three", group="gathered")}):
+                assert "group gathered" in refused(s, **params)
+        finally:
+            os.kill(store, signal.SIGCONT)
+        assert c.answer(number)["jobs"][0]["id"] == 1
 
 
 def test_a_scope_is_its_makers(serve, server):

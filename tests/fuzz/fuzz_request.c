@@ -475,7 +475,7 @@ engine_set_group(struct engine *e UNUSED, const char *name, const struct spec *s
 }
 
 void
-engine_make_scope(struct engine *e UNUSED, const char *name, const struct spec *settings)
+engine_make_scope(struct engine *e UNUSED, const char *name, const struct spec *settings, uint32_t uid UNUSED)
 {
 	assert(*name && settings);
 }

@@ -380,7 +380,7 @@ keep(struct adding *a, const struct intake_result *results, size_t n)
 	a->jobs = xcalloc(n, sizeof a->jobs[0]);
 	a->first_id = engine_reserve(a->control->engine, n);
 	if (a->scope)
-		engine_make_scope(a->control->engine, a->scope, a->scope_settings);
+		engine_make_scope(a->control->engine, a->scope, a->scope_settings, a->call->uid);
 	for (size_t i = 0; i < n; i++)
 		specs[i] = a->jobs[i].spec = spec_ref(results[i].spec);
 	if (a->key)

@@ -50,8 +50,8 @@ size_t engine_groups_made(const struct engine *e);
  * settings count, and those of drop (by id; NULL: none) are the configuration's again. */
 void engine_set_group(struct engine *e, const char *name, const struct spec *settings, const bool *drop);
 /* The same for one that goes with its jobs; one that is there stays as it is.  Until
- * they are there it stays for the caller's sake. */
-void engine_make_scope(struct engine *e, const char *name, const struct spec *settings);
+ * they are there it stays for the caller's sake, and is that user's. */
+void engine_make_scope(struct engine *e, const char *name, const struct spec *settings, uint32_t uid);
 void engine_leave_scope(struct engine *e, const char *name);
 /* What a client made or set goes.  False: it has members that are not over. */
 bool engine_remove_group(struct engine *e, const char *name);

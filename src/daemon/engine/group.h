@@ -36,7 +36,9 @@ struct group {
 	struct list all;             /* struct plan: these, and those that are over */
 	struct set *set;             /* owned, set.h; NULL: each member is published by itself */
 	struct list leaving;         /* struct plan: the same, while they are ended */
-	uint64_t refs;               /* entries, children, and requests that are about to add some */
+	uint64_t refs;               /* entries, children, and requests that are about to add some: */
+	uint64_t making;             /* so many of these, */
+	uint32_t maker;              /* the first of whom is this user's */
 	uint64_t live;               /* members that are not over, of groups within it, too */
 	uint64_t counts[_JOB_STATE_MAX]; /* of these; those that are over: of this run, or of the last */
 	uint64_t interrupted;        /* of those that are cancelled: hauld stops, and they go on in the next life */

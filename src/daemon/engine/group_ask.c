@@ -24,7 +24,9 @@ is_of(const struct group *g, uint32_t uid)
 {
 	const struct plan *first = list_empty(&g->members) ? NULL : LIST_FIRST(&g->members, struct plan, member);
 
-	return !g->conf && !g->made && (!g->live || (first && first->entry->job.uid == uid));
+	if (g->conf || g->made)
+		return false;
+	return g->live ? first && first->entry->job.uid == uid : !g->making || g->maker == uid;
 }
 
 /* The group in the way of who may only submit: this one, or one around it; NULL: none. */
@@ -181,7 +183,7 @@ engine_set_group(struct engine *e, const char *name, const struct spec *settings
 }
 
 void
-engine_make_scope(struct engine *e, const char *name, const struct spec *settings)
+engine_make_scope(struct engine *e, const char *name, const struct spec *settings, uint32_t uid)
 {
 	struct group *g = group_find(e, name);
 
@@ -190,6 +192,7 @@ engine_make_scope(struct engine *e, const char *name, const struct spec *setting
 		set_own(g, settings, NULL);
 		group_note(g);
 	}
+	g->maker = g->making++ ? g->maker : uid;
 	g->refs++;
 }
 
@@ -198,6 +201,7 @@ engine_leave_scope(struct engine *e, const char *name)
 {
 	struct group *g = group_find(e, name);
 
+	g->making--;
 	g->refs--;
 	group_tidy(g);
 }
