@@ -169,6 +169,18 @@ def test_what_came_is_gone_on_with_where_it_came_from(serve, server):
     assert ranges == [None, "bytes=1048576-"] and asked(server, "set-before-other") == [], ranges
 
 
+def test_what_comes_of_a_request_to_the_old_url_is_not_gone_on_with(serve, server):
+    """The request is on its way, and nothing has come of it, as the job is set to another file."""
+    s = serve()
+    with s.client() as c:
+        one, = c.add(job(server.url("/late-held/4M/1M/9?gate=set-late&key=set-late&etag="), "one", **{"stall-timeout": "2s", "retry": 3}))
+        wait_until(lambda: asked(server, "set-late"))
+        change(c, one, url=server.url("/held/4M/1M/0?key=set-late-other&etag=&seed=another", "127.0.0.2"))
+        server.open("set-late")
+        assert c.wait_job(one)["state"] == "done"
+    assert s.read("one") == body(4 << 20, "another")
+
+
 def test_a_paused_job_goes_on_from_the_new_url(serve, server):
     """The same file under another query, and its validators say so."""
     s = serve()

@@ -5,7 +5,7 @@ import asyncio
 
 from behaviours import route
 from bodies import body_range, parse_size
-from resuming import asked_start, heads_of, turn
+from resuming import asked_start, heads_of, held, turn
 
 
 @route("rest")
@@ -38,6 +38,13 @@ async def rest(c, r):
     while how == "endless":
         await c.send(b"%x\r\n%s\r\n" % (1 << 16, b"x" * (1 << 16)))
     await c.send("0\r\n\r\n")
+
+
+@route("late-held")
+async def late_held(c, r):
+    """/late-held/SIZE/UPTO/N?gate=NAME&...: as /held, but not before the test opens the gate"""
+    await c.server.gates[r.query["gate"]].wait()
+    await held(c, r)
 
 
 @route("leftover")

@@ -91,21 +91,25 @@ static void
 change_url(struct entry *en, const struct spec *old)
 {
 	struct download *d = en->download;
+	bool begun = d && (d->part || d->transfer);
 	int same = find_resource(en->job.spec, spec_list(old, JOB_URL, en->job.source));
 
 	en->ticket.elsewhere = spec_list_len(en->job.spec, JOB_URL) > 1;
-	/* What there is of it came from there, and is gone on with there. */
-	en->job.source = d && d->part && same > 0 ? (uint16_t)same : 0;
+	/* What there is of it, or is about to come, is of there, and is gone on with there. */
+	en->job.source = begun && same > 0 ? (uint16_t)same : 0;
 	if (!d || job_is_over(&en->job)) {
 		if (en->job.state == JOB_QUEUED)
 			engine_requeue(en, retry_first_source(en), 0);
 		return;
 	}
-	d->foreign |= d->part && same < 0;
+	d->foreign |= begun && same < 0;
 	free(TAKE_PTR(d->minted)); /* of the old one */
 	d->tried_sources = d->wrong_sources = 0;
 	d->n_wrong = 0;
-	if (d->cleaning || d->transfer || d->verdict != VERDICT_NONE || (en->job.state == JOB_ACTIVE && !d->starting))
+	if (d->transfer)
+		return;
+	(void)retry_next_source(d, true); /* whoever makes the next request */
+	if (d->cleaning || d->verdict != VERDICT_NONE || (en->job.state == JOB_ACTIVE && !d->starting))
 		return;
 	hold_leave(d);
 	if (resume_is_stranger(d)) {
@@ -114,7 +118,6 @@ change_url(struct entry *en, const struct spec *old)
 		download_start_over(d);
 		return;
 	}
-	(void)retry_next_source(d, true);
 	if (!list_linked(&d->waiting) && !d->lock) /* else when its destination is free */
 		engine_requeue(en, d->url, 0);
 }

@@ -475,6 +475,7 @@ conclude(struct download *d)
 		engine_finish(d, &d->result, NULL);
 	} else if (again) {
 		d->was_again = true;
+		(void)retry_next_source(d, true); /* it may have been set to another url */
 		download_try_again(d, 0);
 	} else {
 		retry_conclude(d);

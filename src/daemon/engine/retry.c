@@ -247,6 +247,7 @@ retry_conclude(struct download *d)
 		say_source(d);
 	verdict = decide(d, &d->result, &delay);
 	if (d->unreached && verdict == RETRY_AGAIN) {
+		(void)retry_next_source(d, true);
 		download_try_again(d, 0);
 		return;
 	}
