@@ -158,7 +158,8 @@ result_add(struct result *r, const char *fmt, ...)
 	va_end(ap);
 	(void)str_safe_again(tail, sizeof tail, text, strlen(text));
 	(void)str_safe_again(head, sizeof head - strlen(tail), r->text, strlen(r->text));
-	(void)snprintf(r->text, sizeof r->text, "%s%s", head, tail);
+	memcpy(r->text, head, strlen(head));
+	memcpy(r->text + strlen(head), tail, strlen(tail) + 1);
 }
 
 void
