@@ -106,6 +106,25 @@ def test_an_end_that_was_told_is_that_of_each_later_life(serve, server, what):
     assert c.answer(number)
 
 
+def test_who_ends_while_an_answer_waits_for_the_store_is_not_in_it_twice(serve, server):
+    """A sanitized hauld says at its end whether it forgot the first."""
+    s = serve()
+    c = s.client()
+    jobs = c.add(*[{"url": server.url("/gate/1000?gate=wa-twice-%d" % i), "output": "t%d" % i} for i in range(2)])
+    number = c.send("wait", jobs=jobs, return_when="first-completed")
+    store, = children_named(s.pid, "hauld-store")
+    os.kill(store, signal.SIGSTOP)
+    try:
+        for i in range(2):
+            server.open("wa-twice-%d" % i)
+            c.wait_state(jobs[i], "done")
+        c.answered_so_far()
+        assert number not in c.answers
+    finally:
+        os.kill(store, signal.SIGCONT)
+    assert [j["state"] for j in c.answer(number)["jobs"]] == ["done", "active"]
+
+
 def test_many_waiters_are_cheap(serve, server):
     """10,000 waits of 200 clients for one group, one job and everything."""
     s = serve({"groups": [{"name": "g"}]})

@@ -64,6 +64,10 @@ keep_result(struct await *a, size_t index, char *json)
 {
 	size_t n = strlen(json);
 
+	if (a->text) { /* the answer is made, and waits for the store: it has one of this job */
+		free(json);
+		return;
+	}
 	a->results[index] = json;
 	a->kept += n;
 	a->control->kept_bytes += n;
