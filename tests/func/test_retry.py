@@ -158,8 +158,7 @@ def test_a_certificate_that_is_not_valid_yet_is_waited_for(h, tmp, authority):
     try:
         with h.start(config={"jobs": [job(server.url("/ok/1000"), **keys)]}) as run:
             told = run.wait_event("retry")
-            server.stop()
-            server = servers.BadServer(tmp, tls=now, port=server.port)
+            server.show_certificate(*now)
             result = run.finish()
     finally:
         server.stop()

@@ -15,7 +15,8 @@ Each request and each end of one is a JSON line in the log:
      "method":M,"path":P,"headers":[[NAME,VALUE],...]}
     {"ev":"end","n":1,"time":T,"how":"sent"|"lost"}
 (time is CLOCK_MONOTONIC).  /_stats answers with maxima and counts as JSON,
-/_stats?reset=1 also sets them back, /_stats?open=NAME opens a gate.  It is an
+/_stats?reset=1 also sets them back, /_stats?open=NAME opens a gate,
+/_stats?cert=PATH&key=PATH shows another certificate from then on.  It is an
 http proxy as well: absolute request targets are served by their path, CONNECT
 makes a tunnel.
 """
@@ -343,6 +344,8 @@ class Conn(asyncio.Protocol):
             self.server.reset()
         if "open" in request.query:
             self.server.gates[request.query["open"]].set()
+        if "cert" in request.query:
+            self.server.tls.load_cert_chain(request.query["cert"], request.query["key"])
         self.close_after = True
         await self.answer(text, Content_Type="application/json", Connection="close")
 
@@ -442,7 +445,8 @@ async def main(options):
     loop.set_exception_handler(lambda _loop, _context: None)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    port = await listen_all(server, tls_context(options))
+    server.tls = tls_context(options)
+    port = await listen_all(server, server.tls)
     print("ready %d" % port, flush=True)
     end_with_stdin(loop, stop)
     await stop.wait()

@@ -108,6 +108,10 @@ class BadServer:
         """Answers of /gate that wait for this name go on, those of now and those to come."""
         self._control("?open=" + gate)
 
+    def show_certificate(self, cert, key):
+        """To who connects from now on."""
+        self._control("?cert=%s&key=%s" % (cert, key))
+
     def _control(self, query):
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}),
                                              urllib.request.HTTPSHandler(context=ANYBODY))
