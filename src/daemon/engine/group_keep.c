@@ -131,7 +131,7 @@ restore_run(struct group *g, const struct note *note)
 	g->begun_s = note->begun_s;
 	group_set_deadline(g);
 	if (note->ending != RESULT_OK) {
-			result_set(&g->ending, note->ending, "%.*s", (int)note->text.len, note->text.at);
+		result_set(&g->ending, note->ending, "%.*s", (int)note->text.len, note->text.at);
 		group_set_hold(g); /* what is about to be ended does not begin before that */
 	}
 	if (note->started_s > 0)
