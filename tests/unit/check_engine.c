@@ -1313,6 +1313,17 @@ close_engine(void)
 	engine_free(engine);
 }
 
+static bool
+has_passed_note(const struct model_job *m)
+{
+	AUTO_FREE char *key = xasprintf("passed:%llu", (unsigned long long)m->id);
+
+	for (unsigned i = 0; i < n_notes; i++)
+		if (text_equal(notes[i].key, key))
+			return buf_len(&notes[i].data) > 0;
+	return false;
+}
+
 /* hauld stops in the midst of it all, or is killed, and another goes on. */
 static void
 begin_another_life(const struct conf *conf)
@@ -1353,7 +1364,11 @@ begin_another_life(const struct conf *conf)
 	engine_jobs_complete(engine, true);
 	for (unsigned n = 0; n < n_jobs; n++) {
 		spec_unref(specs[n]);
-		jobs[n].passed |= jobs[n].open; /* perhaps: then what counts is what holds when it starts */
+		if (!jobs[n].open)
+			continue;
+		jobs[n].passed = has_passed_note(&jobs[n]); /* else it is to pass its gates again */
+		if (!jobs[n].passed && state_now(&jobs[n]) == JOB_QUEUED)
+			check_pass(&jobs[n]);
 	}
 	moves++;
 }
