@@ -147,19 +147,43 @@ result_set(struct result *r, enum result_code code, const char *fmt, ...)
 	(void)str_safe(r->text, sizeof r->text, text, strlen(text));
 }
 
+/* The clause is cut to half of it all, the cause to what is left. */
+static void
+join(struct result *r, const char *clause, bool before)
+{
+	char safe[RESULT_TEXT_MAX / 2], cause[RESULT_TEXT_MAX];
+	const char *first = before ? safe : cause, *second = before ? cause : safe;
+	size_t n;
+
+	(void)str_safe_again(safe, sizeof safe, clause, strlen(clause));
+	(void)str_safe_again(cause, sizeof cause - strlen(safe), r->text, strlen(r->text));
+	n = strlen(first);
+	memcpy(r->text, first, n);
+	memcpy(r->text + n, second, strlen(second) + 1);
+}
+
 void
 result_add(struct result *r, const char *fmt, ...)
 {
-	char text[1024], tail[RESULT_TEXT_MAX / 2], head[RESULT_TEXT_MAX];
+	char text[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	(void)str_safe_again(tail, sizeof tail, text, strlen(text));
-	(void)str_safe_again(head, sizeof head - strlen(tail), r->text, strlen(r->text));
-	memcpy(r->text, head, strlen(head));
-	memcpy(r->text + strlen(head), tail, strlen(tail) + 1);
+	join(r, text, false);
+}
+
+void
+result_lead(struct result *r, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	join(r, text, true);
 }
 
 void

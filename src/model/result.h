@@ -90,5 +90,7 @@ void result_set(struct result *r, enum result_code code, const char *fmt, ...) P
 /* A clause behind the cause, which is cut to make room: of at most half of it all.  What was made
  * safe once stays as it is. */
 void result_add(struct result *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The same before the cause. */
+void result_lead(struct result *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The outcome of a failed file operation: doing ("write"), on what, errno. */
 void result_set_errno(struct result *r, int err, const char *doing, const char *what);

@@ -216,6 +216,25 @@ START_TEST(a_clause_behind_the_cause)
 }
 END_TEST
 
+START_TEST(a_clause_before_the_cause)
+{
+	struct result r = { .http_status = 404 };
+	char long_one[2 * RESULT_TEXT_MAX];
+
+	result_set(&r, RESULT_TLS, "it said \x1b[31m");
+	result_lead(&r, "wrong in %d, \n: ", 2);
+	ck_assert_str_eq(r.text, "wrong in 2, \\x0a: it said \\x1b[31m"); /* safe once, not twice */
+	ck_assert_int_eq(r.code, RESULT_TLS);
+
+	memset(long_one, 'x', sizeof long_one - 1);
+	long_one[sizeof long_one - 1] = '\0';
+	result_set(&r, RESULT_TLS, "%s", long_one);
+	result_lead(&r, "again: ");
+	ck_assert_uint_eq(strlen(r.text), RESULT_TEXT_MAX - 1);
+	ck_assert_ptr_nonnull(strstr(r.text, "again: xxx"));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -234,6 +253,7 @@ main(void)
 	tcase_add_test(texts, texts_are_safe_and_fit);
 	tcase_add_test(texts, errors_of_files);
 	tcase_add_test(texts, a_clause_behind_the_cause);
+	tcase_add_test(texts, a_clause_before_the_cause);
 	suite_add_tcase(s, texts);
 	return run_suite(s);
 }

@@ -198,10 +198,9 @@ end_for_good(struct download *d, enum retry_verdict verdict)
 	struct result r = d->result;
 
 	if (d->n_wrong > 1 && result_class(&r) == CLASS_FETCH_ANEW)
-		result_set(&r, r.code, "wrong in %u downloads from %u source%s: %s", d->n_wrong, sources,
-		    sources == 1 ? "" : "s", d->result.text);
+		result_lead(&r, "wrong in %u downloads from %u source%s: ", d->n_wrong, sources, sources == 1 ? "" : "s");
 	else if (verdict == RETRY_TOO_LATE)
-		result_set(&r, r.code, "no repeat within retry-max-time: %s", d->result.text);
+		result_lead(&r, "no repeat within retry-max-time: ");
 	engine_finish(d, &r, NULL);
 }
 
