@@ -581,9 +581,9 @@ def test_an_end_that_comes_twice_counts_once(ctl, fake):
 
 
 def test_events_of_other_jobs_are_no_concern(ctl, fake):
-    script(fake, ("end", {"job": failed_job(99)}), ("end", {"job": done_job(1)}))
+    script(fake, ("end", {"job": failed_job(98765)}), ("end", {"job": done_job(1)}))
     done = ctl("get", "http://h/a")
-    assert done.rc == 0 and "99" not in done.out
+    assert done.rc == 0 and "98765" not in done.out
 
 
 def test_lost_events_are_asked_for_again(ctl, fake):
