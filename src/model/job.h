@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include "model/result.h"
 #include "model/spec.h"
@@ -34,6 +35,13 @@ enum job_phase {
 };
 
 #define JOB_NO_UID UINT32_MAX
+
+/* Root and the service's user may do everything (DESIGN 7). */
+static inline bool
+uid_may_all(uint32_t uid)
+{
+	return uid == 0 || uid == geteuid();
+}
 
 struct job {
 	uint64_t id;

@@ -148,13 +148,14 @@ result_set(struct result *r, enum result_code code, const char *fmt, ...)
 }
 
 /* The clause is cut to half of it all, the cause to what is left. */
-static void
-join(struct result *r, const char *clause, bool before)
+static void __attribute__((format(printf, 3, 0)))
+join(struct result *r, bool before, const char *fmt, va_list ap)
 {
-	char safe[RESULT_TEXT_MAX / 2], cause[RESULT_TEXT_MAX];
+	char clause[1024], safe[RESULT_TEXT_MAX / 2], cause[RESULT_TEXT_MAX];
 	const char *first = before ? safe : cause, *second = before ? cause : safe;
 	size_t n;
 
+	(void)vsnprintf(clause, sizeof clause, fmt, ap);
 	(void)str_safe_again(safe, sizeof safe, clause, strlen(clause));
 	(void)str_safe_again(cause, sizeof cause - strlen(safe), r->text, strlen(r->text));
 	n = strlen(first);
@@ -165,25 +166,21 @@ join(struct result *r, const char *clause, bool before)
 void
 result_add(struct result *r, const char *fmt, ...)
 {
-	char text[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof text, fmt, ap);
+	join(r, false, fmt, ap);
 	va_end(ap);
-	join(r, text, false);
 }
 
 void
 result_lead(struct result *r, const char *fmt, ...)
 {
-	char text[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof text, fmt, ap);
+	join(r, true, fmt, ap);
 	va_end(ap);
-	join(r, text, true);
 }
 
 void

@@ -129,16 +129,21 @@ def test_jitter_is_one_for_the_whole_set(serve, server, tmp):
         assert len(s.wait_log("group is published as a whole", count=2)) == 2
 
 
-def test_what_an_earlier_life_intended_is_no_end_of_a_later_run(serve, server):
-    """Its word may still stand in the store when the jobs that it names begin anew."""
-    s = started(serve, server, "again4")
-    with s.client() as c:
-        ids = [j["id"] for j in run(c)]
+def restart_with_intent(s, ids):
+    """The store of the next life has a word about a swap that has long been made."""
     s.stop()
     with sqlite3.connect(os.path.join(s.state, "jobs.db")) as db:
         db.execute("INSERT INTO note VALUES ('swap:whole', ?)", (struct.pack("<5Q", os.stat(s.path("set")).st_ino, *ids),))
     db.close()
     s.start()
+
+
+def test_what_an_earlier_life_intended_is_no_end_of_a_later_run(serve, server):
+    """Its word may still stand in the store when the jobs that it names begin anew."""
+    s = started(serve, server, "again4")
+    with s.client() as c:
+        ids = [j["id"] for j in run(c)]
+    restart_with_intent(s, ids)
     for i in range(N):
         next_version(server, key("again4", i))
     with s.client() as c:
@@ -154,11 +159,7 @@ def test_a_run_that_a_kill_interrupts_is_not_ended_by_an_intent_of_before(serve,
     s = started(serve, server, tag)
     with s.client() as c:
         ids = [j["id"] for j in run(c)]
-    s.stop()
-    with sqlite3.connect(os.path.join(s.state, "jobs.db")) as db:
-        db.execute("INSERT INTO note VALUES ('swap:whole', ?)", (struct.pack("<5Q", os.stat(s.path("set")).st_ino, *ids),))
-    db.close()
-    s.start()
+    restart_with_intent(s, ids)
     for i in range(N):
         next_version(server, key(tag, i))
     with s.client() as c:

@@ -748,17 +748,28 @@ START_TEST(a_program_that_is_no_worker_fails_all_tasks)
 }
 END_TEST
 
+/* Its path, newly allocated. */
+static char *
+make_program(const char *text)
+{
+	char *path = xasprintf("%s/program", rig.dir);
+	FILE *f = fopen(path, "we");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_ge(fputs(text, f), 0);
+	ck_assert_int_eq(fchmod(fileno(f), 0700), 0);
+	ck_assert_int_eq(fclose(f), 0);
+	return path;
+}
+
 /* As often as somebody kills them: that says nothing of the program. */
 START_TEST(workers_that_are_killed_as_they_start_are_started_again)
 {
-	AUTO_FREE char *program = xasprintf("%s/killed", rig.dir), *count = xasprintf("%s/count", rig.dir);
-	FILE *f = fopen(program, "we");
+	AUTO_FREE char *count = xasprintf("%s/count", rig.dir);
+	AUTO_FREE char *text = xasprintf("#!/bin/sh\necho >>%s\n[ \"$(wc -l <%s)\" -gt 4 ] || kill -9 $$\nexec %s \"$@\"\n", count, count,
+	    worker_path);
+	AUTO_FREE char *program = make_program(text);
 
-	ck_assert_ptr_nonnull(f);
-	ck_assert_int_gt(fprintf(f, "#!/bin/sh\necho >>%s\n[ \"$(wc -l <%s)\" -gt 4 ] || kill -9 $$\nexec %s \"$@\"\n", count, count,
-	    worker_path), 0);
-	ck_assert_int_eq(fchmod(fileno(f), 0700), 0);
-	ck_assert_int_eq(fclose(f), 0);
 	start_pool(program, 1);
 	submit_innocents();
 	await_all();
@@ -771,13 +782,8 @@ END_TEST
 /* We kill it in the end: that is no death by others. */
 START_TEST(a_program_that_closes_its_pipe_and_does_not_end_fails_all_tasks)
 {
-	AUTO_FREE char *program = xasprintf("%s/silent", rig.dir);
-	FILE *f = fopen(program, "we");
+	AUTO_FREE char *program = make_program("#!/bin/sh\nexec <&- >&-\nexec sleep 1000\n");
 
-	ck_assert_ptr_nonnull(f);
-	ck_assert_int_gt(fputs("#!/bin/sh\nexec <&- >&-\nexec sleep 1000\n", f), 0);
-	ck_assert_int_eq(fchmod(fileno(f), 0700), 0);
-	ck_assert_int_eq(fclose(f), 0);
 	start_pool(program, 1);
 	submit_innocents();
 	await_all();

@@ -3,16 +3,9 @@
  * rights what the client could not do with his.
  */
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "daemon/control/internal.h"
-
-static bool
-may_all(const struct call *c)
-{
-	return c->uid == 0 || c->uid == geteuid();
-}
 
 /* What makes hauld read files of this machine for a client, or show its certificates to
  * a server.  NULL: nothing of it. */
@@ -43,8 +36,8 @@ asks_for_programs(const json_t *job)
 bool
 add_may_ask(struct call *c, const json_t *job, size_t index)
 {
-	const char *program = may_all(c) ? NULL : asks_for_programs(job);
-	const char *file = may_all(c) ? NULL : asks_for_files(job);
+	const char *program = uid_may_all(c->uid) ? NULL : asks_for_programs(job);
+	const char *file = uid_may_all(c->uid) ? NULL : asks_for_files(job);
 
 	if (program)
 		call_fail(c, RPC_PERMISSION, "jobs[%zu]: %s is for root and the service's user: it runs a program, and not as uid %u; "
@@ -59,7 +52,7 @@ add_may_ask(struct call *c, const json_t *job, size_t index)
 bool
 add_may_have(struct call *c, const struct intake_result *results, size_t n)
 {
-	for (size_t i = 0; i < n && !may_all(c); i++) {
+	for (size_t i = 0; i < n && !uid_may_all(c->uid); i++) {
 		const struct spec *s = results[i].spec;
 
 		if (!spec_has(s, JOB_MODE) || !(spec_number(s, JOB_MODE) & (S_ISUID | S_ISGID)))

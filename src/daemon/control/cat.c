@@ -4,7 +4,6 @@
  * file goes over the socket, nor through the loop.
  */
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/fd.h"
 #include "daemon/control/internal.h"
@@ -14,7 +13,7 @@
 static bool
 may_read(struct call *c, const struct job *j)
 {
-	if (c->uid == 0 || c->uid == geteuid() || c->uid == j->uid)
+	if (uid_may_all(c->uid) || c->uid == j->uid)
 		return true;
 	call_fail(c, RPC_PERMISSION, "job %llu is not one of uid %u's: what is not whole yet is shown to its owner, root and the service's user",
 	    (unsigned long long)j->id, c->uid);

@@ -202,7 +202,7 @@ control_on_line(struct control *control, struct client *client, const char *line
 		return; /* an empty line is nothing */
 	params = json_object_get(root, "params");
 	/* Method names of clients are looked up with the policy of now. */
-	client->policy = client->uid == 0 || client->uid == geteuid() ? POLICY_MANAGE
+	client->policy = uid_may_all(client->uid) ? POLICY_MANAGE
 	    : (enum control_policy)spec_number(control->conf->daemon, DAEMON_CONTROL_POLICY);
 	c = call_new(control, client, params && !why ? json_incref(params) : json_object());
 	if (huge) {
@@ -282,11 +282,9 @@ static void
 let_in(struct control *control, int fd)
 {
 	struct client *c = client_new(control, control->loop, fd);
-	/* Whatever others do, those who can put an end to it get in. */
-	bool ours = c->uid == 0 || c->uid == geteuid();
-
 	list_append(&control->clients, &c->link);
-	c->let_in = control->n_clients < (unsigned)CONTROL_CLIENTS_MAX - (ours ? 0 : CONTROL_CLIENTS_KEPT);
+	/* Whatever others do, those who can put an end to it get in. */
+	c->let_in = control->n_clients < (unsigned)CONTROL_CLIENTS_MAX - (uid_may_all(c->uid) ? 0 : CONTROL_CLIENTS_KEPT);
 	control->n_clients += c->let_in;
 	if (!c->let_in)
 		client_refuse(c, "too many clients; try again");

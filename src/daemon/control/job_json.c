@@ -2,7 +2,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -112,7 +111,7 @@ void
 job_json_settings(struct json *w, const struct engine_view *v, uint32_t uid)
 {
 	const struct job *j = v->job;
-	bool own = uid == 0 || uid == geteuid() || uid == j->uid, redacted = false;
+	bool own = uid_may_all(uid) || uid == j->uid, redacted = false;
 	const char *text, *why;
 	struct url u;
 

@@ -6,7 +6,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -165,7 +164,7 @@ leads_elsewhere(const struct set *s, const struct job *j)
 	static const enum setting_id ways[] = { JOB_PROXY, JOB_NOPROXY, JOB_CACERT };
 	uint32_t uid = s->call->uid;
 
-	for (unsigned i = 0; uid != 0 && uid != geteuid() && uid != j->uid && i < ARRAY_SIZE(ways); i++)
+	for (unsigned i = 0; !uid_may_all(uid) && uid != j->uid && i < ARRAY_SIZE(ways); i++)
 		if (s->changes[ways[i]])
 			return setting_find(ways[i])->name;
 	return NULL;

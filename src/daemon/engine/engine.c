@@ -113,7 +113,7 @@ engine_is_led_by_client(const struct engine *e, const struct job *j)
 {
 	const char *proxy = spec_string(j->spec, JOB_PROXY);
 
-	if (!proxy || !*proxy || text_equal(proxy, "env") || j->uid == JOB_NO_UID || j->uid == 0 || j->uid == geteuid())
+	if (!proxy || !*proxy || text_equal(proxy, "env") || j->uid == JOB_NO_UID || uid_may_all(j->uid))
 		return false;
 	return !text_equal(proxy, spec_string(e->conf->defaults, JOB_PROXY));
 }
