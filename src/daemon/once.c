@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "daemon/conf/conf_load.h"
 #include "daemon/control/control.h"
 #include "daemon/engine/engine_groups.h"

@@ -17,7 +17,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "daemon/engine/engine_groups.h"
 #include "daemon/notify/notify.h"
 #include "daemon/service_internal.h"

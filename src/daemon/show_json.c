@@ -7,7 +7,6 @@
 
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "base/url.h"
 #include "daemon/engine/sources.h"
 #include "daemon/loop/outlet.h"

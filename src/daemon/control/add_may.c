@@ -4,7 +4,6 @@
  */
 #include <sys/stat.h>
 
-#include "base/mem.h"
 #include "daemon/control/internal.h"
 
 /* What makes hauld read files of this machine for a client, or show its certificates to

@@ -4,7 +4,6 @@
  * asks for that, waits in the order of arrival until there is some, as asyncio's
  * Queue.put() does.
  */
-#include "base/mem.h"
 #include "daemon/control/internal.h"
 
 static uint64_t

@@ -5,7 +5,6 @@
 
 #include "base/journal.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/str.h"
 #include "daemon/control/internal.h"
 

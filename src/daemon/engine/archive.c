@@ -7,7 +7,6 @@
 
 #include "base/map.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "daemon/engine/keep.h"
 
 enum { EVICTS_PER_TURN = 1000, RETRY_MS = 1000 };

@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "base/url.h"
 #include "daemon/engine/conditional.h"
 #include "daemon/engine/errand.h"

@@ -10,10 +10,8 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "base/url.h"
 #include "daemon/engine/errand.h"
 #include "daemon/engine/hook.h"
 #include "daemon/engine/kept.h"
@@ -25,7 +23,6 @@
 #include "daemon/spawn/spawner.h"
 #include "daemon/engine/timing.h"
 #include "daemon/engine/verify.h"
-#include "model/algo.h"
 #include "model/request_rate.h"
 
 enum {

@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "daemon/engine/limits.h"
 
 /* ---- All of them, by name ------------------------------------------------------- */

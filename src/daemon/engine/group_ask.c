@@ -3,7 +3,6 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "daemon/engine/notes.h"
 #include "daemon/engine/set.h"
 

@@ -11,13 +11,11 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "base/url.h"
 #include "daemon/engine/plan.h"
 #include "daemon/engine/space.h"
 #include "daemon/engine/work.h"
 #include "daemon/spawn/spawner.h"
-#include "model/values.h"
 
 enum hook_kind { HOOK_START, HOOK_COMPLETE, HOOK_ERROR, HOOK_URL, _HOOK_KIND_MAX };
 

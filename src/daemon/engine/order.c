@@ -9,7 +9,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "daemon/engine/archive.h"
-#include "daemon/engine/notes.h"
 #include "daemon/engine/order_internal.h"
 #include "model/values.h"
 

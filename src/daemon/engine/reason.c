@@ -10,7 +10,6 @@
 #include "daemon/engine/hook.h"
 #include "daemon/engine/plan.h"
 #include "daemon/engine/room.h"
-#include "daemon/engine/space.h"
 #include "daemon/sched/origins.h"
 #include "daemon/sched/sched_group.h"
 

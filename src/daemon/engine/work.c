@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "base/url.h"
 #include "daemon/engine/set.h"
 #include "daemon/engine/space.h"

@@ -2,7 +2,6 @@
 #include "daemon/sched/lane.h"
 
 #include "base/cleanup.h"
-#include "base/mem.h"
 
 static struct sched_lane *
 lane_of(const struct heap_node *n)

@@ -13,7 +13,6 @@
 #include "base/fd.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "base/str.h"
 
 struct root {
 	struct list link;

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/mem.h"
 
 static void
 read_list(struct address_policy *p, const struct spec *daemon, enum setting_id id)

@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "base/url.h"
 #include "daemon/xfer/gate.h"
 #include "daemon/xfer/hop.h"
