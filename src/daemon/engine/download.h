@@ -1,8 +1,8 @@
 /*
  * One job on its way: from the ticket that was granted to the result that the
  * finisher gets.  The steps stand in download.c in the order in which a job
- * takes them; each callback is one arrow of DESIGN section 2.  Only engine.c
- * and download*.c see this.
+ * takes them; each callback is one arrow of DESIGN section 2.  Only src/daemon/engine
+ * sees this.
  */
 #pragma once
 
@@ -152,7 +152,7 @@ struct download {
 	char *via;               /* owned: urls of the hops before it, for the receipt; sources.h */
 	const char *output;      /* borrowed from the spec */
 	unsigned hops, generation;
-	bool locked, checked, network;
+	bool locked, checked;
 	bool led_public; /* a public host led to this hop */
 	struct transfer *transfer; /* until its on_done */
 	struct part *part;         /* owned */

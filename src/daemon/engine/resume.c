@@ -317,7 +317,7 @@ resume_over(struct download *d)
 	const char *map = d->over ? d->over : d->part ? part_map_name(d->part) : "";
 
 	/* Without a store a worker has dropped it already, unless it began before there
-	 * was one (download_check_hold()); what failed was thrown away. */
+	 * was one (to write back for a disk that was full; hold.c); what failed was thrown away. */
 	if (map[0] && d->engine->ops->when_kept)
 		errand_drop_map(d->engine, d->dir->root, d->dir->rel, map);
 	else if (map[0] && !d->over && !d->map_told)

@@ -1,6 +1,6 @@
 /*
  * Jobs and the room on their filesystems: which may begin, which must wait
- * (blocked, disk-space or quota).  HACKING section 2 has the rules; who waits, and when it goes
+ * (blocked, disk-space or quota).  HACKING section 3 has the rules; who waits, and when it goes
  * on, is room.c's.  Callers: download.c, engine.c, commands.c, door.c, work.c.
  */
 #pragma once

@@ -121,7 +121,7 @@ work_copy(struct download *d)
 	const char *why;
 
 	if (url_parse(d->url, &u, &why) < 0)
-		return; /* fetch() has looked already */
+		return; /* download_fetch() has looked already */
 	AUTO_FREE char *path = url_file_path(&u);
 
 	if (!path) {

@@ -70,7 +70,7 @@ void part_set_inode(struct part *p, uint64_t inode);
 /* Nothing more will be written: the descriptor goes, so that the last to let
  * go of the blocks, when the file is unlinked, is a worker and not the loop. */
 void part_seal(struct part *p);
-/* The descriptor goes; the file stays (worker or part_discard removes it). */
+/* The descriptor goes; the file stays (a worker or the sweep removes it). */
 void part_free(struct part *p);
 /* Appends n bytes behind the last ones. Callbacks may come from in here or
  * from stage_flush(). */
