@@ -519,17 +519,6 @@ START_TEST(location_is_kept_raw_and_bounded)
 }
 END_TEST
 
-START_TEST(connection_close)
-{
-	ck_assert_int_eq(feed_ok("Connection: keep-alive|"), 0);
-	ck_assert(!r.close);
-	ck_assert_int_eq(feed_ok("Connection: keep-alive, Close|"), 0);
-	ck_assert(r.close);
-	ck_assert_int_eq(feed_ok("Connection: closed|"), 0);
-	ck_assert(!r.close);
-}
-END_TEST
-
 START_TEST(an_answer_before_the_last_is_forgotten)
 {
 	ck_assert_int_eq(feed("HTTP/1.1 103 Early Hints|Content-Length: 5|ETag: \"x\"|Location: /a|"
@@ -688,7 +677,7 @@ START_TEST(a_real_header)
 	ck_assert_uint_eq(r.length, 1073741824);
 	ck_assert_str_eq(r.etag, "\"6543abcd-40000000\"");
 	ck_assert_int_eq(r.last_modified, 784111777 - 86400);
-	ck_assert(r.ranges_bytes && !r.chunked && !r.coded && !r.close);
+	ck_assert(r.ranges_bytes && !r.chunked && !r.coded);
 	ck_assert_ptr_null(r.malformed);
 }
 END_TEST
@@ -713,7 +702,6 @@ main(void)
 	tcase_add_test(fields, accepted_ranges);
 	tcase_add_test(fields, retry_after_in_both_forms);
 	tcase_add_test(fields, location_is_kept_raw_and_bounded);
-	tcase_add_test(fields, connection_close);
 	tcase_add_test(fields, a_real_header);
 	suite_add_tcase(s, fields);
 	tcase_add_checked_fixture(lines, setup, teardown);

@@ -720,7 +720,7 @@ START_TEST(a_full_group_costs_nothing_however_many_wait_in_it)
 	scheduler_withdraw(s, &other);
 	for (unsigned i = 0; i < MANY; i++)
 		scheduler_withdraw(s, &t[i]);
-	ck_assert_uint_eq(scheduler_active(s), 0);
+	ck_assert_uint_eq(scheduler_use(s).global.used, 0);
 	scheduler_group_free(g);
 	scheduler_group_free(up);
 	scheduler_free(s);

@@ -226,7 +226,7 @@ teardown(void)
 {
 	for (unsigned i = 0; i < TICKETS; i++)
 		scheduler_withdraw(rig.s, &rig.t[i]);
-	ck_assert_uint_eq(scheduler_active(rig.s), 0);
+	ck_assert_uint_eq(scheduler_use(rig.s).global.used, 0);
 	ck_assert_uint_eq(scheduler_waiting(rig.s), 0);
 	scheduler_free(rig.s);
 	loop_free(rig.loop);

@@ -95,7 +95,7 @@ assert_limits(const struct use *u)
 	ck_assert_uint_le(u->memory, rig.limits.decoder_memory);
 	for (unsigned h = 0; h < HOSTS; h++)
 		ck_assert_msg(u->host[h] <= limit_of(h), "host %u has %llu", h, (unsigned long long)u->host[h]);
-	ck_assert_uint_eq(scheduler_active(rig.s), u->network);
+	ck_assert_uint_eq(scheduler_use(rig.s).global.used, u->network);
 }
 
 static bool
@@ -184,7 +184,7 @@ teardown(void)
 {
 	for (unsigned i = 0; i < TICKETS; i++)
 		withdraw(&rig.items[i]);
-	ck_assert_uint_eq(scheduler_active(rig.s), 0);
+	ck_assert_uint_eq(scheduler_use(rig.s).global.used, 0);
 	ck_assert_uint_eq(scheduler_waiting(rig.s), 0);
 	scheduler_free(rig.s);
 	scheduler_free(NULL);
@@ -475,7 +475,7 @@ START_TEST(the_network_slots_are_free_while_it_is_verified)
 	scheduler_to_verify(rig.s, &rig.items[0].t); /* asking twice takes one place */
 	turns(1);
 	ck_assert_str_eq(started(), "0 1");
-	ck_assert_uint_eq(scheduler_active(rig.s), 1);
+	ck_assert_uint_eq(scheduler_use(rig.s).global.used, 1);
 }
 END_TEST
 
@@ -688,7 +688,7 @@ START_TEST(one_that_waits_for_memory_holds_nothing)
 	turns(1);
 	enqueue(1, 1, 0, 100, 0);
 	turns(1);
-	ck_assert_uint_eq(scheduler_active(rig.s), 1);
+	ck_assert_uint_eq(scheduler_use(rig.s).global.used, 1);
 	enqueue(2, 1, 0, 0, 0); /* the same host, one slot */
 	turns(1);
 	ck_assert_str_eq(started(), "0 2");
@@ -813,7 +813,7 @@ START_TEST(withdrawing_gives_everything_back)
 	withdraw(&rig.items[0]);
 	withdraw(&rig.items[0]); /* of one that is out: nothing */
 	withdraw(&rig.items[1]);
-	ck_assert_uint_eq(scheduler_active(rig.s), 0);
+	ck_assert_uint_eq(scheduler_use(rig.s).global.used, 0);
 	ck_assert_uint_eq(scheduler_waiting(rig.s), 0);
 	(void)started();
 	enqueue(2, 0, 0, 100, 0);
@@ -834,7 +834,7 @@ START_TEST(one_may_end_inside_its_start)
 		enqueue(i, 0, 0, 100, 0)->ends_at_once = true;
 	turns(1);
 	ck_assert_str_eq(started(), "0 1 2 3 4 5 6 7 8 9");
-	ck_assert_uint_eq(scheduler_active(rig.s), 0);
+	ck_assert_uint_eq(scheduler_use(rig.s).global.used, 0);
 }
 END_TEST
 
@@ -1030,7 +1030,7 @@ dispatch(unsigned n, unsigned hosts)
 		ck_assert_uint_le(many.starts - before, 64); /* the loop turns between */
 	}
 	end_running(s);
-	ck_assert_uint_eq(scheduler_active(s), 0);
+	ck_assert_uint_eq(scheduler_use(s).global.used, 0);
 	scheduler_free(s);
 	free(many.tickets);
 	return (double)(clock_thread_cpu_ns() - begun) / n;
@@ -1084,7 +1084,7 @@ START_TEST(a_pass_costs_what_it_starts_and_not_what_is_queued)
 	for (unsigned i = 0; i < MANY; i++)
 		scheduler_withdraw(s, &first[i]);
 	ck_assert_uint_eq(scheduler_waiting(s), 0);
-	ck_assert_uint_eq(scheduler_active(s), 0);
+	ck_assert_uint_eq(scheduler_use(s).global.used, 0);
 	scheduler_free(s);
 	free(many.tickets);
 }

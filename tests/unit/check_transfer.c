@@ -701,7 +701,6 @@ START_TEST(cancel_before_the_answer)
 {
 	start(&rig.gets[0], "/silent");
 	loop_for(rig.loop, 30);
-	ck_assert_str_eq(transfer_phase(rig.gets[0].t), "connect");
 	cancel_quickly(&rig.gets[0]);
 }
 END_TEST
@@ -712,7 +711,6 @@ START_TEST(cancel_inside_the_body)
 
 	start(&rig.gets[0], "/endless");
 	await_bytes(&rig.gets[0]);
-	ck_assert_str_eq(transfer_phase(rig.gets[0].t), "download");
 	ck_assert_uint_eq(transfer_received(rig.gets[0].t), rig.gets[0].received);
 	at = rig.gets[0].received;
 	cancel_quickly(&rig.gets[0]);

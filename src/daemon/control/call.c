@@ -9,7 +9,8 @@
 #include "daemon/control/client.h"
 #include "daemon/control/internal.h"
 
-const char *
+/* "no-such-job" */
+static const char *
 rpc_error_to_string(enum rpc_error e)
 {
 	switch (e) {

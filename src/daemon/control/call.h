@@ -63,5 +63,3 @@ void call_fail_errors(struct call *c, enum rpc_error code, const char *message, 
 void call_free(struct call *c);
 /* The result of a call, to be written now and in one go. */
 struct json call_begin(struct call *c);
-
-const char *rpc_error_to_string(enum rpc_error e); /* "no-such-job" */

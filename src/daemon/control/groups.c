@@ -38,7 +38,7 @@ state_of(const struct group_view *v)
 	return v->ending ? "ending" : !v->live ? "idle" : v->held ? "paused" : "active";
 }
 
-void
+static void
 group_json(struct json *w, const struct group_view *v)
 {
 	jsonw_begin_object(w);

@@ -186,8 +186,6 @@ void key_put(struct control *c, struct key *k, uint64_t first_id, size_t n, stru
 void key_keep(struct control *c, struct key *k);
 /* Nothing was added under it. */
 void key_drop(struct control *c, struct key *k);
-/* {"jobs":[...]} of ids and names. */
-void key_answer(const struct key *k, struct json *w);
 /* add.c: what no key takes goes there too, and comes back as a sentence. */
 void intake_put_json(struct intake_batch *b, const char *name, const json_t *v);
 /* The answer for what the intake refused. */
@@ -265,7 +263,6 @@ void scope_tell(struct watch *w, const struct job *j);
 
 /* groups.c */
 void method_group(struct call *c);
-void group_json(struct json *w, const struct group_view *v);
 /* null: there is none. */
 void group_json_name(struct json *w, const struct engine *e, const char *name);
 /* False after the answer. */

@@ -51,8 +51,9 @@ bytes_of(const struct key *k)
 	return strlen(k->word) + buf_len(&k->names);
 }
 
-void
-key_answer(const struct key *k, struct json *w)
+/* {"jobs":[...]} of ids and names. */
+static void
+put_jobs(const struct key *k, struct json *w)
 {
 	const char *name = (const char *)buf_bytes(&k->names);
 
@@ -74,7 +75,7 @@ answer_again(struct call *c, const struct key *k)
 	struct json w = call_begin(c);
 
 	jsonw_begin_object(&w);
-	key_answer(k, &w);
+	put_jobs(k, &w);
 	jsonw_key_bool(&w, "repeated", true);
 	jsonw_end_object(&w);
 	call_end(c, &w);

@@ -79,10 +79,7 @@ void group_member_ended(struct entry *en);
 /* The entry goes. */
 void group_part(struct plan *p);
 
-/* group_end.c: this run is ended with r: all of its members, those that come to it
- * later, and those of groups within it. */
-void group_end(struct group *g, const struct result *r);
-/* Some member of it, or of a group within it, failed. */
+/* group_end.c: some member of it, or of a group within it, failed. */
 void group_failed(struct group *g, const struct entry *en);
 /* A member came to a group that is being ended, or to one within such a group. */
 void group_check_ending(struct group *g);

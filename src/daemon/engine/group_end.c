@@ -38,7 +38,9 @@ on_step(void *arg)
 	}
 }
 
-void
+/* This run is ended with r: all of its members, those that come to it later, and those of
+ * groups within it. */
+static void
 group_end(struct group *g, const struct result *r)
 {
 	struct group *c;

@@ -174,7 +174,7 @@ engine_reason(const struct engine *e, uint64_t id, struct engine_reason *ret)
 		return true;
 	fill_limits(en, ret);
 	fill_room(en, ret);
-	ret->has_origin = scheduler_origin_of(e->scheduler, &en->ticket, &ret->origin);
+	ret->has_origin = scheduler_origin_of(&en->ticket, &ret->origin);
 	if (en->job.state == JOB_ACTIVE) {
 		fill_active(en, clock_now_ns(), ret);
 		return true;

@@ -31,7 +31,6 @@ struct room {
 	uint64_t probe;        /* the id of that job; 0: none */
 };
 
-
 /* That of a destination; NULL: it lies beneath no root. */
 struct room *room_of(struct engine *e, const char *output);
 /* Asks for new numbers; space_looked() comes when they are there, before anybody

@@ -297,7 +297,7 @@ view_of(const struct sched_origin *o, uint64_t now)
 }
 
 bool
-scheduler_origin_of(const struct scheduler *s UNUSED, const struct ticket *t, struct sched_origin_view *ret)
+scheduler_origin_of(const struct ticket *t, struct sched_origin_view *ret)
 {
 	if (!t->origin)
 		return false;

@@ -78,7 +78,7 @@ host_get(struct origins *all, const char *name, host_rules_cb rules, void *arg)
 }
 
 void
-host_hold(struct origins *all UNUSED, struct sched_host *h)
+host_hold(struct sched_host *h)
 {
 	h->n_origins++;
 	list_remove(&h->resting);

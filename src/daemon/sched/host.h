@@ -37,7 +37,7 @@ bool host_sooner(const struct heap_node *a, const struct heap_node *b);
 struct sched_host *host_get(struct origins *all, const char *name, host_rules_cb rules, void *arg);
 void host_free(struct sched_host *h);
 /* An origin more names it, or one less: the last one may free it. */
-void host_hold(struct origins *all, struct sched_host *h);
+void host_hold(struct sched_host *h);
 void host_release(struct origins *all, struct sched_host *h);
 /* The configuration changed. */
 void host_set_rules(struct origins *all, struct sched_host *h, const struct host_rules *rules);

@@ -133,7 +133,7 @@ origins_get(struct origins *all, const char *name, host_rules_cb rules, void *ar
 	list_init(&o->idle);
 	host = host_name(name);
 	o->host = host_get(all, host, rules, arg);
-	host_hold(all, o->host);
+	host_hold(o->host);
 	map_add(&all->by_name, hash_str(name), o);
 	return o;
 }

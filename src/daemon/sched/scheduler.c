@@ -26,12 +26,10 @@ enum {
 #define ORDER_ZERO UINT64_C(4000000000000000000)
 #define ORDER_MOST INT64_MAX
 
-#define ticket_of queue_ticket_of
-
 static bool
 sooner(const struct heap_node *a, const struct heap_node *b)
 {
-	return ticket_of(a)->when_ms < ticket_of(b)->when_ms;
+	return queue_ticket_of(a)->when_ms < queue_ticket_of(b)->when_ms;
 }
 
 static void
@@ -81,7 +79,7 @@ on_timer(void *arg)
 	uint64_t now = clock_now_ms();
 	struct ticket *t;
 
-	while ((t = ticket_of(heap_peek(&s->delayed))) && t->when_ms <= now) {
+	while ((t = queue_ticket_of(heap_peek(&s->delayed))) && t->when_ms <= now) {
 		heap_remove(&s->delayed, &t->node);
 		enqueue(s, t);
 		if (s->ops->on_due)
@@ -103,7 +101,7 @@ has_memory(const struct scheduler *s, const struct ticket *t)
 
 	if (!t->decoder_memory)
 		return true;
-	if (first && ticket_of(first)->overtaken >= OVERTAKEN_MAX && queue_ticket_before(first, &t->node))
+	if (first && queue_ticket_of(first)->overtaken >= OVERTAKEN_MAX && queue_ticket_before(first, &t->node))
 		return false;
 	return semaphore_has(&s->memory, t->decoder_memory);
 }
@@ -122,7 +120,7 @@ static void
 start(struct scheduler *s, struct ticket *t)
 {
 	struct sched_origin *o = t->origin;
-	struct ticket *first = ticket_of(heap_peek(&s->aside));
+	struct ticket *first = queue_ticket_of(heap_peek(&s->aside));
 
 	if (first && t->decoder_memory && queue_ticket_before(&first->node, &t->node))
 		first->overtaken++;
@@ -179,7 +177,7 @@ static void
 ask_again(struct scheduler *s)
 {
 	for (unsigned n = 0; n < ASIDE_BACK && heap_peek(&s->aside); n++) {
-		struct ticket *t = ticket_of(heap_peek(&s->aside));
+		struct ticket *t = queue_ticket_of(heap_peek(&s->aside));
 
 		heap_remove(&s->aside, &t->node);
 		enqueue(s, t);
@@ -191,7 +189,7 @@ ask_again(struct scheduler *s)
 static void
 offer_memory(struct scheduler *s)
 {
-	const struct ticket *first = ticket_of(heap_peek(&s->aside));
+	const struct ticket *first = queue_ticket_of(heap_peek(&s->aside));
 
 	if (first && semaphore_has(&s->memory, first->decoder_memory))
 		ask_again(s);
@@ -478,12 +476,6 @@ struct sched_use
 scheduler_use(const struct scheduler *s)
 {
 	return (struct sched_use){ s->global, s->verifying, s->memory };
-}
-
-uint64_t
-scheduler_active(const struct scheduler *s)
-{
-	return s->global.used;
 }
 
 uint64_t

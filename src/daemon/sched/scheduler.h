@@ -174,7 +174,7 @@ uint64_t scheduler_each_origin(const struct scheduler *s, uint64_t most,
     void (*cb)(const struct sched_origin_view *v, void *arg), void *arg);
 /* The origin where a ticket waits or holds a slot; false: at none.  Its strings are
  * borrowed while the ticket stays there. */
-bool scheduler_origin_of(const struct scheduler *s, const struct ticket *t, struct sched_origin_view *ret);
+bool scheduler_origin_of(const struct ticket *t, struct sched_origin_view *ret);
 /* The breaker of the network. */
 enum breaker_state scheduler_network(const struct scheduler *s, uint64_t *ret_probe_in_ms);
 
@@ -182,5 +182,4 @@ struct sched_use {
 	struct semaphore global, verifying, memory;
 };
 struct sched_use scheduler_use(const struct scheduler *s);
-uint64_t scheduler_active(const struct scheduler *s); /* network slots in use */
 uint64_t scheduler_waiting(const struct scheduler *s);

@@ -223,7 +223,7 @@ is_kept_part(const struct part *p, const struct part_kept *k)
 {
 	struct stat st;
 
-	return flock(p->fd, LOCK_EX | LOCK_NB) == 0 && fstat(p->fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	return lock(p->fd) == 0 && fstat(p->fd, &st) == 0 && S_ISREG(st.st_mode) &&
 	    st.st_ino == k->inode && st.st_nlink == 1 && (uint64_t)st.st_size >= k->front;
 }
 

@@ -208,16 +208,6 @@ take_content_encoding(struct response *r, struct span value)
 }
 
 static void
-take_connection(struct response *r, struct span value)
-{
-	struct span one;
-
-	while (next_member(&value, &one))
-		if (span_equal(one, "close"))
-			r->close = true;
-}
-
-static void
 take_accept_ranges(struct response *r, struct span value)
 {
 	struct span one;
@@ -365,7 +355,6 @@ static const struct {
 	{ "Content-Length", take_content_length },
 	{ "Transfer-Encoding", take_transfer_encoding },
 	{ "Content-Encoding", take_content_encoding },
-	{ "Connection", take_connection },
 	{ "ETag", take_etag },
 	{ "Last-Modified", take_last_modified },
 	{ "Date", take_own_date },

@@ -59,7 +59,6 @@ struct response {
 	bool coded;      /* a Content-Encoding other than identity */
 	char coding[RESPONSE_CODING_MAX]; /* name of the first content or transfer coding
 					   * that is not ours; characters of a token only */
-	bool close;      /* Connection: close */
 
 	/* A field that comes twice with different values counts as absent. */
 	char *etag;      /* owned; opaque, its quotes included, without "W/"; may be NULL */

@@ -511,12 +511,6 @@ transfer_peer(const struct transfer *t, struct transfer_peer *ret)
 	peer_look(t->easy, ret);
 }
 
-const char *
-transfer_phase(const struct transfer *t)
-{
-	return t->head_done ? "download" : "connect";
-}
-
 int
 xfer_global_init(void)
 {

@@ -123,5 +123,3 @@ void xfer_connections(const struct xfer *x, uint64_t *ret_made, uint64_t *ret_ke
 uint64_t transfer_received(const struct transfer *t);
 /* Who answers it; from on_head. */
 void transfer_peer(const struct transfer *t, struct transfer_peer *ret);
-/* "connect" before the first byte of the answer, then "download". */
-const char *transfer_phase(const struct transfer *t);
