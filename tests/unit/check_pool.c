@@ -881,6 +881,43 @@ START_TEST(a_task_that_is_over_is_not_told_its_front)
 }
 END_TEST
 
+enum { DEAF_AT = 1234567 }; /* the front that a worker becomes deaf of */
+
+/* Fronts wait to be told until its worker hears nothing any more. */
+static bool
+is_deaf(void *arg)
+{
+	struct job *j = arg;
+
+	ck_assert_ptr_nonnull(j->task.worker);
+	j->was = j->task.worker->helper.pid;
+	if (j->task.worker->helper.chan)
+		tell_front(j, j->task.front.offset + 1, false);
+	return !j->task.worker->helper.chan;
+}
+
+START_TEST(a_worker_that_closed_its_pipe_is_not_told_a_front)
+{
+	struct job *j;
+
+	start_counting_pool();
+	j = submit("file", FOLLOW);
+	ck_assert(loop_until(rig.loop, has_worker, j, WAIT_MS));
+	tell_front(j, DEAF_AT, false);
+	ck_assert(loop_until(rig.loop, is_deaf, j, WAIT_MS));
+	if (_i) {
+		pool_park(&j->task);
+		await_all();
+		assert_failed(j, RESULT_CANCELLED, "cancelled");
+		return;
+	}
+	ck_assert(loop_until(rig.loop, is_given_again, j, WAIT_MS));
+	tell_front(j, 2 * DEAF_AT, true);
+	await_all();
+	ck_assert_uint_eq(j->result.out, 2 * DEAF_AT);
+}
+END_TEST
+
 static void
 count_message(const struct message *m, struct buf *out)
 {
@@ -892,6 +929,12 @@ count_message(const struct message *m, struct buf *out)
 		work_put_empty(out, 0, WORK_PONG);
 	if (m->type == WORK_FRONT && work_get_front(m, &f) == 0)
 		fronts++;
+	if (f.offset == DEAF_AT) {
+		(void)close(WORK_FD_IN);
+		(void)close(WORK_FD_OUT);
+		(void)alarm(WAIT_MS / 1000);
+		(void)pause(); /* until it is killed */
+	}
 	r.in = fronts;
 	r.out = f.offset;
 	if (m->type == WORK_CANCEL)
@@ -953,6 +996,7 @@ add_good_tests(Suite *s)
 	tcase_add_test(t, a_front_is_told_every_512_kib);
 	tcase_add_test(t, a_front_is_told_within_a_tenth_of_a_second);
 	tcase_add_test(t, a_task_that_is_over_is_not_told_its_front);
+	tcase_add_loop_test(t, a_worker_that_closed_its_pipe_is_not_told_a_front, 0, 2);
 }
 
 static bool

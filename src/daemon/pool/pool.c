@@ -85,10 +85,19 @@ fail_task(struct pool_task *t, enum result_code code, const char *text)
 	task_over(t, &r);
 }
 
+/* Its worker takes what is said; else it is told when the task is given out again. */
+static bool
+is_heard(const struct pool_task *t)
+{
+	return t->worker && !t->worker->doomed && t->worker->helper.chan;
+}
+
 static void
 send_front(struct pool_task *t)
 {
 	list_remove(&t->front_link);
+	if (!is_heard(t))
+		return;
 	t->sent = t->front;
 	work_put_front(chan_out(t->worker->helper.chan), t->id, &t->front);
 }
@@ -238,8 +247,8 @@ pool_front(struct pool_task *t, const struct front_msg *front)
 	struct pool *p = t->pool;
 
 	t->front = *front;
-	if (!t->worker || t->worker->doomed || !t->worker->helper.chan)
-		return; /* told when it is given out */
+	if (!is_heard(t))
+		return;
 	if (front->last || front->offset - t->sent.offset >= FRONT_STEP) {
 		send_front(t);
 		return;
@@ -254,7 +263,7 @@ pool_front(struct pool_task *t, const struct front_msg *front)
 static void
 tell(struct pool_task *t, enum work_msg_type type)
 {
-	if (t->worker && !t->worker->doomed && t->worker->helper.chan)
+	if (is_heard(t))
 		work_put_empty(chan_out(t->worker->helper.chan), t->id, type);
 }
 
