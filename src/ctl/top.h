@@ -67,6 +67,9 @@ struct top {
 	uint64_t command_id, why_id, show_id; /* requests */
 	char *why;              /* owned: what hauld said to the last why_id; NULL */
 	const char *command;    /* what was asked for, "pause" */
+	uint64_t raise_id;      /* the last request of + and -, until its answer: the job ... */
+	uint64_t raised_id;
+	int64_t raised_to;      /* ... and its priority then, which no list has yet */
 
 	/* top_show.c */
 	const char *sort;       /* a word of --sort */
@@ -93,6 +96,8 @@ void top_subscribe(struct top *t);
 void top_look(struct top *t);
 /* A message of hauld; false: it is no answer to what top_jobs.c asked for. */
 bool top_take(struct top *t, const json_t *message);
+/* A job as it is now, newer than what the lists have of it. */
+void top_take_job(struct top *t, json_t *job);
 /* Everything that was asked for has come. */
 bool top_is_whole(const struct top *t);
 /* Makes t->jobs of what is known: filtered, sorted. */

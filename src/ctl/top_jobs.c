@@ -184,6 +184,19 @@ take_end(struct top *t, json_t *job)
 		(void)json_array_remove(t->ended, json_array_size(t->ended) - 1);
 }
 
+void
+top_take_job(struct top *t, json_t *job)
+{
+	json_t *const lists[] = { t->active, t->waiting };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		size_t at = find(lists[i], member_u64(job, "id"));
+
+		if (at != SIZE_MAX)
+			(void)json_array_set(lists[i], at, job);
+	}
+}
+
 static void
 take_event(struct top *t, const json_t *event)
 {

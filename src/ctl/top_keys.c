@@ -34,11 +34,17 @@ pause_or_resume(struct top *t, const struct top_job *j)
 		command(t, brief_is(&j->brief, "paused") ? "resume" : "pause", j->brief.id, NULL);
 }
 
+/* Keys come faster than answers: the next one counts from what the last one asked for. */
 static void
 raise_by(struct top *t, const struct top_job *j, int by)
 {
+	int64_t from = t->raise_id && t->raised_id == j->brief.id ? t->raised_to : j->brief.priority;
+
+	t->raised_id = j->brief.id;
+	t->raised_to = from + by;
 	command(t, "set", j->brief.id, json_pack("{s:I, s:{s:I}}", "job", (json_int_t)j->brief.id, "set", "priority",
-	    (json_int_t)j->brief.priority + by));
+	    (json_int_t)t->raised_to));
+	t->raise_id = t->command_id;
 }
 
 static void
@@ -275,16 +281,18 @@ top_on_key(struct top *t, enum key key)
 static void
 tell_done(struct top *t, const json_t *result)
 {
-	const json_t *job = json_array_get(json_object_get(result, "jobs"), 0);
+	json_t *job = json_array_get(json_object_get(result, "jobs"), 0);
 	struct brief b;
 
 	brief_read(job ? job : result, &b);
-	if (!b.id)
+	if (!b.id) {
 		top_say(t, false, "%s: done", t->command);
-	else if (text_equal(t->command, "set"))
+	} else if (text_equal(t->command, "set")) {
+		top_take_job(t, job);
 		top_say(t, false, "job %llu has priority %lld", (unsigned long long)b.id, (long long)b.priority);
-	else
+	} else {
 		top_say(t, false, "job %llu is %s", (unsigned long long)b.id, b.state);
+	}
 }
 
 bool
@@ -298,6 +306,8 @@ top_on_answer(struct top *t, uint64_t id, const json_t *message)
 		t->why = xstrdup(member_text(json_array_get(json_object_get(result, "jobs"), 0), "text"));
 		return true;
 	}
+	if (id == t->raise_id)
+		t->raise_id = 0;
 	if (!id || (id != t->command_id && id != t->show_id))
 		return false;
 	if (error)

@@ -173,6 +173,33 @@ def test_priorities_are_raised_and_lowered(fake):
         assert t.finish() == 0
 
 
+def test_keys_that_are_faster_than_answers_add_up(fake):
+    fake.add_job(name="one", state="queued", priority=4)
+
+    def set_priority(params, _client):
+        fake.jobs[params["job"]]["priority"] = params["set"]["priority"]
+        return {"jobs": [fake.jobs[params["job"]]]}
+    fake.on["set"] = set_priority
+    with top(fake.path, columns=120) as t:
+        t.wait_text("one")
+        t.type("+++-") # one read, and so no answer between them
+        wait_until(lambda: len(fake.of("set")) == 4)
+        assert [p["set"]["priority"] for p in fake.of("set")] == [5, 6, 7, 6]
+        t.wait(lambda: any("one" in l and " 6 " in l for l in t.lines))
+        t.wait_text("job 1 has priority 6")
+        t.type("+p+") # what comes between does not make it forget, and not remember for ever
+        wait_until(lambda: len(fake.of("set")) == 6)
+        assert [p["set"]["priority"] for p in fake.of("set")][4:] == [7, 8]
+        t.wait(lambda: any("one" in l and " 8 " in l for l in t.lines))
+        fake.jobs[1]["priority"] = 20 # somebody else
+        t.wait(lambda: any("one" in l and " 20 " in l for l in t.lines))
+        t.type("-")
+        wait_until(lambda: len(fake.of("set")) == 7)
+        assert fake.of("set")[-1]["set"]["priority"] == 19
+        t.type("q")
+        assert t.finish() == 0
+
+
 def test_an_error_is_told_and_the_screen_goes_on(fake):
     fake.add_job(name="one", state="done")
     fake.jobs[1]["state"] = "queued"
