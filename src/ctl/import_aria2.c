@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "ctl/import.h"
+#include "model/settings.h"
 
 struct aria2 {
 	struct import *m;
@@ -109,6 +110,15 @@ put_special(struct aria2 *a, unsigned line, const char *key, const char *value)
 	return true;
 }
 
+/* Of a list that was not meant for aria2, as `export` writes it.  aria2 has hooks, too, with other arguments. */
+static bool
+is_haul_key(const char *key)
+{
+	const struct setting *row = setting_by_name(SCOPE_JOB, key);
+
+	return row && !(row->flags & SETTING_PROGRAM);
+}
+
 static void
 on_value(unsigned line, const char *key, const char *value, void *arg)
 {
@@ -126,6 +136,12 @@ on_value(unsigned line, const char *key, const char *value, void *arg)
 			import_note_quietly(a->m, line, key, tuning[i].why);
 			return;
 		}
+	if (is_haul_key(key)) {
+		AUTO_FREE char *text = xasprintf("%s is a key of haul, and no option of aria2: `haulctl add -i` takes lists with those", key);
+
+		import_error(a->m, line, text);
+		return;
+	}
 	import_note(a->m, line, key, "haul has nothing like it: left out");
 }
 

@@ -84,6 +84,23 @@ file.torrent
     assert told[-1] == "haulctl: 3 of 4 jobs are left out"
 
 
+def test_a_list_that_was_meant_for_add_is_no_session_of_aria2(serve, server):
+    """It looks like one: without its names, what it waits for and that it is paused other jobs would come of it."""
+    s = serve()
+    c = s.client()
+    assert s.ctl("add", "--paused", "--name", "mine", server.url("/ok/10?key=im-own")).rc == 0
+    s.ctl("add", "--after", "mine", "-o", "behind", server.url("/ok/11?key=im-own"))
+    wrote = s.ctl("export").out
+    done = s.ctl("import", "aria2", "-", stdin=wrote)
+    assert done.rc == 2 and done.out == ""
+    for key in ("name", "paused", "after"):
+        line = next(i for i, text in enumerate(wrote.splitlines(), 1) if text.startswith(" %s=" % key))
+        assert ("standard input:%d: %s is a key of haul, and no option of aria2: `haulctl add -i` takes lists with those"
+                % (line, key)) in done.err.splitlines()
+    assert len(c.call("list")["jobs"]) == 2
+    c.call("cancel", all=True)
+
+
 # ---- curl
 
 def test_a_configuration_of_curl(tmp):
