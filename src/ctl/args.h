@@ -24,7 +24,7 @@ struct args {
 	bool has_timeout;
 	uint64_t timeout_ms;
 	bool unverified;         /* cat */
-	bool block;              /* add, get */
+	bool block;              /* of all that add */
 	bool dry_run;            /* import */
 	const char *format;      /* of export; NULL: list */
 	const char **checksums;  /* owned array: of verify */

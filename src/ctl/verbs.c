@@ -17,20 +17,22 @@ static const struct verb_option global_options[] = {
 	{ 0 },
 };
 
+#define KEY_OPTION                                                                                 \
+	{ OPTION_KEY, 0, "key", "KEY", NULL, "a word of yours: the same one again adds nothing anew" }
+#define BLOCK_OPTION                                                                               \
+	{ OPTION_BLOCK, 0, "block", NULL, NULL, "wait for room when hauld's queue is full (max-queued)" }
 #define ADD_OPTIONS                                                                                \
 	{ OPTION_OUTPUT, 'o', "output", "FILE", NULL, "destination of the one url" },              \
 	{ OPTION_INPUT_FILE, 'i', "input-file", "FILE", NULL,                                      \
 	    "jobs from a list, aria2's format or sha256sum's; - is standard input" },              \
 	{ OPTION_BASE_URL, 0, "base-url", "URL", NULL, "where the files of a list of checksums lie" }, \
-	{ OPTION_KEY, 0, "key", "KEY", NULL, "a word of yours: the same one again adds nothing anew" }
-#define BLOCK_OPTION                                                                               \
-	{ OPTION_BLOCK, 0, "block", NULL, NULL, "wait for room when hauld's queue is full (max-queued)" }
+	KEY_OPTION, BLOCK_OPTION
 #define TIMEOUT_OPTION                                                                             \
 	{ OPTION_TIMEOUT, 0, "timeout", "DURATION", NULL,                                          \
 	    "wait no longer, \"30s\", \"6h\": the jobs go on, the exit status is 4" }
 
-static const struct verb_option add_options[] = { ADD_OPTIONS, BLOCK_OPTION, { 0 } };
-static const struct verb_option get_options[] = { ADD_OPTIONS, BLOCK_OPTION, TIMEOUT_OPTION, { 0 } };
+static const struct verb_option add_options[] = { ADD_OPTIONS, { 0 } };
+static const struct verb_option get_options[] = { ADD_OPTIONS, TIMEOUT_OPTION, { 0 } };
 #define SCOPE_OPTIONS                                                                              \
 	{ OPTION_GROUP, 0, "group", "GROUP", NULL, "the members of this group, and of groups within it" }, \
 	{ OPTION_ALL, 0, "all", NULL, NULL, "all jobs" }
@@ -102,7 +104,8 @@ static const struct verb_option cat_options[] = {
 static const struct verb_option import_options[] = {
 	{ OPTION_DRY_RUN, 0, "dry-run", NULL, NULL, "add nothing: print what would be added, as a list for add -i, or with --json" },
 	{ OPTION_BASE_URL, 0, "base-url", "URL", NULL, "where the files of a list of checksums lie" },
-	{ OPTION_KEY, 0, "key", "KEY", NULL, "a word of yours: the same one again adds nothing anew" },
+	KEY_OPTION,
+	BLOCK_OPTION,
 	{ 0 },
 };
 static const struct verb_option export_options[] = {

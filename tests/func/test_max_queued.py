@@ -29,8 +29,9 @@ def test_above_it_add_is_refused(serve, server):
     assert error.word == "too-many" and "max-queued is 3" in error.text
     ids += c.add(stalled(server, 3))
     assert used(c) == 3 and c.refused("add", job=quick(server, 1)).word == "too-many"
-    done = s.ctl("add", server.url("/ok/1"))
-    assert done.rc != 0 and "the queue is full" in done.err
+    for verb in (["add"], ["get"], ["gather"]):
+        done = s.ctl(*verb, server.url("/ok/1"))
+        assert done.rc != 0 and "the queue is full" in done.err and "--block" in done.err
     # nothing of what was refused is left behind
     c.call("cancel", job=ids[0])
     assert used(c) == 2
@@ -152,7 +153,7 @@ def test_haulctl_adds_a_long_list_as_room_comes(serve, server, tmp):
     watcher = threading.Thread(target=watch)
     watcher.start()
     done = s.ctl("add", "-i", "-", stdin=text)
-    assert done.rc != 0 and "these are 300 jobs, and max-queued is 20" in done.err
+    assert done.rc != 0 and "these are 300 jobs, and max-queued is 20" in done.err and "--block" in done.err
     done = s.ctl("add", "--block", "-i", "-", stdin=text)
     over.set()
     watcher.join()
@@ -160,3 +161,18 @@ def test_haulctl_adds_a_long_list_as_room_comes(serve, server, tmp):
     assert max(most) <= 20
     c.call("wait", jobs=[int(i) for i in done.out.split()])
     assert len(server.requests("mq-list")) == 300
+
+
+@pytest.mark.parametrize("verb", ["gather", "import"])
+def test_every_verb_that_adds_can_wait_for_room(serve, server, verb):
+    s = serve(max_queued=2, max_connections_per_host=10)
+    text = "".join("%s\n" % server.url("/ok/%d?mq-%s" % (i + 1, verb)) for i in range(6))
+    first = {"gather": ["-i", "-"], "import": ["wget", "-"]}[verb]
+    assert "these are 6 jobs" in s.ctl(verb, *first, stdin=text).err
+    done = s.ctl(verb, "--block", *first, stdin=text)
+    assert done.rc == 0, done
+    if verb == "gather":
+        assert [line.split()[1] for line in done.out.splitlines()] == [s.path(str(i + 1)) for i in range(6)]
+    else:
+        assert s.ctl("wait", *done.out.split()).rc == 0 and len(done.out.split()) == 6
+    assert len(server.requests("mq-%s" % verb)) == 6

@@ -41,7 +41,7 @@ backlog_enter(struct backlog_place *p, struct call *call, size_t n, void (*go)(v
 		return BACKLOG_REFUSED;
 	}
 	if (limit && n > limit) {
-		call_fail(call, RPC_TOO_MANY, "these are %zu jobs, and max-queued is %llu: give fewer in a request", n,
+		call_fail(call, RPC_TOO_MANY, "these are %zu jobs, and max-queued is %llu: give fewer in a request, as haulctl --block does", n,
 		    (unsigned long long)limit);
 		return BACKLOG_REFUSED;
 	}
@@ -52,7 +52,7 @@ backlog_enter(struct backlog_place *p, struct call *call, size_t n, void (*go)(v
 	}
 	if (!json_is_true(block)) {
 		call_fail(call, RPC_TOO_MANY,
-		    "the queue is full: %llu jobs of clients are not over, and max-queued is %llu; try again later, or let the request wait with block",
+		    "the queue is full: %llu jobs of clients are not over, and max-queued is %llu; try again later, or let it wait for room (block, haulctl --block)",
 		    (unsigned long long)(engine_open(c->engine) + c->queue_reserved), (unsigned long long)limit);
 		return BACKLOG_REFUSED;
 	}
