@@ -118,6 +118,15 @@ command(struct chosen *ch, const uint64_t *ids, size_t n)
 	return r != CTL_OK ? r : command(ch, ids + n / 2, n - n / 2);
 }
 
+/* What hauld would answer about no jobs, if one could ask that. */
+static void
+put_none(struct chosen *ch)
+{
+	AUTO_JSON json_t *none = text_equal(ch->method, "remove") ? json_pack("{s:i}", "removed", 0) : json_pack("{s:[]}", "jobs");
+
+	ctl_put_json(ch->ctl, none);
+}
+
 int
 chosen_command(struct ctl *c, const char *method, const char *states, bool (*wants)(const json_t *job), const char *done)
 {
@@ -143,7 +152,9 @@ chosen_command(struct ctl *c, const char *method, const char *states, bool (*wan
 	r = pages_read(c, more, false, 0, take_id, &ch);
 	for (size_t i = 0; i < ch.n && r == CTL_OK; i += CLIENT_JOBS_MAX)
 		r = command(&ch, ch.ids + i, MIN(ch.n - i, (size_t)CLIENT_JOBS_MAX));
-	if (!c->args.json)
+	if (c->args.json && r == CTL_OK && !ch.n)
+		put_none(&ch);
+	else if (!c->args.json)
 		buf_printf(&c->out, "%llu %s\n", (unsigned long long)ch.done, done);
 	if (ch.refused)
 		ctl_tell(c, "%llu changed meanwhile and %s", (unsigned long long)ch.refused, ch.refused == 1 ? "stays as it is" : "stay as they are");

@@ -72,6 +72,22 @@ put_scope(struct ctl *c, const char *method, const json_t *result)
 		    text_equal(method, "pause") ? "paused" : "resumed");
 }
 
+/* Not over, or only until its next run, which is then what the command is about. */
+static bool
+is_there(const json_t *job)
+{
+	return !json_is_integer(json_object_get(job, "ended")) || json_is_integer(json_object_get(job, "next_run"));
+}
+
+static int
+command_chosen(struct ctl *c, const char *method, const char *states, const char *done)
+{
+	AUTO_FREE char *all = xasprintf("%s,done,failed,cancelled", states);
+	bool over = !c->args.state && !text_equal(method, "resume");
+
+	return chosen_command(c, method, over ? all : states, over ? is_there : NULL, done);
+}
+
 /* Of the jobs that are named, or of the group, or of everything. */
 static int
 command(struct ctl *c, const char *method, const char *states, const char *done)
@@ -80,7 +96,7 @@ command(struct ctl *c, const char *method, const char *states, const char *done)
 	int r;
 
 	if (chosen_is_asked(c, false))
-		return chosen_command(c, method, states, NULL, done);
+		return command_chosen(c, method, states, done);
 	if (!ctl_names_one_kind(c))
 		return CTL_USAGE;
 	if (!params)

@@ -81,6 +81,9 @@ def test_run_by_filters_is_about_those_that_wait_for_a_time(serve, server):
 
 
 def test_json_tells_what_hauld_answered(many):
+    for verb in ("cancel", "pause", "resume", "retry", "run"):
+        assert many.ctl(verb, "--json", "--name", "nobody").lines == [{"jobs": []}]
+    assert many.ctl("remove", "--json", "--name", "nobody").lines == [{"removed": 0}]
     [answer] = many.ctl("cancel", "--json", "--output", "*/dir/*").lines
     assert [job["state"] for job in answer["jobs"]] == ["cancelled"] * 3
 

@@ -498,6 +498,43 @@ def test_cancel_ends_the_schedule_and_retry_takes_it_up_again(serve, server):
         wait_until(lambda: c.show("ended")["runs"]["count"] > n)
 
 
+@pytest.mark.parametrize("how", [["--all"], ["--group", "in"], ["--name", "again*"]])
+def test_cancel_of_many_ends_schedules_too(serve, server, how):
+    """Those between two runs as those that run: what a command does is no matter of its moment."""
+    s = serve({"groups": [{"name": "in"}, {"name": "inner", "parent": "in"}]})
+    key = "many" + how[0].strip("-")
+    with s.client() as c:
+        c.add(job(server, "again", group="in", every="1h"), job(server, "again2", group="inner", cron="@yearly"),
+              job(server, "again3", group="in", every="1h", url=server.url("/status/404?schedule=%s" % key), retry=0),
+              job(server, "once"))
+        c.call("run", job="again2")
+        for name in ("again", "again2", "again3", "once"):
+            c.wait_job(name)
+        assert all(c.show(name)["next_run"] for name in ("again", "again2", "again3"))
+        assert s.ctl("cancel", *how).out == "3 cancelled\n"
+        for _ in range(2):
+            assert all(c.show(name)["state"] == "cancelled" and c.show(name)["next_run"] is None
+                       for name in ("again", "again2", "again3"))
+            assert c.show("once")["state"] == "done"
+            crash(s, server)
+            s.start()
+            c = s.client()
+        assert s.ctl("cancel", *how).out == "0 cancelled\n"
+
+
+def test_pause_by_filters_holds_the_next_run(serve, server):
+    s = serve()
+    with s.client() as c:
+        c.add(job(server, "held", every="1h"), job(server, "once"))
+        for name in ("held", "once"):
+            c.wait_job(name)
+        assert s.ctl("pause", "--output", "*").out == "1 paused\n"
+        assert c.show("held")["state"] == "paused" and c.show("once")["state"] == "done"
+        assert s.ctl("resume", "--output", "*").out == "1 resumed\n"
+        assert s.ctl("resume", "--output", "*").out == "0 resumed\n"
+        c.call("cancel", all=True)
+
+
 def test_run_begins_one_now_and_the_times_stay(serve, server):
     s = serve()
     with s.client() as c:

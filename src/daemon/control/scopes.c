@@ -397,6 +397,14 @@ cancel_one(struct scope *s, const struct job *j)
 		watch_one(s, id, false);
 }
 
+/* Between two runs a job is over, and yet not: its next one is what is cancelled. */
+static bool
+is_left_alone(const struct scope *s, const struct job *j)
+{
+	return job_is_over(j) &&
+	    (j->result->code == RESULT_INTERRUPTED || !engine_comes_again(s->control->engine, j->id));
+}
+
 static void
 on_step(void *arg)
 {
@@ -413,7 +421,7 @@ on_step(void *arg)
 		if (!is_meant(s, j))
 			continue;
 		s->interrupted |= j->result->code == RESULT_INTERRUPTED;
-		if (job_is_over(j))
+		if (is_left_alone(s, j))
 			continue;
 		cancel_one(s, j);
 		cancels++;
