@@ -198,6 +198,14 @@ def test_what_is_allowed_may_be_led_to(h, box, inside):
     h.expect({"a": body(1000)})
 
 
+def test_what_is_allowed_leads_no_further(h, box, inside):
+    """public -> private, which is allowed -> private, which is not"""
+    further = to(inside[0], PRIVATE, inside[1].url("/ok/1000", "127.0.0.1"))
+    result = run(h, box, [job(to(inside[0], PUBLIC, further))], daemon={"allow-addresses": ["10.0.0.0/24"]})
+    assert_failed(result, "address-refused")
+    assert len(inside[0].requests()) == 2 and inside[1].requests() == []
+
+
 def test_a_connection_that_stands_opens_no_way(h, box, inside):
     """The first job has one to the private host, which the second must not use."""
     jobs = [{"name": "first", "url": inside[1].url("/ok/1000", PRIVATE), "output": "first", "priority": 5},

@@ -650,6 +650,23 @@ START_TEST(a_worker_that_lies_is_killed)
 }
 END_TEST
 
+START_TEST(a_worker_that_answers_for_another_is_killed)
+{
+	struct job *j, *liar;
+
+	start_pool(bad_worker_path, 2);
+	j = submit("file", FOLLOW | HEAVY);
+	ck_assert(loop_until(rig.loop, has_worker, j, WAIT_MS));
+	liar = submit("x-claim", HEAVY);
+	ck_assert(loop_until(rig.loop, is_over, liar, WAIT_MS));
+	ck_assert(pool_task_is_busy(&j->task));
+	ck_assert_uint_ge(count_log("it said what makes no sense"), 1);
+	tell_front(j, 5, true);
+	await_all();
+	assert_published(j);
+}
+END_TEST
+
 /* Who looks at a page that is not there is killed by SIGBUS. */
 START_TEST(a_worker_that_takes_the_shared_page_away_does_not_get_it)
 {
@@ -1038,6 +1055,7 @@ add_bad_tests(Suite *s)
 	tcase_add_test(t, a_worker_that_exits_is_a_death_too);
 	tcase_add_test(t, a_worker_that_takes_the_shared_page_away_does_not_get_it);
 	tcase_add_test(t, a_worker_that_lies_is_killed);
+	tcase_add_test(t, a_worker_that_answers_for_another_is_killed);
 	tcase_add_test(t, a_task_is_given_out_again_when_the_dead_one_was_reaped);
 	tcase_add_test(t, a_task_that_was_told_to_publish_is_told_again);
 	tcase_add_test(t, a_worker_whose_loop_does_not_turn_is_replaced);

@@ -441,6 +441,28 @@ add_kept_job(void)
 	return p;
 }
 
+/* A life behind a power cut finds what it may not replace, and knows it for its own. */
+START_TEST(no_clobber_has_its_map_on_the_disk_before_the_name)
+{
+	static const char *const traces[] = {
+		[FSYNC_OFF] = "rename2", [FSYNC_DATA] = "fdatasync fdatasync dirsync rename2",
+		[FSYNC_FULL] = "fsync fdatasync dirsync rename2 dirsync",
+	};
+	struct publish *p = add_job(rig.dir, (enum fsync_mode)_i, 10);
+	struct publish_file map = new_file(rig.dir, "0.map", "", 0);
+	struct stat st;
+
+	p->no_clobber = true;
+	p->map_name = "0.map";
+	p->map_fd = map.fd;
+	publish_all(traces[_i]);
+	assert_code(0, RESULT_OK);
+	ck_assert_int_eq(fstat(map.fd, &st), 0);
+	ck_assert_int_gt(st.st_size, 0);
+	(void)close(map.fd);
+}
+END_TEST
+
 START_TEST(the_kept_file_comes_before_the_target)
 {
 	struct publish *p = add_kept_job();
@@ -796,6 +818,7 @@ main(void)
 	TCase *tc = new_case("publish", publish, ARRAY_SIZE(publish));
 
 	tcase_add_loop_test(tc, the_order_is_sync_rename_sync_dir, FSYNC_OFF, FSYNC_FULL + 1);
+	tcase_add_loop_test(tc, no_clobber_has_its_map_on_the_disk_before_the_name, FSYNC_OFF, FSYNC_FULL + 1);
 	suite_add_tcase(s, tc);
 	tc = new_case("dirs", dirs, ARRAY_SIZE(dirs));
 	tcase_add_loop_test(tc, a_kept_directory_that_was_moved_is_opened_anew, 0, 4);

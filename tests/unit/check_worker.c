@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@
 #include "wire/build_id.h"
 #include "wire/part_map.h"
 #include "worker/digest.h"
+#include "worker/digest_set.h"
 #include "worker/dirs.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -49,6 +51,32 @@ static struct {
 	unsigned progress;       /* messages seen */
 	struct progress_msg last_progress;
 } rig = { .to = -1, .from = -1 };
+
+/* Syncs that fail; behind the page that the worker shares. */
+
+struct syncs {
+	_Atomic bool fail_file, fail_dir;
+};
+
+enum { PAGE_SIZE = 4096, SYNCS_AT = 2048 };
+
+static struct syncs *
+syncs(void)
+{
+	return (struct syncs *)(void *)((char *)rig.page + SYNCS_AT);
+}
+
+int
+fsync(int fd)
+{
+	struct stat st;
+	bool is_dir = fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+
+	if (!rig.page || !(is_dir ? syncs()->fail_dir : syncs()->fail_file))
+		return (int)syscall(SYS_fsync, fd);
+	errno = EIO;
+	return -1;
+}
 
 /* Files. */
 
@@ -156,7 +184,7 @@ start_silent(void)
 	ck_assert_int_eq(pipe2(up, O_CLOEXEC), 0);
 	rig.to = down[1];
 	rig.from = up[0];
-	rig.page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	rig.page = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ck_assert_ptr_ne(rig.page, MAP_FAILED);
 	rig.pid = fork();
 	ck_assert_int_ge(rig.pid, 0);
@@ -270,7 +298,7 @@ teardown(void)
 	rig.reader = (struct frame_reader){ 0 };
 	rig.progress = 0;
 	if (rig.page)
-		(void)munmap(rig.page, 4096);
+		(void)munmap(rig.page, PAGE_SIZE);
 	rig.page = NULL;
 	(void)nftw(rig.root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	free(TAKE_PTR(rig.root));
@@ -532,6 +560,21 @@ START_TEST(a_task_that_waits_publishes_when_told)
 END_TEST
 
 /* Following. */
+
+START_TEST(a_front_never_goes_back)
+{
+	struct task_msg t = a_task("file", "1.part", 0);
+	struct result_msg r;
+
+	write_file(".haul/1.part", "hello", 5);
+	t.follow = true;
+	send_task(1, &t);
+	send_front(1, 5, 0, false);
+	send_front(1, 3, 0, true);
+	expect(1, RESULT_OK, &r);
+	assert_content("file", "hello", 5);
+}
+END_TEST
 
 START_TEST(a_growing_file_is_followed)
 {
@@ -1004,6 +1047,37 @@ START_TEST(a_state_of_more_than_is_there_is_not_used)
 }
 END_TEST
 
+/* Behind where the download goes on they are fetched again, and may be others. */
+START_TEST(a_good_state_of_more_than_is_there_is_not_used)
+{
+	AUTO_FREE char *data = make_data(3000000), *path = path_of(".haul/1.map");
+	struct task_msg t = a_mapped_task(data, FSYNC_OFF);
+	struct part_map_slot slot = { .sequence = 5, .hashed = 2000001 };
+	AUTO_BUF struct buf b = { 0 }, states = { 0 };
+	struct digest_set set = { .n = 0 };
+	enum digest_algo missing;
+	AUTO_CLOSE int fd = -1;
+	struct result_msg r;
+
+	t.n_in = 1;
+	ck_assert_int_eq(digest_set_add(&set, t.in, t.n_in, &missing), 0);
+	digest_set_update(&set, data, 2000001);
+	ck_assert(digest_set_save(&set, &states));
+	digest_set_done(&set);
+	slot.states = (struct text){ (const char *)buf_bytes(&states), buf_len(&states) };
+	ck_assert(part_map_put_slot(&b, &slot));
+	data[2000000] ^= 1;
+	write_file(".haul/1.part", data, 3000000);
+	write_map(".haul/1.map", &a_head, ".haul/1.part", "boot", 2000000);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(fd_pwrite_full(fd, buf_bytes(&b), buf_len(&b), (off_t)part_map_slot_place(5)), 0);
+	t.resumed = 2000000 + (uint64_t)_i; /* the second time they are there: the state is a good one */
+	send_task(1, &t);
+	send_front(1, 3000000, 0, true);
+	expect(1, _i ? RESULT_OK : RESULT_CHECKSUM_MISMATCH, &r);
+}
+END_TEST
+
 START_TEST(parking_without_a_map_is_cancelling)
 {
 	struct task_msg t = a_task("file", "1.part", 0);
@@ -1460,6 +1534,22 @@ START_TEST(a_directory_that_became_a_link_is_refused)
 }
 END_TEST
 
+START_TEST(a_directory_of_another_mount_is_refused)
+{
+	struct task_msg t = a_task("file", "1.part", 5);
+	struct stat slash, shm;
+	struct result_msg r;
+
+	if (stat("/", &slash) < 0 || stat("/dev/shm", &shm) < 0 || slash.st_dev == shm.st_dev)
+		return; /* nothing is mounted there */
+	t.target.root = text_of("/");
+	t.target.dir = text_of("dev/shm");
+	send_task(1, &t);
+	expect(1, RESULT_PATH_REFUSED, &r);
+	ck_assert_int_eq(r.result.os_error, EXDEV);
+}
+END_TEST
+
 START_TEST(a_part_that_is_another_file_is_refused)
 {
 	struct task_msg t = a_task("file", "1.part", 5);
@@ -1499,6 +1589,23 @@ START_TEST(a_part_that_is_swapped_before_publishing_is_refused)
 	send_order(1, WORK_PUBLISH);
 	expect_text(1, RESULT_PATH_REFUSED, "replaced by another");
 	ck_assert(!exists("file"));
+}
+END_TEST
+
+/* By a worker that died behind its rename, and perhaps before its syncs. */
+START_TEST(what_another_worker_published_is_synced)
+{
+	struct task_msg t = a_task("file", "1.part", 5);
+	struct result_msg r;
+
+	write_file("file", "hello", 5);
+	t.inode = stat_of("file").st_ino;
+	t.fsync = _i & 1 ? FSYNC_FULL : FSYNC_DATA;
+	syncs()->fail_file = _i & 2;
+	syncs()->fail_dir = _i & 4;
+	send_task(1, &t);
+	expect(1, _i & 2 || _i == 5 ? RESULT_WRITE : RESULT_OK, &r);
+	assert_content("file", "hello", 5);
 }
 END_TEST
 
@@ -1686,7 +1793,7 @@ case_of_process(void)
 	const TTest *tests[] = { a_wrong_digest_publishes_nothing,
 		a_size_that_is_not_the_front_is_refused, no_clobber_leaves_what_is_there,
 		a_directory_or_link_at_the_destination, without_publish_only_digests_come_back,
-		a_task_that_waits_publishes_when_told, a_growing_file_is_followed,
+		a_task_that_waits_publishes_when_told, a_front_never_goes_back, a_growing_file_is_followed,
 		bytes_behind_the_front_are_not_read, flushed_bytes_are_told,
 		a_gzip_file_is_unpacked_while_it_grows, auto_publishes_what_is_not_packed_as_it_is,
 		a_cut_gzip_file_is_refused, garbage_behind_a_gzip_file_is_refused,
@@ -1727,6 +1834,7 @@ case_of_maps(void)
 	add_tests(tc, tests, ARRAY_SIZE(tests));
 	tcase_add_loop_test(tc, a_parked_task_is_gone_on_with_where_it_was, 0, 2);
 	tcase_add_loop_test(tc, a_state_of_more_than_is_there_is_not_used, 0, 2);
+	tcase_add_loop_test(tc, a_good_state_of_more_than_is_there_is_not_used, 0, 2);
 	tcase_add_loop_test(tc, parking_without_a_map_is_cancelling, 0, 2);
 	tcase_add_loop_test(tc, publishing_tells_the_map_or_drops_it, 0, 2);
 	tcase_add_loop_test(tc, a_sweep_knows_what_was_published, 0, 4);
@@ -1749,13 +1857,14 @@ static TCase *
 case_of_paths(void)
 {
 	TCase *tc = tcase_create("paths");
-	const TTest *tests[] = { a_directory_that_became_a_link_is_refused,
+	const TTest *tests[] = { a_directory_that_became_a_link_is_refused, a_directory_of_another_mount_is_refused,
 		a_part_that_is_another_file_is_refused,
 		a_part_that_is_swapped_before_publishing_is_refused, a_name_with_a_nul_is_refused,
 		a_removed_and_remade_directory_is_found_again, a_missing_part_or_directory_is_named };
 
 	add_tests(tc, tests, ARRAY_SIZE(tests));
 	tcase_add_loop_test(tc, names_that_lead_elsewhere_are_refused, 0, 12);
+	tcase_add_loop_test(tc, what_another_worker_published_is_synced, 0, 6);
 	return tc;
 }
 
