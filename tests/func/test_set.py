@@ -197,6 +197,21 @@ def test_a_paused_job_goes_on_from_the_new_url(serve, server):
     assert s.read("one") == body(2 << 20)
 
 
+def test_a_paused_job_begins_anew_at_a_url_elsewhere(serve, server):
+    """Size and validators of the other file are the same; nothing proves that it is."""
+    s = serve()
+    with s.client() as c:
+        one, = c.add(job(server.url("/held/4M/1M/9?key=set-paused&etag=", "127.0.0.3"), "one"))
+        wait_until(lambda: c.show(one)["received"] == 1 << 20)
+        c.call("pause", job=one)
+        c.wait_state(one, "paused")
+        change(c, one, url=server.url("/held/4M/1M/0?key=set-paused-other&etag=&seed=another", "127.0.0.2"))
+        c.call("resume", job=one)
+        assert c.wait_job(one)["state"] == "done"
+    assert s.read("one") == body(4 << 20, "another")
+    assert [dict(r["headers"]).get("Range") for r in server.requests("/held/") if "set-paused-other" in r["path"]] == [None]
+
+
 # ---- checksum
 
 @pytest.mark.parametrize("old", [None, "md5"])

@@ -403,6 +403,7 @@ START_TEST(a_cancelled_task_says_so_once)
 	rig.inside = false;
 	ck_assert(loop_until(rig.loop, is_over, j, WAIT_MS));
 	ck_assert_int_eq(j->result.result.code, RESULT_CANCELLED);
+	ck_assert_uint_eq(j->task.given, 1);
 	tell_front(other, 5, true);
 	await_all();
 	assert_ok(other);
