@@ -99,8 +99,12 @@ def test_an_end_that_was_told_is_that_of_each_later_life(serve, server, what):
         c.wait_state(job, "done")
         c.answered_so_far()
         assert number not in c.answers
-        if what == "jobs": # who does not wait for ever does not wait for a disk that stands either
+        # Who does not wait for ever does not wait for a disk that stands either.
+        if what == "jobs":
             assert c.call("wait", jobs=[job], timeout_ms=300)["jobs"][0]["state"] == "done"
+        else:
+            assert c.call("wait", group="g", timeout_ms=300)["group"]["jobs"]["done"] == 1
+            assert c.call("wait", all=True, timeout_ms=300)["failed"] == 0
     finally:
         os.kill(store, signal.SIGCONT)
     assert c.answer(number)

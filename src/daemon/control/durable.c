@@ -9,7 +9,6 @@ struct durable {
 	struct store_wait wait;
 	struct call *call;
 	char *json;  /* owned */
-	bool looks;  /* the call has changed nothing */
 };
 
 static void
@@ -26,35 +25,22 @@ on_durable(const char *error, void *arg)
 {
 	struct durable *d = arg;
 
-	if (error && !d->looks)
+	if (error)
 		call_fail(d->call, RPC_FAILED, "it is so now, but would not survive a restart: %s", error);
 	else
 		call_text(d->call, d->json);
 	durable_free(d);
 }
 
-static void
-answer_later(struct call *c, char *json, bool looks)
+void
+call_text_durably(struct call *c, char *json)
 {
 	struct durable *d = NEW(struct durable);
 
 	d->call = c;
 	d->json = json;
-	d->looks = looks;
 	list_append(&c->control->durables, &d->link);
 	store_when_durable(c->control->store, &d->wait, on_durable, d);
-}
-
-void
-call_text_durably(struct call *c, char *json)
-{
-	answer_later(c, json, false);
-}
-
-void
-call_text_when_kept(struct call *c, char *json)
-{
-	answer_later(c, json, true);
 }
 
 void

@@ -316,8 +316,6 @@ void call_answer_jobs(struct call *c, const uint64_t *ids, size_t n);
 /* durable.c: answers with a result (newly allocated JSON, taken) when the store
  * has all that was changed so far. */
 void call_text_durably(struct call *c, char *json);
-/* The same for who has only looked: where that cannot be kept the answer comes all the same. */
-void call_text_when_kept(struct call *c, char *json);
 void durable_done(struct control *c);
 
 /* job_json.c */

@@ -32,6 +32,8 @@ struct scope {
 	struct scope_name *name; /* NULL: it waits for its own jobs only */
 	uint64_t ended[_JOB_STATE_MAX]; /* of all jobs, when it began */
 	struct loop_timer timeout;
+	char *text;         /* owned: the answer of a wait, until the store has what it tells of */
+	struct store_wait kept_wait;
 	struct loop_deferred step;
 	bool stepping;      /* there may be more to cancel */
 	uint64_t next, last, cancelled; /* ids; and how many were */
@@ -89,6 +91,8 @@ scope_free(struct scope *s)
 	leave_name(s);
 	loop_timer_done(&s->timeout);
 	loop_undefer(&s->step);
+	store_forget_wait(&s->kept_wait);
+	free(s->text);
 	free(s->group);
 	free(s);
 }
@@ -184,7 +188,19 @@ begin_answer(struct buf *b)
 	return w;
 }
 
-/* What became of everything since the wait began, or the group as it is now. */
+/* As in await.c: also where the store fails, or has not answered until he would wait no longer. */
+static void
+on_kept(const char *error UNUSED, void *arg)
+{
+	struct scope *s = arg;
+
+	s->call->on_orphaned = NULL;
+	call_text(s->call, s->text);
+	scope_free(s);
+}
+
+/* What became of everything since the wait began, or the group as it is now: told when
+ * the store has it. */
 static void
 answer_wait(struct scope *s)
 {
@@ -201,9 +217,9 @@ answer_wait(struct scope *s)
 		jsonw_key_u64(&w, "cancelled", c->ended[JOB_CANCELLED] - s->ended[JOB_CANCELLED]);
 	}
 	jsonw_end_object(&w);
-	s->call->on_orphaned = NULL;
-	call_text_when_kept(s->call, xstrdup(buf_cstr(&text)));
-	scope_free(s);
+	leave_name(s);
+	s->text = xstrdup(buf_cstr(&text));
+	store_when_durable(c->store, &s->kept_wait, on_kept, s);
 }
 
 static void
@@ -256,6 +272,10 @@ on_timeout(void *arg)
 {
 	struct scope *s = arg;
 
+	if (s->text) {
+		on_kept(NULL, s);
+		return;
+	}
 	if (*s->group)
 		call_fail(s->call, RPC_TIMED_OUT, "not all jobs of group %s are over yet; they go on", s->group);
 	else
@@ -299,10 +319,10 @@ scope_wait(struct call *c, uint64_t timeout_ms)
 	s = scope_new(c, group);
 	memcpy(s->ended, s->control->ended, sizeof s->ended);
 	join_name(s);
+	if (timeout_ms)
+		loop_timer_set(&s->timeout, timeout_ms);
 	if (is_empty(s->control, s->group))
 		answer_wait(s);
-	else if (timeout_ms)
-		loop_timer_set(&s->timeout, timeout_ms);
 }
 
 /* None of these can begin anything: answers go into buffers. */
