@@ -18,6 +18,7 @@ struct chosen {
 	uint64_t *ids; /* owned array */
 	size_t n, size;
 	uint64_t done, refused;
+	char *why; /* owned: what hauld said of the last one that it refused */
 };
 
 bool
@@ -66,7 +67,7 @@ take_id(struct ctl *c UNUSED, json_t *job, void *arg)
 }
 
 /* The answer to a request about n of them; the caller's reference.  CTL_OK also when hauld
- * refused because one of them has changed: *ret is NULL then. */
+ * refused because of one of them: *ret is NULL then, and why says it. */
 static int
 ask(struct chosen *ch, const uint64_t *ids, size_t n, json_t **ret)
 {
@@ -89,8 +90,11 @@ ask(struct chosen *ch, const uint64_t *ids, size_t n, json_t **ret)
 		error = json_object_get(message, "error");
 		*ret = json_incref(json_object_get(message, "result"));
 		status = error ? ctl_error_status(error) : CTL_OK;
-		if (status == CTL_CONFLICT || status == CTL_NO_JOB)
+		if (status == CTL_CONFLICT || status == CTL_NO_JOB) {
+			free(ch->why);
+			ch->why = xstrdup(member_text(error, "message"));
 			return CTL_OK;
+		}
 		return error ? ctl_tell_error(ch->ctl, error) : CTL_OK;
 	}
 }
@@ -157,7 +161,8 @@ chosen_command(struct ctl *c, const char *method, const char *states, bool (*wan
 	else if (!c->args.json)
 		buf_printf(&c->out, "%llu %s\n", (unsigned long long)ch.done, done);
 	if (ch.refused)
-		ctl_tell(c, "%llu changed meanwhile and %s", (unsigned long long)ch.refused, ch.refused == 1 ? "stays as it is" : "stay as they are");
+		ctl_tell(c, "%llu %s: %s", (unsigned long long)ch.refused, ch.refused == 1 ? "stays as it is" : "stay as they are; the last", ch.why);
+	free(ch.why);
 	free(ch.ids);
 	return r;
 }

@@ -16,7 +16,7 @@ bool chosen_is_asked(const struct ctl *c, bool group_too);
  * states: those that the method can do something with, "queued,blocked"; --state leaves
  * fewer of them.  wants: which of these; NULL: all.  done: what became of them,
  * "cancelled", for the count that is printed.
- * What changed meanwhile, so that the method refuses it, is counted and told.  CTL_OK, or
+ * What the method refuses, mostly because it changed meanwhile, is counted and told.  CTL_OK, or
  * told and the exit status.
  */
 int chosen_command(struct ctl *c, const char *method, const char *states, bool (*wants)(const json_t *job), const char *done)

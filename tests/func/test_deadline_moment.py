@@ -133,6 +133,31 @@ def test_a_group_ends_at_its_moment(serve, server):
         assert abs(time.time() + group_of(c, "made")["deadline_in_ms"] / 1000 - before) < 1
 
 
+def test_a_retry_behind_its_moment_says_so(serve, server, tmp):
+    """It would end again at once, and whoever asked would wonder why."""
+    clock = Clock(tmp)
+    s = serve(start=False)
+    s.prefix = clock.prefix
+    s.write_config({})
+    s.start()
+    text, _ = moment(3600)
+    hour = time.strftime("TZ=Etc/UTC %H:%M", time.gmtime(time.time() + 7200))
+    s.reload({"jobs": [stalled(server, "conf", name="conf", deadline=text)]})
+    with s.client() as c:
+        job, daily = c.add(stalled(server, "x", deadline=text), stalled(server, "y", deadline=hour))
+        c.call("cancel", jobs=[daily])
+        clock.set(3700)
+        assert c.wait_job(job)["code"] == c.wait_job("conf")["code"] == "deadline"
+        for which, way in ((job, "; add it anew with another one"), ("conf", " in the configuration, and reload")):
+            refused = c.refused("retry", jobs=[which])
+            assert refused.word == "conflict" and '"%s", has passed' % text in refused.text and way in refused.text
+            assert c.show(which)["state"] == "failed"
+        chosen = s.ctl("retry", "--all")
+        assert chosen.out == "1 queued again\n" and "2 stay as they are; the last: job " in chosen.err and "has passed" in chosen.err, chosen
+        c.wait_state(daily, "active") # its hour is the next one
+        assert c.show(daily)["deadline"] > time.time()
+
+
 @pytest.mark.parametrize("value, says", [
     ("2020-01-01", "has passed"), ("soon", "a duration, such as"), ("2026-13-01", "a time, such as"),
     ("TZ=Mars/Olympus 12:00", "Mars/Olympus"), (-1, "must not be negative"), ("400d", "from 0 to 366d"),

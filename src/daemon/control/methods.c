@@ -3,11 +3,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "daemon/control/internal.h"
 #include "daemon/engine/keep.h"
+#include "model/until.h"
 #include "wire/build_id.h"
 
 /* ---- The jobs that a request names --------------------------------------------- */
@@ -310,6 +312,25 @@ retry_one(struct call *c, uint64_t id)
 	(void)engine_retry(e, id);
 }
 
+/* False after the answer. */
+static bool
+can_be_retried(struct call *c, uint64_t id)
+{
+	const struct job *j = call_job(c, id);
+	const char *deadline = spec_string(j->spec, JOB_DEADLINE);
+	struct until until = until_of(deadline, clock_wall_s());
+
+	if (j->state == JOB_DONE && !engine_comes_again(c->control->engine, id)) {
+		call_fail(c, RPC_CONFLICT, "job %llu is done: only a failed or cancelled job can be retried", (unsigned long long)id);
+		return false;
+	}
+	if (until.kind != UNTIL_AT || until.at_s > clock_wall_s())
+		return true;
+	call_fail(c, RPC_CONFLICT, "job %llu would end again at once: its deadline, \"%s\", has passed; %s", (unsigned long long)id,
+	    deadline, j->from_config ? "give it another one in the configuration, and reload" : "add it anew with another one");
+	return false;
+}
+
 static void
 method_retry(struct call *c)
 {
@@ -322,10 +343,8 @@ method_retry(struct call *c)
 	if (!ids || !all_can(c, ids, n, true, "only a failed or cancelled job can be retried"))
 		return;
 	for (size_t i = 0; i < n; i++)
-		if (call_job(c, ids[i])->state == JOB_DONE && !engine_comes_again(c->control->engine, ids[i])) {
-			call_fail(c, RPC_CONFLICT, "job %llu is done: only a failed or cancelled job can be retried", (unsigned long long)ids[i]);
+		if (!can_be_retried(c, ids[i]))
 			return;
-		}
 	if (!call_bring_back(c, ids, n))
 		return;
 	note_command(c, ids, n);
