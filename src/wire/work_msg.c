@@ -222,6 +222,7 @@ work_put_result(struct buf *b, uint64_t id, enum work_msg_type type, const struc
 	put_u64(b, r->ms);
 	put_u64(b, r->inode);
 	put_u8(b, r->codec);
+	put_u8(b, r->several);
 	put_digests(b, r->in_digest, r->n_in);
 	put_digests(b, r->out_digest, r->n_out);
 	frame_end(b, f);
@@ -243,6 +244,7 @@ work_get_result(const struct message *m, struct result_msg *ret)
 	ret->ms = get_u64(&c);
 	ret->inode = get_u64(&c);
 	ret->codec = (uint8_t)get_below(&c, get_u8(&c), _CODEC_MAX);
+	ret->several = get_bool(&c);
 	ret->n_in = get_digests(&c, ret->in_digest);
 	ret->n_out = get_digests(&c, ret->out_digest);
 	if (cursor_finish(&c) < 0)

@@ -128,6 +128,7 @@ struct result_msg {
 	uint64_t ms;         /* time from the task's start */
 	uint64_t inode;      /* of the published file; TASK_COPY: of the part */
 	uint8_t codec;       /* what was found by "auto" */
+	bool several;        /* it was decoded, and had more than one member (codec.h) */
 	uint8_t n_in, n_out; /* digests computed */
 	struct digest in_digest[TASK_DIGESTS_MAX], out_digest[TASK_DIGESTS_MAX];
 };

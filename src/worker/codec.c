@@ -68,6 +68,12 @@ decoder_free(struct decoder *d)
 	free(d);
 }
 
+bool
+decoder_has_several(const struct decoder *d)
+{
+	return d->members > 1;
+}
+
 const char *
 decoder_why(const struct decoder *d)
 {

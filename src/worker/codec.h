@@ -36,6 +36,8 @@ void decoder_free(struct decoder *d); /* NULL is fine */
 int decoder_step(struct decoder *d, struct codec_io *io) MUST_CHECK;
 /* After the last input was used and no more is to come: 0 or -EBADMSG. */
 int decoder_finish(struct decoder *d) MUST_CHECK;
+/* More than one member began: the end of the last proves nothing about a next one. */
+bool decoder_has_several(const struct decoder *d);
 /* The failure as a clause for people; borrowed from the decoder. */
 const char *decoder_why(const struct decoder *d);
 

@@ -389,6 +389,7 @@ task_send_result(struct task *t, enum work_msg_type type)
 		.ms = (clock_now_ns() - t->start_ns) / NSEC_PER_MSEC,
 		.inode = t->inode,
 		.codec = (uint8_t)(t->codec == CODEC_AUTO ? CODEC_OFF : t->codec),
+		.several = t->decoder && decoder_has_several(t->decoder),
 	};
 
 	m.n_in = digest_set_report(&t->in_digests, t->msg.in, t->msg.n_in, m.in_digest);

@@ -280,6 +280,24 @@ def test_a_cut_between_members_proves_nothing(h, server, keep):
     assert_all_failed(h, unpack_all(h, server, files), "truncated")
 
 
+@pytest.mark.parametrize("codec", CODECS)
+def test_what_is_packed_in_members_is_not_proven_by_the_end_of_one(h, server, keep, codec):
+    """Who makes several may have been about to make one more: cut between two or not, it looks the same."""
+    packed = pack(codec, body(1000))
+    big = pack(codec, body(700000))
+    members = keep(packed * 3)
+    cut = "?framing=close&cut=%d" % (2 * len(packed))
+    ways = {"cut": (members + cut, codec), "auto": (members + cut, "auto"), "whole": (members + "?framing=close", codec),
+            "big": (keep(packed + big) + "?framing=close", codec)}
+    result = unpack_all(h, server, ways)
+    assert_all_failed(h, result, "unproven")
+    assert all("several members" in j["reason"] and "allow-unproven" in j["reason"] for j in result.jobs)
+    assert_done(unpack(h, server, members, codec, "?framing=close", **{"allow-unproven": True}))
+    assert_done(unpack(h, server, members, codec, "?framing=close", **{"checksum-output": digest(body(1000) * 3)}))
+    assert_done(unpack(h, server, members, codec))
+    h.expect({"a": body(1000) * 3})
+
+
 def test_auto_of_an_unproven_plain_file_proves_nothing(h, server, keep):
     result = unpack(h, server, keep(b"plain text\n" * 1000), "auto", "?framing=close")
     assert_failed(result, "unproven")

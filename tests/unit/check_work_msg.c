@@ -241,6 +241,7 @@ full_result(void)
 		.ms = 3,
 		.inode = 4,
 		.codec = CODEC_XZ,
+		.several = true,
 		.n_in = 2,
 		.n_out = TASK_DIGESTS_MAX,
 	};
@@ -271,6 +272,7 @@ START_TEST(a_full_result_comes_through)
 	ck_assert_uint_eq(g.ms, 3);
 	ck_assert_uint_eq(g.inode, 4);
 	ck_assert_uint_eq(g.codec, CODEC_XZ);
+	ck_assert(g.several);
 	ck_assert_uint_eq(g.n_in, 2);
 	ck_assert_uint_eq(g.n_out, TASK_DIGESTS_MAX);
 	ck_assert_mem_eq(g.in_digest, r.in_digest, 2 * sizeof r.in_digest[0]);

@@ -206,7 +206,7 @@ on_head(const struct response *r, void *arg)
 	resume_note(d, r);
 	sources_note(d, r);
 	conditional_note(d, r);
-	/* An end that nothing announces: of "auto" only a found codec proves it. */
+	/* An end that nothing announces: only a codec may prove it, see on_ready(). */
 	if (!d->rest.start)
 		d->codec_must_prove = (r->major >= 2 ? !r->has_length : !r->has_length && !r->chunked);
 	if (!space_admit(d, &why) || !make_part(d, &why))

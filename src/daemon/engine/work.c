@@ -224,9 +224,11 @@ on_ready(const struct result_msg *r, void *arg)
 
 	if (d->cleaning)
 		return;
-	if (d->codec_must_prove && r->codec == CODEC_OFF) {
-		result_set(&why, RESULT_UNPROVEN,
-		    "nothing proves the end of the download, and it is not compressed; give a checksum or set allow-unproven = true");
+	/* A file that was made of several members may have had one more. */
+	if (d->codec_must_prove && (r->codec == CODEC_OFF || r->several)) {
+		result_set(&why, RESULT_UNPROVEN, "nothing proves the end of the download, and %s; "
+		    "give a checksum, or set allow-unproven = true", r->several ?
+		    "it was packed in several members, of which the last ones may be missing" : "it is not compressed");
 		work_failed(d, &why);
 		return;
 	}
@@ -380,7 +382,7 @@ work_start(struct download *d, bool follow)
 	m.n_out = digests_of(d->job->spec, JOB_CHECKSUM_OUTPUT, m.out_digest);
 	d->split = heavy && m.n_in && m.codec != CODEC_OFF;
 	/* Digests prove the end too, and so does the user's word. */
-	d->codec_must_prove &= m.codec == CODEC_AUTO && !m.n_in && !m.n_out &&
+	d->codec_must_prove &= m.codec != CODEC_OFF && !m.n_in && !m.n_out &&
 	    !spec_bool(d->job->spec, JOB_ALLOW_UNPROVEN);
 	m.wait = d->split || d->codec_must_prove;
 	if (d->split) {
