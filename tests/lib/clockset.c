@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -118,6 +119,8 @@ timerfd_settime(int fd, int flags, const struct itimerspec *at, struct itimerspe
 {
 	struct itimerspec real = *at;
 	pthread_t thread;
+	bool told;
+	int r;
 
 	if (!ahead_ms || !(flags & TFD_TIMER_CANCEL_ON_SET))
 		return real_settime(fd, flags, at, old);
@@ -135,7 +138,13 @@ timerfd_settime(int fd, int flags, const struct itimerspec *at, struct itimerspe
 		if (real.it_value.tv_sec < 1)
 			real.it_value = (struct timespec){ .tv_sec = 1 };
 	}
-	return real_settime(fd, flags & ~TFD_TIMER_CANCEL_ON_SET, &real, old);
+	r = real_settime(fd, flags & ~TFD_TIMER_CANCEL_ON_SET, &real, old);
+	told = (real.it_value.tv_sec || real.it_value.tv_nsec) && timers[find(fd) - 1].cancelled;
+	if (r < 0 || !told)
+		return r;
+	timers[find(fd) - 1].cancelled = 0; /* it is armed, and this is all that is said of it */
+	errno = ECANCELED;
+	return -1;
 }
 
 ssize_t

@@ -2,12 +2,15 @@
 #include "daemon/loop/loop.h"
 
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -299,6 +302,64 @@ START_TEST(an_alarm_rings_at_a_time_of_the_wall_clock)
 	loop_alarm_done(&a);
 	loop_alarm_done(&b);
 	loop_alarm_done(&never);
+}
+END_TEST
+
+/* What timerfd_settime(2) does when the clock was set since: armed, told, and then forgotten. */
+static bool clock_was_set;
+
+int timerfd_settime(int fd, int flags, const struct itimerspec *at, struct itimerspec *old);
+int
+timerfd_settime(int fd, int flags, const struct itimerspec *at, struct itimerspec *old)
+{
+	int r = (int)syscall(SYS_timerfd_settime, fd, flags, at, old);
+	bool armed = at->it_value.tv_sec || at->it_value.tv_nsec;
+
+	if (r < 0 || !armed || !clock_was_set)
+		return r;
+	clock_was_set = false;
+	errno = ECANCELED;
+	return -1;
+}
+
+static int64_t told_jump;
+
+static void
+on_jump(int64_t jump, void *arg)
+{
+	told_jump = jump;
+	on_letter(arg);
+}
+
+START_TEST(a_clock_that_is_set_just_before_the_alarm_is_told)
+{
+	const int64_t hour = 3600 * 1000;
+	struct loop_alarm a;
+	int64_t begin = clock_wall_ms();
+
+	loop_alarm_init(&a, loop, "a", on_jump, (void *)(uintptr_t)"a");
+	clock_was_set = true; /* nobody waits yet */
+	loop_alarm_set(&a, begin + hour);
+	ck_assert(!clock_was_set);
+	a.ahead_ms += 5000;   /* as if it was set back since */
+	clock_was_set = true;
+	loop_alarm_set(&a, begin + 2 * hour);
+	loop_alarm_set(&a, begin + 3 * hour); /* does not push it away */
+	ck_assert(loop_until(loop, has_said, (void *)(uintptr_t)"a", 30000));
+	ck_assert_int_lt(told_jump, -4000);
+	/* It has rung, and those that wait still do. */
+	a.ahead_ms -= 5000;
+	clock_was_set = true;
+	loop_alarm_set(&a, begin + hour);
+	ck_assert(loop_until(loop, has_said, (void *)(uintptr_t)"aa", 30000));
+	ck_assert_int_gt(told_jump, 4000);
+	/* Who begins to wait behind it has seen the new clock. */
+	loop_alarm_cancel(&a);
+	clock_was_set = true;
+	loop_alarm_set(&a, clock_wall_ms() + 20);
+	ck_assert(loop_until(loop, has_said, (void *)(uintptr_t)"aaa", 30000));
+	ck_assert_int_eq(told_jump, 0);
+	loop_alarm_done(&a);
 }
 END_TEST
 
@@ -709,6 +770,7 @@ add_tests(Suite *s)
 	tcase_add_test(timers, timers_ring_once_in_the_order_of_their_times);
 	tcase_add_test(timers, setting_a_timer_again_moves_it);
 	tcase_add_test(timers, an_alarm_rings_at_a_time_of_the_wall_clock);
+	tcase_add_test(timers, a_clock_that_is_set_just_before_the_alarm_is_told);
 	tcase_add_test(timers, a_cancelled_timer_does_not_ring);
 	tcase_add_test(timers, a_timer_may_be_set_again_and_freed_inside_its_callback);
 	tcase_add_test(io, a_descriptor_is_heard_for_what_was_asked_and_no_more);

@@ -15,19 +15,28 @@ ahead(void)
 	return clock_wall_ms() - (int64_t)clock_now_ms();
 }
 
+/* Not 0, also when it was set to what it was. */
+static int64_t
+jump_since(const struct loop_alarm *a)
+{
+	int64_t jump = ahead() - a->ahead_ms;
+
+	return jump ? jump : 1;
+}
+
 static void
 on_alarm(int fd, unsigned what UNUSED, void *arg)
 {
 	struct loop_alarm *a = arg;
 	uint64_t times;
 	ssize_t n = read(fd, &times, sizeof times);
-	int64_t jump = n < 0 && errno == ECANCELED ? ahead() - a->ahead_ms : 0;
+	int64_t jump = a->jump_ms;
 
 	if (n < 0 && errno != ECANCELED)
 		return;
-	if (n < 0 && jump == 0)
-		jump = 1; /* it was set to what it was */
-	a->at_ms = 0;
+	if (n < 0)
+		jump += jump_since(a);
+	a->at_ms = a->jump_ms = 0;
 	a->cb(jump, a->arg);
 }
 
@@ -46,14 +55,15 @@ start(struct loop_alarm *a)
 	loop_io_init(&a->io, a->loop, a->fd, a->name, on_alarm, a);
 }
 
-static void
+/* True when the clock was set since the last time; then the timer will not tell of that any more. */
+static bool
 arm(struct loop_alarm *a, int64_t wall_ms)
 {
 	const struct itimerspec at = {
 		.it_value = { .tv_sec = wall_ms / 1000, .tv_nsec = wall_ms % 1000 * (int64_t)NSEC_PER_MSEC },
 	};
 
-	(void)timerfd_settime(a->fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &at, NULL); /* it is a timer */
+	return timerfd_settime(a->fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &at, NULL) < 0 && errno == ECANCELED;
 }
 
 void
@@ -64,18 +74,23 @@ loop_alarm_set(struct loop_alarm *a, int64_t wall_ms)
 	if (a->fd < 0)
 		start(a);
 	a->at_ms = MAX(wall_ms, INT64_C(1)); /* 0 would be never */
+	if (arm(a, a->jump_ms ? 1 : a->at_ms) && a->waits) {
+		a->jump_ms += jump_since(a);
+		(void)arm(a, 1); /* at once: others may have waited for another time before */
+	}
+	a->waits = true;
 	a->ahead_ms = ahead();
-	arm(a, a->at_ms);
 	loop_io_set(&a->io, LOOP_READ);
 }
 
 void
 loop_alarm_cancel(struct loop_alarm *a)
 {
+	a->waits = false;
 	if (!a->at_ms)
 		return;
-	a->at_ms = 0;
-	arm(a, 0);
+	a->at_ms = a->jump_ms = 0;
+	(void)arm(a, 0);
 	loop_io_set(&a->io, 0);
 }
 

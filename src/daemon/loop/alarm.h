@@ -22,6 +22,8 @@ struct loop_alarm {
 	int fd;            /* owned; -1: not set yet */
 	int64_t at_ms;     /* 0: it is not set */
 	int64_t ahead_ms;  /* of the wall clock before the monotonic one, when it was set */
+	int64_t jump_ms;   /* setting it anew has shown this, and it rings at once to tell of it */
+	bool waits;        /* somebody has waited since it was set first, or set behind a cancel */
 };
 
 void loop_alarm_init(struct loop_alarm *a, struct loop *l, const char *name, alarm_cb cb, void *arg);
