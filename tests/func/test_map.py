@@ -70,6 +70,25 @@ def test_the_next_life_asks_for_the_rest(s, server, how, keys):
     wait_until(lambda: s.leftovers() == [])
 
 
+@pytest.mark.mount
+def test_the_next_life_asks_for_the_rest_beneath_an_inner_root(serve, server, mounter):
+    """Which is another filesystem, and stands behind the outer one in roots."""
+    s = serve(start=False)
+    inner = os.path.join(s.root, "inner")
+    os.mkdir(inner)
+    mounter("-t", "tmpfs", "-o", "size=16m", "tmpfs", inner)
+    s.write_config({}, roots=[s.root, inner])
+    s.start()
+    with s.client() as c:
+        [job] = begin(s, c, held(server, "inner=1", output=os.path.join(inner, "f")))
+    kill(s)
+    s.start()
+    with s.client() as c:
+        assert c.wait_job(job)["state"] == "done"
+    assert s.read("inner/f") == body(SIZE) and starts(server, "inner=1") == [0, HALF]
+    wait_until(lambda: os.listdir(inner) == ["f"])
+
+
 @pytest.mark.parametrize("codec,tool", [("gzip", "gzip -nc"), ("zstd", "zstd -qc"), ("xz", "xz -c")])
 def test_what_is_unpacked_goes_on_too(s, server, keep, codec, tool):
     plain = random.Random(codec).randbytes(SIZE) # it must not become small

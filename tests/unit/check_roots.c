@@ -329,8 +329,10 @@ END_TEST
 START_TEST(of_nested_roots_the_longest_counts)
 {
 	AUTO_FREE char *inner = at("root/inner"), *deep = at("root/inner/deep");
-	const char *name;
+	AUTO_FREE char *file = at("root/inner/deep/x/y/file");
 	struct dest_dir *d;
+	const char *name;
+	struct text dir;
 
 	make_dir("root/inner", 0755);
 	make_dir("root/inner/deep", 0755);
@@ -340,6 +342,9 @@ START_TEST(of_nested_roots_the_longest_counts)
 	ck_assert_str_eq(d->root, deep);
 	ck_assert_str_eq(d->rel, "x");
 	dest_dir_unref(d);
+	ck_assert_str_eq(roots_split(roots, file, &dir, &name), deep);
+	ck_assert_str_eq(name, "file");
+	ck_assert(dir.len == 3 && memcmp(dir.at, "x/y", 3) == 0);
 	d = get("root/inner/file", &name);
 	ck_assert_str_eq(d->root, inner);
 	dest_dir_unref(d);

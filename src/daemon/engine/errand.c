@@ -151,21 +151,6 @@ on_swept(const struct result_msg *r, void *arg)
 
 static const struct pool_task_ops sweep_ops = { .on_found = on_found, .on_result = on_swept };
 
-/* The root that a path lies beneath; NULL: in none. */
-static const char *
-root_of(const struct engine *e, const char *path)
-{
-	const char *root;
-
-	for (unsigned i = 0; (root = spec_list(e->conf->daemon, DAEMON_ROOTS, i)); i++) {
-		size_t n = strlen(root);
-
-		if (strncmp(path, root, n) == 0 && path[n] == '/')
-			return root;
-	}
-	return NULL;
-}
-
 /* Each directory once, nearly: who comes later to a place takes it. */
 static bool
 is_first_look(struct engine *e, const char *path, size_t n)
@@ -184,15 +169,15 @@ is_first_look(struct engine *e, const char *path, size_t n)
 void
 engine_sweep(struct engine *e, const char *output)
 {
-	const char *root = root_of(e, output), *name = strrchr(output, '/'), *dir;
+	struct text dir;
+	const char *name, *root = roots_split(e->roots, output, &dir, &name);
 	AUTO_FREE char *part = NULL;
 	struct task_msg m;
 	struct errand *w;
 
 	if (!root || e->n_sweeps == SWEEPS_MAX || !is_first_look(e, output, (size_t)(name - output)))
 		return;
-	dir = output + strlen(root) + 1;
-	w = errand_new(e, root, (struct text){ dir, name > dir ? (size_t)(name - dir) : 0 });
+	w = errand_new(e, root, dir);
 	w->sweeps = true;
 	e->n_sweeps++;
 	part = xasprintf("%s.0.0.part", e->stage.instance);
@@ -201,26 +186,16 @@ engine_sweep(struct engine *e, const char *output)
 	pool_submit(e->pool, &w->task, &m, false, &sweep_ops, w);
 }
 
-/* Is output a file of that directory, and not of one beneath it? */
-static bool
-is_file_of(const char *output, const struct errand *w)
-{
-	size_t root = strlen(w->root), dir = strlen(w->dir);
-	const char *at = output + root + 1;
-
-	if (strncmp(output, w->root, root) != 0 || output[root] != '/' || strncmp(at, w->dir, dir) != 0)
-		return false;
-	at += dir;
-	return (dir == 0 || *at++ == '/') && !strchr(at, '/');
-}
-
 bool
 errand_wait_for_sweep(struct download *d)
 {
+	struct text dir;
+	const char *name, *root = roots_split(d->engine->roots, d->output, &dir, &name);
 	struct errand *w;
 
 	LIST_FOREACH(w, &d->engine->errands, struct errand, link) {
-		if (!w->sweeps || !is_file_of(d->output, w))
+		if (!w->sweeps || !root || strcmp(w->root, root) != 0 || strlen(w->dir) != dir.len ||
+		    memcmp(w->dir, dir.at, dir.len) != 0)
 			continue;
 		list_append(&w->waiters, &d->waiting);
 		engine_set_state(d->entry, JOB_BLOCKED);

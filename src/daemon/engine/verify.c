@@ -36,21 +36,16 @@ struct verify *
 verify_start(struct engine *e, const char *path, const struct digest *digests, unsigned n, uint32_t uid, verify_cb cb, void *arg)
 {
 	struct task_msg m = { .kind = TASK_CHECK, .mtime = INT64_MIN, .fsync = FSYNC_OFF, .reader = uid };
-	const char *root, *rel, *slash;
+	AUTO_FREE char *copy = xstrdup(path);
+	const char *name, *root = roots_split(e->roots, copy, &m.target.dir, &name);
 	struct verify *v;
-	dev_t dev;
 
-	root = roots_of(e->roots, path, &dev);
 	if (!root || n > TASK_DIGESTS_MAX)
 		return NULL;
 	v = NEW(struct verify);
-	*v = (struct verify){ .engine = e, .path = xstrdup(path), .cb = cb, .arg = arg };
-	rel = v->path + strlen(root);
-	rel += strspn(rel, "/");
-	slash = strrchr(rel, '/');
+	*v = (struct verify){ .engine = e, .path = TAKE_PTR(copy), .cb = cb, .arg = arg };
 	m.target.root = text_of(root);
-	m.target.dir = slash ? (struct text){ rel, (uint16_t)(slash - rel) } : text_of("");
-	m.target.name = text_of(slash ? slash + 1 : rel);
+	m.target.name = text_of(name);
 	m.n_in = (uint8_t)n;
 	memcpy(m.in, digests, n * sizeof m.in[0]);
 	list_append(&e->verifies, &v->link);

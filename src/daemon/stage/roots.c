@@ -153,8 +153,10 @@ find_root(const struct roots *r, const char *path, const char **ret_rel)
 		best = root;
 		best_len = n;
 	}
-	if (best)
+	if (best) {
 		*ret_rel = path + best_len + 1;
+		*ret_rel += strspn(*ret_rel, "/");
+	}
 	return best;
 }
 
@@ -167,6 +169,28 @@ roots_of(const struct roots *r, const char *path, dev_t *ret_dev)
 	if (!root)
 		return NULL;
 	*ret_dev = root->dev;
+	return root->path;
+}
+
+/* Its directory, and the last component. */
+static struct text
+split(const char *rel, const char **ret_name)
+{
+	const char *slash = strrchr(rel, '/');
+
+	*ret_name = slash ? slash + 1 : rel;
+	return (struct text){ rel, slash ? (size_t)(slash - rel) : 0 };
+}
+
+const char *
+roots_split(const struct roots *r, const char *path, struct text *ret_dir, const char **ret_name)
+{
+	const char *rel;
+	const struct root *root = find_root(r, path, &rel);
+
+	if (!root)
+		return NULL;
+	*ret_dir = split(rel, ret_name);
 	return root->path;
 }
 
@@ -282,17 +306,18 @@ is_in_place(const struct dest_dir *d, const struct root *root)
 bool
 roots_get_dir(struct roots *r, const char *path, struct dest_dir **ret, const char **ret_name, struct result *why)
 {
-	const char *rel, *slash;
+	const char *rel, *name;
 	struct root *root = find_root(r, path, &rel);
 	struct dest_dir *d;
 	struct dir_key k;
+	struct text dir;
 
 	if (!root) {
 		result_set(why, RESULT_PATH_REFUSED, "%s lies beneath none of the roots", path);
 		return false;
 	}
-	slash = strrchr(rel, '/');
-	k = (struct dir_key){ root->path, rel, slash ? (size_t)(slash - rel) : 0 };
+	dir = split(rel, &name);
+	k = (struct dir_key){ root->path, dir.at, dir.len };
 	d = map_find(&r->by_path, dir_hash(&k), &k);
 	if (d && !is_in_place(d, root)) {
 		forget(d);
@@ -303,7 +328,7 @@ roots_get_dir(struct roots *r, const char *path, struct dest_dir **ret, const ch
 	if (!d)
 		return false;
 	*ret = dest_dir_ref(d);
-	*ret_name = slash ? slash + 1 : rel;
+	*ret_name = name;
 	return true;
 }
 

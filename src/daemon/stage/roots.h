@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/cursor.h"
 #include "base/list.h"
 #include "model/result.h"
 
@@ -40,6 +41,8 @@ bool roots_add(struct roots *r, const char *path, struct result *why);
 const char *roots_at(const struct roots *r, unsigned i, dev_t *ret_dev);
 /* The root that a destination lies beneath, and its filesystem.  NULL: none. */
 const char *roots_of(const struct roots *r, const char *path, dev_t *ret_dev);
+/* The same, with its directory beneath that root and its last component, borrowed from path. */
+const char *roots_split(const struct roots *r, const char *path, struct text *ret_dir, const char **ret_name);
 /*
  * The directory of an absolute destination path, made if it is missing, with
  * its .haul/; *ret_name is the last component (borrowed from path).  What stands
