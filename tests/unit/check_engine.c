@@ -23,6 +23,7 @@
 #include "daemon/engine/order_internal.h"
 #include "daemon/engine/plan.h"
 #include "daemon/engine/reason.h"
+#include "daemon/engine/timing.h"
 #include "daemon/xfer/route.h"
 #include "model/algo.h"
 #include "model/request_rate.h"
@@ -1521,7 +1522,7 @@ START_TEST(who_is_removed_as_its_next_run_is_due_does_not_run)
 	every_ms = 1000;
 	add_job(&jobs[0]);
 	let_it_end();
-	due = engine_runs(engine, jobs[0].id)->next_ms;
+	due = timing_runs(registry_find(&engine->jobs, jobs[0].id))->next_ms;
 	while (clock_wall_ms() <= due)
 		(void)usleep(1000);
 	ck_assert_int_eq(engine_remove(engine, jobs[0].id), ENGINE_OK);

@@ -108,7 +108,7 @@ change_url(struct entry *en, const struct spec *old)
 	d->n_wrong = 0;
 	if (d->transfer)
 		return;
-	(void)retry_next_source(d, true); /* whoever makes the next request */
+	(void)retry_same_source(d); /* whoever makes the next request */
 	if (d->cleaning || d->verdict != VERDICT_NONE || (en->job.state == JOB_ACTIVE && !d->starting))
 		return;
 	hold_leave(d);

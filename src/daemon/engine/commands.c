@@ -77,10 +77,11 @@ engine_pause(struct engine *e, uint64_t id)
 	if (en->job.state == JOB_PAUSED || (en->download && hook_ends(en->download)))
 		return ENGINE_AS_IS;
 	if (en->download)
-		en->download->resume = en->download->parks = false;
+		en->download->resume = false;
 	if (en->download && en->download->outcome) {
 		if (!set_drop(en->download))
 			return ENGINE_AS_IS; /* too late: it is about to stand under its name */
+		en->download->verdict = VERDICT_PAUSE;
 		engine_paused(en->download);
 		return ENGINE_OK;
 	}
@@ -112,7 +113,7 @@ engine_resume(struct engine *e, uint64_t id)
 
 	if (job_is_over(&en->job))
 		return ENGINE_OVER;
-	if (en->download && en->download->verdict == VERDICT_PAUSE) {
+	if (en->download && (en->download->verdict == VERDICT_PAUSE || en->download->verdict == VERDICT_PARK)) {
 		en->download->resume = true; /* when its workers have let go */
 		return ENGINE_OK;
 	}
@@ -229,14 +230,6 @@ engine_record(const struct engine *e, uint64_t id)
 	const struct entry *en = registry_find(&e->jobs, id);
 
 	return en ? en->receipt : NULL;
-}
-
-const struct runs *
-engine_runs(const struct engine *e, uint64_t id)
-{
-	const struct entry *en = registry_find(&e->jobs, id);
-
-	return en ? timing_runs(en) : NULL;
 }
 
 const struct runs *

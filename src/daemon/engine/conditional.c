@@ -169,13 +169,13 @@ conditional_unchanged(struct download *d, const struct response *r)
 	};
 	struct seen now;
 
-	if (!read_files(d, &now) || memcmp(&now.settings, &d->asked->settings, sizeof now.settings) != 0 ||
+	if (!read_files(d, &now) || now.settings != d->asked->settings ||
 	    now.last != d->asked->last || !text_equal(now.etag, d->asked->etag) || names_another(r, d->asked)) {
 		log_debug("not modified, but the file or its tag is another one now: asking for all of it job=%s id=%llu",
 		    log_safe(job_label(d->job)), (unsigned long long)d->job->id);
 		d->unconditional = true;
 		free(TAKE_PTR(d->asked));
-		(void)retry_next_source(d, true);
+		(void)retry_same_source(d);
 		engine_go_on(d->entry, d->url);
 		return;
 	}

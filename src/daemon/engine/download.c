@@ -458,7 +458,7 @@ conclude(struct download *d)
 {
 	bool again = d->again, final = d->verdict == VERDICT_FINAL;
 
-	if (d->verdict == VERDICT_PAUSE) {
+	if (d->verdict == VERDICT_PAUSE || d->verdict == VERDICT_PARK) {
 		engine_paused(d);
 		return;
 	}
@@ -474,7 +474,7 @@ conclude(struct download *d)
 		engine_finish(d, &d->result, NULL);
 	} else if (again) {
 		d->was_again = true;
-		(void)retry_next_source(d, true); /* it may have been set to another url */
+		(void)retry_same_source(d); /* it may have been set to another url */
 		download_try_again(d, 0);
 	} else {
 		retry_conclude(d);
@@ -555,17 +555,17 @@ download_stop(struct download *d, const struct result *r)
 	d->verdict = VERDICT_FINAL;
 }
 
-void
-download_pause(struct download *d)
+static void
+halt(struct download *d, enum verdict verdict)
 {
-	if (hook_ends(d) || d->verdict == VERDICT_FINAL || d->verdict == VERDICT_PAUSE)
+	if (hook_ends(d) || d->verdict == VERDICT_FINAL)
 		return;
 	hook_drop(d);
 	download_stop_transfer(d);
 	list_remove(&d->waiting);
 	engine_lock_leave(d);
 	space_leave(d->entry);
-	d->verdict = VERDICT_PAUSE;
+	d->verdict = verdict;
 	if (d->cleaning)
 		return;
 	retry_spare(d); /* it did not fail */
@@ -575,10 +575,17 @@ download_pause(struct download *d)
 }
 
 void
+download_pause(struct download *d)
+{
+	if (d->verdict == VERDICT_PARK)
+		d->verdict = VERDICT_PAUSE;
+	else if (d->verdict != VERDICT_PAUSE)
+		halt(d, VERDICT_PAUSE);
+}
+
+void
 download_park(struct download *d)
 {
-	if (d->verdict == VERDICT_FINAL || d->verdict == VERDICT_PAUSE)
-		return; /* a user's own pause stays one */
-	d->parks = true;
-	download_pause(d);
+	if (d->verdict != VERDICT_PAUSE && d->verdict != VERDICT_PARK) /* a user's own pause stays one */
+		halt(d, VERDICT_PARK);
 }

@@ -132,7 +132,13 @@ struct entry {
 };
 
 /* Why the attempt ends, kept while its workers let go. */
-enum verdict { VERDICT_NONE, VERDICT_AGAIN, VERDICT_PAUSE, VERDICT_FINAL };
+enum verdict {
+	VERDICT_NONE,
+	VERDICT_AGAIN,
+	VERDICT_PAUSE, /* of a user */
+	VERDICT_PARK,  /* of its group, or of everything: back into the queue */
+	VERDICT_FINAL,
+};
 
 struct download {
 	struct list link;    /* engine->active */
@@ -207,7 +213,6 @@ struct download {
 	struct list held_by_set; /* set->staged, while it waits for them */
 	bool looked_at_live, checking_live, is_live; /* what stands in the group's directory */
 	bool set_over;       /* the set was published, or is not to be */
-	bool parks;  /* VERDICT_PAUSE: of its group, or of everything: back into the queue */
 	bool again, was_again; /* fetch it anew once, whatever the failure's class says */
 	bool fresh_connection; /* the next request makes one of its own */
 	bool ranges;           /* the server says that it has them, or sent one */
@@ -269,9 +274,10 @@ void retry_conclude(struct download *d);
 const char *retry_first_source(struct entry *en);
 /* sched_ops.on_origin_down */
 bool retry_elsewhere(struct ticket *t, void *arg);
-/* The url of the next source, or of the same (same, or there is no other).  True when
- * it is one that was not tried yet. */
-bool retry_next_source(struct download *d, bool same);
+/* The next request is for the url that its source has now; or for that of the next source,
+ * where there is another.  True when that was not tried yet. */
+bool retry_same_source(struct download *d);
+bool retry_next_source(struct download *d);
 
 /* reach.c: the header of the file came. */
 void reach_answered(struct download *d);
@@ -303,6 +309,8 @@ void resume_fill(struct download *d, struct transfer_request *req);
 void resume_map(struct download *d);
 /* An earlier life published it and could not say so: true, and it has ended. */
 bool resume_was_published(struct download *d);
+/* What was verified and published then is what the job asks for: it ends so. */
+void resume_end_published(struct download *d, struct result_msg *work);
 /* All of it is there, and its part not closed yet. */
 void resume_map_end(struct download *d);
 /* Before the first request: what an earlier life left of it.  true: nothing is

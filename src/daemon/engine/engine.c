@@ -203,29 +203,29 @@ end_of(const struct engine *e, const struct result *r)
 	return e->interrupted && class != CLASS_OK && class != CLASS_CANCELLED ? &interruption : r;
 }
 
+static const struct job_receipt no_receipt = { .proof = "" };
+
 void
 engine_end_waiting(struct entry *en, const struct result *r)
 {
-	static const struct job_receipt none = { .proof = "" };
-
 	r = end_of(en->engine, r);
 	if (!hook_before_end_waiting(en, r))
-		end_job(en->engine, en, r, &none);
+		end_job(en->engine, en, r, &no_receipt);
 }
 
 void
 engine_finish(struct download *d, const struct result *r, const struct job_receipt *receipt)
 {
-	static const struct job_receipt none = { .proof = "" };
 	struct engine *e = d->engine;
 	struct entry *en = d->entry;
 	struct result final = *end_of(e, r);
 
+	receipt = receipt ? receipt : &no_receipt;
 	if (set_holds(d, &final, receipt) || hook_before_end(d, &final, receipt))
 		return;
 	/* A job that was asked to stop may be done already; only then is it not. */
 	if (job_state_can(d->job->state, JOB_DONE) || result_class(r) != CLASS_OK)
-		end_job(e, en, &final, receipt ? receipt : &none);
+		end_job(e, en, &final, receipt);
 	if (final.code != RESULT_INTERRUPTED)
 		resume_over(d);
 	engine_unlock(e, d);
@@ -261,7 +261,7 @@ engine_paused(struct download *d)
 {
 	struct engine *e = d->engine;
 	struct entry *en = d->entry;
-	bool resume = d->resume, parks = d->parks;
+	bool resume = d->resume, parks = d->verdict == VERDICT_PARK;
 
 	put_aside(d, parks ? JOB_BLOCKED : JOB_PAUSED);
 	if (parks) {

@@ -239,9 +239,8 @@ const struct job *engine_job_by_name(const struct engine *e, const char *name);
 const struct receipt *engine_receipt(const struct engine *e, uint64_t id);
 /* The same of any job: its attempts so far. */
 const struct receipt *engine_record(const struct engine *e, uint64_t id);
-/* NULL: it is none that comes again. */
-const struct runs *engine_runs(const struct engine *e, uint64_t id);
-/* The same for the store; also of one that was told to run before its time. */
+/* For the store; NULL: it is none that comes again.  Also of one that was told to run before
+ * its time. */
 const struct runs *engine_kept_runs(const struct engine *e, uint64_t id);
 /* It is over, and has a next run. */
 bool engine_comes_again(const struct engine *e, uint64_t id);

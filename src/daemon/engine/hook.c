@@ -196,14 +196,11 @@ finish(struct hook *h, const struct result *r)
 	engine_finish(d, &copy, &receipt);
 }
 
+/* With the url that its source has now: it may have been set, or minted, meanwhile. */
 static void
-begin_with(struct download *d, const char *url)
+begin_anew(struct download *d)
 {
-	char *copy = xstrdup(url);
-
-	free(d->url);
-	d->url = copy;
-	d->hops = 0;
+	(void)retry_same_source(d);
 	engine_go_on(d->entry, d->url);
 }
 
@@ -215,7 +212,7 @@ start_ended(struct hook *h, const struct spawn_outcome *o)
 
 	free_hook(h);
 	if (o->good) {
-		begin_with(d, hook_url(d, d->job->source)); /* it may have been set meanwhile */
+		begin_anew(d);
 		return;
 	}
 	result_set(&r, RESULT_HOOK_FAILED, "on-download-start: %s; nothing was asked for", o->text);
@@ -287,8 +284,8 @@ url_ended(struct hook *h, const struct spawn_outcome *o)
 
 	free_hook(h);
 	if (set) { /* by a user, meanwhile: perhaps it was the url */
-		begin_with(d, hook_url(d, d->job->source));
 		free(url);
+		begin_anew(d);
 		return;
 	}
 	if (!url) {
@@ -301,7 +298,7 @@ url_ended(struct hook *h, const struct spawn_outcome *o)
 	d->minted_source = d->job->source;
 	log_info("url-command gave another url, after %s: %s job=%s id=%llu", result_word(&r), r.text, log_safe(job_label(d->job)),
 	    (unsigned long long)d->job->id);
-	begin_with(d, url);
+	begin_anew(d);
 }
 
 static void
@@ -394,7 +391,6 @@ let_go(struct download *d)
 bool
 hook_before_end(struct download *d, const struct result *r, const struct job_receipt *receipt)
 {
-	static const struct job_receipt none = { .proof = "" };
 	enum hook_kind kind;
 	struct hook *h;
 
@@ -409,8 +405,6 @@ hook_before_end(struct download *d, const struct result *r, const struct job_rec
 	}
 	activate(d->entry);
 	let_go(d);
-	if (!receipt)
-		receipt = &none;
 	engine_keep_receipt(d->entry, receipt);
 	h = run(d, kind);
 	h->result = *r;

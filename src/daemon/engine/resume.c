@@ -86,7 +86,7 @@ resume_later(struct download *d, const struct result *r)
 	scheduler_withdraw(d->engine->scheduler, &d->entry->ticket);
 	d->result = *r;
 	work_flush(d);
-	download_try_again(d, retry_next_source(d, !stuck) ? 0 : delay);
+	download_try_again(d, (stuck ? retry_next_source(d) : retry_same_source(d)) ? 0 : delay);
 	return true;
 }
 
@@ -221,24 +221,29 @@ source_of(const struct download *d, const char *url)
 	return resume_is_portable(d) ? d->job->source : -1;
 }
 
-/* What was verified and published then is what the job asks for. */
+void
+resume_end_published(struct download *d, struct result_msg *work)
+{
+	struct job_receipt receipt = { .work = work, .proof = "" };
+
+	result_set(&work->result, RESULT_OK, "published before hauld was started anew");
+	work_wanted_digests(d, work);
+	d->job->received = d->total = work->in;
+	d->job->published = work->out;
+	engine_finish(d, &work->result, &receipt);
+}
+
 static void
 finish_published(struct download *d, struct kept *k)
 {
 	struct result_msg work = { .in = k->in, .out = k->out, .codec = (uint8_t)k->codec };
-	struct job_receipt receipt = { .work = &work, .proof = "" };
 
-	result_set(&work.result, RESULT_OK, "published before hauld was started anew");
-	work_wanted_digests(d, &work);
-	d->job->received = k->in;
-	d->job->published = k->out;
-	d->total = k->in;
 	if (!k->base[0])
 		hook_was_told(d);
 	d->is_live = !k->base[0]; /* hauld --once has seen it there */
 	d->over = k->base[0] ? xasprintf("%smap", k->base) : NULL;
 	kept_free(k);
-	engine_finish(d, &work.result, &receipt);
+	resume_end_published(d, &work);
 }
 
 bool

@@ -88,17 +88,28 @@ take_source(struct entry *en, unsigned source)
 	d->hops = 0;
 }
 
-bool
-retry_next_source(struct download *d, bool same)
+static bool
+is_untried(const struct download *d)
 {
-	unsigned n = n_sources(d->job), was = d->job->source, now = same ? was : find_source(d->entry, was, true);
+	return !(d->tried_sources & bit_of(d->job->source));
+}
+
+bool
+retry_same_source(struct download *d)
+{
+	take_source(d->entry, d->job->source);
+	return is_untried(d);
+}
+
+bool
+retry_next_source(struct download *d)
+{
+	unsigned n = n_sources(d->job), was = d->job->source, now = find_source(d->entry, was, true);
 
 	if (now == n)
 		now = find_source(d->entry, was, false);
-	if (now == n)
-		now = was;
-	take_source(d->entry, now);
-	return !(d->tried_sources & bit_of(now));
+	take_source(d->entry, now == n ? was : now);
+	return is_untried(d);
 }
 
 const char *
@@ -234,26 +245,26 @@ retry_conclude(struct download *d)
 {
 	struct retry_policy policy = retry_policy_of(d->job->spec);
 	enum result_class class = retry_class(&policy, &d->result);
+	bool elsewhere = class != CLASS_PERMANENT || (result_code_flags(d->result.code) & RESULT_OF_SOURCE);
 	enum retry_verdict verdict;
 	uint64_t delay;
 
 	if (d->moving) {
-		(void)retry_next_source(d, false);
+		(void)retry_next_source(d);
 		download_try_again(d, 0);
 		return;
 	}
-	if (class != CLASS_PERMANENT || (result_code_flags(d->result.code) & RESULT_OF_SOURCE))
+	if (elsewhere)
 		say_source(d);
 	verdict = decide(d, &d->result, &delay);
 	if (d->unreached && verdict == RETRY_AGAIN) {
-		(void)retry_next_source(d, true);
+		(void)retry_same_source(d);
 		download_try_again(d, 0);
 		return;
 	}
 	if (class == CLASS_FETCH_ANEW && !is_worth_another(d))
 		end_for_good(d, RETRY_ENOUGH);
-	else if ((class != CLASS_PERMANENT || (result_code_flags(d->result.code) & RESULT_OF_SOURCE)) &&
-	    retry_next_source(d, false))
+	else if (elsewhere && retry_next_source(d))
 		download_try_again(d, 0);
 	else if (verdict == RETRY_AGAIN)
 		download_try_again(d, delay);

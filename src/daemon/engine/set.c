@@ -163,7 +163,7 @@ set_holds(struct download *d, const struct result *r, const struct job_receipt *
 	}
 	o = d->outcome = NEW(struct outcome);
 	o->result = *r;
-	o->receipt = receipt ? *receipt : (struct job_receipt){ .proof = "" };
+	o->receipt = *receipt;
 	if (o->receipt.work) {
 		o->work = *o->receipt.work;
 		o->receipt.work = &o->work;
@@ -502,18 +502,15 @@ set_was_swapped(struct download *d)
 {
 	const struct set *s = set_of(d);
 	struct result_msg work = { .codec = CODEC_OFF };
-	struct job_receipt receipt = { .work = &work, .proof = "" };
 	struct stat dir, file;
 
 	if (!s || !was_in_intent(s, d->job->id) || !look_at_live(d, NULL, &dir) || dir.st_ino != s->inode ||
 	    !look_at_live(d, d->name, &file) || !S_ISREG(file.st_mode))
 		return false;
-	work.in = work.out = d->job->published = d->job->received = d->total = (uint64_t)file.st_size;
+	work.in = work.out = (uint64_t)file.st_size;
 	work.inode = file.st_ino;
-	result_set(&work.result, RESULT_OK, "published before hauld was started anew");
-	work_wanted_digests(d, &work);
 	d->is_live = true;
-	engine_finish(d, &work.result, &receipt);
+	resume_end_published(d, &work);
 	return true;
 }
 

@@ -96,17 +96,6 @@ space_leave(struct entry *en)
 		list_remove(&en->ended);
 }
 
-/* The attempt does not count. */
-static bool
-take_back_attempt(struct download *d)
-{
-	bool counted = d->attempted;
-
-	d->job->attempts -= counted;
-	d->attempted = false;
-	return counted;
-}
-
 static void
 say_waits(const struct entry *en, const struct result *r)
 {
@@ -135,11 +124,9 @@ space_later(struct download *d, const struct result *r)
 		room_refused(room, d->entry, r->os_error == EDQUOT);
 	d->result = *r;
 	job_set_result(d->job, r);
-	free(d->url);
-	d->url = xstrdup(hook_url(d, d->job->source));
-	d->hops = 0;
+	(void)retry_same_source(d);
 	d->entry->need = d->size - front;
-	(void)take_back_attempt(d);
+	retry_spare(d);
 	d->began_ms = 0; /* nor does the time of its repeats run */
 	work_flush(d);
 	room_wait(room, d->entry);
@@ -170,7 +157,8 @@ space_park(struct download *d)
 		room_refused(room, en, why.os_error == EDQUOT);
 	if (!d->engine->options.wait_for_room && !room_others_run(room, d))
 		return false;
-	counted = take_back_attempt(d);
+	counted = d->attempted;
+	retry_spare(d);
 	en->need = need_of(d);
 	if (counted) {
 		job_set_result(&en->job, &why);
