@@ -50,6 +50,38 @@ fail_exists(struct publish *p, const struct publish_file *f)
 	result_set(&p->result, RESULT_EXISTS, "%s exists already", path);
 }
 
+static bool
+same_bytes(int a, int b)
+{
+	uint8_t x[16384], y[16384];
+	struct stat s, t;
+	ssize_t n;
+
+	if (fstat(a, &s) < 0 || fstat(b, &t) < 0 || !S_ISREG(s.st_mode) || s.st_size != t.st_size)
+		return false;
+	for (off_t at = 0; at < s.st_size; at += n) {
+		n = fd_pread_full(a, x, sizeof x, at);
+		if (n <= 0 || fd_pread_full(b, y, (size_t)n, at) != n || memcmp(x, y, (size_t)n) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Who was killed between the two renames finds its packed file in its way.  What is to be kept
+ * has no state that could tell, but the same bytes: 0, when they stand there, else -EEXIST. */
+static int
+look_at_kept(const struct publish *p, const struct publish_file *f, bool sync)
+{
+	AUTO_CLOSE int fd = -1;
+
+	if (f == &p->files[p->n_files - 1])
+		return -EEXIST;
+	fd = openat(f->to->fd, f->to_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || !same_bytes(fd, f->fd))
+		return -EEXIST;
+	return sync && fsync(fd) < 0 ? -errno : 0;
+}
+
 /* A filesystem without attributes costs the next request its condition, that is all. */
 static void
 remember(const struct publish *p, const struct publish_file *f)
@@ -95,7 +127,7 @@ prepare(struct publish *p)
 		if (r < 0)
 			fail_errno(p, f, -r, "set the mode or time of");
 		else if (p->no_clobber && faccessat(f->to->fd, f->to_name, F_OK,
-		    AT_SYMLINK_NOFOLLOW) == 0)
+		    AT_SYMLINK_NOFOLLOW) == 0 && look_at_kept(p, f, false) < 0)
 			fail_exists(p, f); /* early, so that nothing is half done */
 	}
 	p->inode = p->sync[p->n_files - 1].inode;
@@ -204,6 +236,22 @@ rename_no_clobber(const struct publish_file *f)
 	return 0;
 }
 
+static int
+rename_one(const struct publish *p, const struct publish_file *f)
+{
+	int r;
+
+	if (!p->no_clobber)
+		return renameat(f->haul_fd, f->name, f->to->fd, f->to_name) < 0 ? -errno : 0;
+	r = rename_no_clobber(f);
+	if (r != -EEXIST)
+		return r;
+	r = look_at_kept(p, f, p->fsync != FSYNC_OFF);
+	if (r == 0)
+		(void)unlinkat(f->haul_fd, f->name, 0);
+	return r;
+}
+
 static void
 rename_failed(struct publish *p, const struct publish_file *f, int err)
 {
@@ -271,10 +319,8 @@ rename_files(struct publish *p)
 		const struct publish_file *f = &p->files[i];
 		int r = check_inode(f, &p->sync[i]);
 
-		if (r == 0 && p->no_clobber)
-			r = rename_no_clobber(f);
-		else if (r == 0 && renameat(f->haul_fd, f->name, f->to->fd, f->to_name) < 0)
-			r = -errno;
+		if (r == 0)
+			r = rename_one(p, f);
 		if (r < 0) {
 			rename_failed(p, f, -r);
 			return;

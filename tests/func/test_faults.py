@@ -9,6 +9,7 @@ import gzip
 import itertools
 import os
 import resource
+import signal
 import subprocess
 
 import pytest
@@ -242,6 +243,33 @@ def test_a_disk_that_fails_for_ever_fails_jobs_in_words(run, totals, who, call):
             r = run(who, call, nth=nth, count=0, error=error)
             assert r.board.hits == 0 or r.failed or is_for_a_later_life(r.board.hit) or \
                 call in ("open", "copy_file_range"), (nth, r.board.hit)
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("size", [5000, 400 * KIB])
+def test_a_kill_before_a_rename_is_not_in_the_way_of_the_next_life(tmp, data_dir, web, nth, size):
+    """The packed file that is kept has its name already, and the job may replace nothing."""
+    plain = body(size, "renames")
+    packed = gzip.compress(plain, 1, mtime=0)
+    with open(os.path.join(data_dir, "faults-renames.%d" % size), "wb") as f:
+        f.write(packed)
+    board = Board(tmp)
+    with FaultyService(tmp, board, rule("hauld-worker", "rename", os.path.join(tmp, "root"), nth=nth, error=HANG)) as s:
+        job = {"url": web.url("/faults-renames.%d" % size), "output": "plain", "decompress": "gzip", "no-clobber": True,
+               "keep-download": s.path("kept.gz")}
+        with s.client() as c:
+            number, = c.add(job)
+            wait_until(lambda: board.hits)
+        assert os.path.exists(s.path("kept.gz")) == (nth == 2) and not os.path.exists(s.path("plain"))
+        for pid in [s.pid, *s.workers()]:
+            os.kill(pid, signal.SIGKILL)
+        s.wait_exit()
+        board.end()
+        s.start()
+        with s.client() as c:
+            assert c.wait_job(number)["state"] == "done", c.show(number)
+        assert (s.read("plain"), s.read("kept.gz")) == (plain, packed)
+        s.stop()
 
 
 # ---- the state directory

@@ -475,6 +475,28 @@ START_TEST(the_kept_file_comes_before_the_target)
 }
 END_TEST
 
+/* Of a life that was killed between its two renames. */
+START_TEST(no_clobber_takes_the_same_bytes_for_the_kept_file)
+{
+	struct publish *p = add_kept_job();
+	AUTO_CLOSE int fd = openat(rig.sub->fd, "kept", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	p->no_clobber = true;
+	ck_assert_int_eq(fd_write_full(fd, "\0\0\0\0x", 5), 0);
+	publish_all("");
+	assert_code(0, RESULT_EXISTS);
+	ck_assert(exists(HAUL_DIR "/packed"));
+	ck_assert_int_eq(ftruncate(fd, 4), 0);
+	publish_all("");
+	assert_code(0, RESULT_EXISTS);
+	ck_assert_int_eq(ftruncate(fd, 5), 0);
+	publish_all("fsync fsync rename2 fsync dirsync dirsync rename2 dirsync");
+	assert_code(0, RESULT_OK);
+	ck_assert(!exists(HAUL_DIR "/packed"));
+}
+END_TEST
+
 START_TEST(without_the_kept_file_there_is_no_target)
 {
 	(void)add_kept_job();
@@ -803,7 +825,7 @@ main(void)
 		a_failed_sync_of_the_directory_is_no_success, a_cancelled_one_is_not_renamed,
 		no_clobber_uses_a_rename_that_never_replaces,
 		no_clobber_links_where_there_is_no_such_rename,
-		no_clobber_tells_before_the_sync_that_the_name_is_taken,
+		no_clobber_tells_before_the_sync_that_the_name_is_taken, no_clobber_takes_the_same_bytes_for_the_kept_file,
 		a_rename_over_a_border_is_refused_in_words, the_kept_file_comes_before_the_target,
 		without_the_kept_file_there_is_no_target,
 		the_packed_file_goes_only_after_the_target_came };
