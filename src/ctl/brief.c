@@ -62,6 +62,12 @@ brief_is(const struct brief *b, const char *state)
 }
 
 bool
+brief_is_there(const json_t *job)
+{
+	return !json_is_integer(json_object_get(job, "ended")) || json_is_integer(json_object_get(job, "next_run"));
+}
+
+bool
 brief_is_over(const struct brief *b)
 {
 	return brief_is(b, "done") || brief_is(b, "failed") || brief_is(b, "cancelled");

@@ -23,6 +23,8 @@ struct brief { /* strings borrowed from the JSON value, never NULL */
 };
 
 void brief_read(const json_t *job, struct brief *ret);
+/* Not over, or only until its next run. */
+bool brief_is_there(const json_t *job);
 /* done, failed or cancelled */
 bool brief_is_over(const struct brief *b);
 bool brief_is(const struct brief *b, const char *state);

@@ -52,18 +52,19 @@ states_of(const struct ctl *c, const char *states)
 	return NULL;
 }
 
-static void
+static bool
 take_id(struct ctl *c UNUSED, json_t *job, void *arg)
 {
 	struct chosen *ch = arg;
 
 	if (ch->wants && !ch->wants(job))
-		return;
+		return false;
 	if (ch->n == ch->size) {
 		ch->size = MAX(ch->size * 2, (size_t)256);
 		ch->ids = xrealloc(ch->ids, ch->size * sizeof ch->ids[0]);
 	}
 	ch->ids[ch->n++] = member_u64(job, "id");
+	return true;
 }
 
 /* The answer to a request about n of them; the caller's reference.  CTL_OK also when hauld

@@ -1,5 +1,5 @@
 /*
- * `haulctl export`: jobs as text that `add -i`, `import aria2` or hauld.conf(5) take
+ * `haulctl export`: jobs as text that `add -i`, `add` of haul-rpc(7) or hauld.conf(5) take
  * back.  Secrets stay where they are, and what is missing of a job is told.
  */
 #include <stdint.h>
@@ -66,20 +66,22 @@ job_of(struct exporting *e, const json_t *job)
 	return spec;
 }
 
-static void
+static bool
 put_job(struct ctl *c, json_t *job, void *arg)
 {
 	struct exporting *e = arg;
 	const char *format = c->args.json ? "json" : c->args.format ? c->args.format : "list";
 	AUTO_JSON json_t *spec = NULL;
 
+	if (!c->args.state && !brief_is_there(job)) /* the queue is what was asked for */
+		return false;
 	if (text_equal(member_text(job, "origin"), "config")) {
 		e->of_config++;
-		return;
+		return false;
 	}
 	if (json_is_true(json_object_get(job, "redacted"))) {
 		e->redacted++;
-		return;
+		return false;
 	}
 	spec = job_of(e, job);
 	if (text_equal(format, "json")) {
@@ -92,6 +94,7 @@ put_job(struct ctl *c, json_t *job, void *arg)
 	}
 	e->n++;
 	ctl_flush_large(c);
+	return true;
 }
 
 static int
@@ -117,7 +120,7 @@ tell_missing(const struct ctl *c, const struct exporting *e)
 	if (e->redacted)
 		ctl_tell(c, "%llu with a query in their urls that you are not shown: left out", (unsigned long long)e->redacted);
 	if (!e->n)
-		ctl_tell(c, filters_are_given(&c->args) ? "there are no such jobs" : "no job waits or runs; --state names others");
+		ctl_tell(c, filters_are_given(&c->args) ? "there are no such jobs" : "no job waits, runs or comes again; --state names others");
 }
 
 int
@@ -127,9 +130,6 @@ verb_export(struct ctl *c)
 	AUTO_JSON json_t *more = json_pack("{s:b}", "settings", 1);
 	int r = find_root(c, &e);
 
-	/* The queue, and with --state whatever is asked for. */
-	if (!c->args.state)
-		(void)json_object_set_new(more, "state", json_pack("[s, s, s, s]", "queued", "blocked", "active", "paused"));
 	if (r == CTL_OK)
 		r = pages_read(c, more, false, c->args.limit, put_job, &e);
 	if (e.n && text_equal(c->args.format, "conf") && !c->args.json)

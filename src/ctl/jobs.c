@@ -72,20 +72,13 @@ put_scope(struct ctl *c, const char *method, const json_t *result)
 		    text_equal(method, "pause") ? "paused" : "resumed");
 }
 
-/* Not over, or only until its next run, which is then what the command is about. */
-static bool
-is_there(const json_t *job)
-{
-	return !json_is_integer(json_object_get(job, "ended")) || json_is_integer(json_object_get(job, "next_run"));
-}
-
 static int
 command_chosen(struct ctl *c, const char *method, const char *states, const char *done)
 {
 	AUTO_FREE char *all = xasprintf("%s,done,failed,cancelled", states);
-	bool over = !c->args.state && !text_equal(method, "resume");
+	bool over = !c->args.state && !text_equal(method, "resume"); /* between two runs it is about the next one */
 
-	return chosen_command(c, method, over ? all : states, over ? is_there : NULL, done);
+	return chosen_command(c, method, over ? all : states, over ? brief_is_there : NULL, done);
 }
 
 /* Of the jobs that are named, or of the group, or of everything. */

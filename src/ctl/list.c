@@ -94,7 +94,7 @@ struct pass {
 	bool sorted;
 };
 
-static void
+static bool
 take(struct ctl *c UNUSED, json_t *job, void *arg)
 {
 	struct pass *p = arg;
@@ -104,6 +104,7 @@ take(struct ctl *c UNUSED, json_t *job, void *arg)
 	else
 		put(p->l, job);
 	p->l->n++;
+	return true;
 }
 
 int

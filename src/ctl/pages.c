@@ -51,11 +51,12 @@ pages_read(struct ctl *c, const json_t *more, bool by_end, uint64_t limit, pages
 		if (r != CTL_OK)
 			return r;
 		json_array_foreach(json_object_get(page, "jobs"), i, job) {
-			cb(c, job, arg);
-			taken++;
+			taken += cb(c, job, arg);
+			if (limit && taken >= limit)
+				return CTL_OK;
 		}
 		next = json_object_get(page, "next");
-		if (!goes_on(next, after) || (limit && taken >= limit))
+		if (!goes_on(next, after))
 			return CTL_OK;
 		json_decref(after);
 		after = json_incref(next);

@@ -6,8 +6,8 @@
 
 #include "ctl/ctl.h"
 
-/* job: borrowed. */
-typedef void (*pages_cb)(struct ctl *c, json_t *job, void *arg);
+/* job: borrowed.  true: it is one of those that the limit counts. */
+typedef bool (*pages_cb)(struct ctl *c, json_t *job, void *arg);
 
 /* more: further params of each request (borrowed, may be NULL); limit: jobs at most, 0:
  * all; by_end: those that are over, the latest first.  CTL_OK, or told and the exit

@@ -201,7 +201,7 @@ static const struct verb verbs[] = {
 	    "for all jobs. ",
 	    import_options, WORDS_FORMATS, 2, 2, true, verb_import },
 	{ "export", "", "jobs as a list that add -i takes back, as JSON or as configuration",
-	    "Those that wait or run, unless --state names others. Secrets are left out, and that is told.", export_options,
+	    "Those that wait, run or come again, unless --state names others. Secrets are left out, and that is told.", export_options,
 	    WORDS_NONE, 0, 0, false, verb_export },
 	{ "verify", "[PATH...]", "compare files with checksums, by hauld's workers",
 	    "The files lie beneath the roots of hauld; nothing is fetched.", verify_options, WORDS_FILES, 0, 0, false,

@@ -326,6 +326,26 @@ def test_what_was_exported_is_the_same_again(serve, form):
         assert one == two
 
 
+def test_a_job_between_two_runs_is_exported(serve, server):
+    """As one that runs: a schedule is not lost because of the moment."""
+    s = serve()
+    with s.client() as c:
+        c.add({"url": server.url("/ok/10?key=export-once"), "output": "once"},
+              {"url": server.url("/ok/10?key=export-again"), "output": "again", "name": "again", "every": "1h"},
+              {"url": server.url("/status/404?key=export-bad"), "output": "bad", "cron": "@yearly", "retry": 0},
+              {"url": server.url("/ok/10?key=export-wait"), "output": "wait", "paused": True})
+        c.call("run", job=3)
+        c.call("wait", jobs=[1, 2, 3])
+        assert c.show("again")["state"] == "done" and c.show(3)["state"] == "failed" and c.show(3)["next_run"]
+        assert [job["output"] for job in s.ctl("export", "--json").lines] == ["again", "bad", "wait"]
+        assert [job["output"] for job in s.ctl("export", "--json", "-n", "2").lines] == ["again", "bad"]
+        assert [job["output"] for job in s.ctl("export", "--json", "--state", "done").lines] == ["once", "again"]
+        assert s.ctl("export", "--json").lines[0]["every"] == "1h"
+        c.call("cancel", all=True)
+    done = s.ctl("export")
+    assert done.out == "" and "no job waits, runs or comes again" in done.err
+
+
 def test_export_takes_filters_and_leaves_secrets(serve, server, tmp, lab):
     s = serve({"jobs": [{"name": "conf", "url": server.url("/stall/10/1?key=export-a"), "output": "conf"}]})
     with s.client() as c:
