@@ -538,6 +538,10 @@ def test_pause_by_filters_holds_the_next_run(serve, server):
 def test_run_begins_one_now_and_the_times_stay(serve, server):
     s = serve()
     with s.client() as c:
+        c.add(job(server, "waits", delay="1h", paused=True))
+        assert "is paused: `resume` lets it go on" in c.refused("run", jobs=["waits"]).text
+        c.call("cancel", jobs=["waits"])
+        assert "is cancelled, and waits for no time" in c.refused("run", jobs=["waits"]).text
         c.add(job(server, "now", every="1h"))
         done = c.wait_job("now")
         assert s.ctl("run", "now").rc == 0

@@ -353,6 +353,17 @@ method_retry(struct call *c)
 	call_answer_jobs(c, ids, n);
 }
 
+static void
+refuse_run(struct call *c, uint64_t id, enum job_state state)
+{
+	if (state == JOB_PAUSED)
+		call_fail(c, RPC_CONFLICT, "job %llu is paused: `resume` lets it go on, and a time that it waits for can be passed then",
+		    (unsigned long long)id);
+	else
+		call_fail(c, RPC_CONFLICT, "job %llu is %s, and waits for no time: only a job with start-at, delay, every or cron "
+		    "can be told to run now; `retry` begins a failed one anew", (unsigned long long)id, job_state_to_string(state));
+}
+
 /* The jobs that wait for a time, or come again. */
 static void
 method_run(struct call *c)
@@ -368,9 +379,7 @@ method_run(struct call *c)
 		return;
 	for (size_t i = 0; i < n; i++)
 		if (!engine_job(e, ids[i]) || !engine_can_run(e, ids[i])) {
-			call_fail(c, RPC_CONFLICT, "job %llu is %s, and waits for no time: only a job with start-at, delay, every or cron "
-			    "can be told to run now; `retry` begins a failed one anew", (unsigned long long)ids[i],
-			    job_state_to_string(call_job(c, ids[i])->state));
+			refuse_run(c, ids[i], call_job(c, ids[i])->state);
 			return;
 		}
 	note_command(c, ids, n);
