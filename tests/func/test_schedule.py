@@ -477,6 +477,23 @@ def test_paused_jobs_make_up_for_one_when_they_are_resumed(serve, server):
         wait_asked(server, "held", n + 2)
 
 
+def test_a_time_that_comes_during_a_drain(serve, server):
+    s = serve()
+    with s.client() as c:
+        c.add({"url": server.url("/gate/10?gate=schedule-drain"), "output": "runs"}, job(server, "due", delay="1s"))
+        c.wait_state(1, "active")
+        number = c.send("drain")
+        with s.client() as other:
+            wait_until(lambda: other.show("due")["why"] == "draining")
+            assert "begins nothing more" in other.call("why", job="due")["jobs"][0]["text"]
+        server.open("schedule-drain")
+        c.answer(number)
+    assert s.wait_exit() == 0
+    s.start()
+    with s.client() as c:
+        assert c.wait_job("due")["state"] == "done"
+
+
 # ---- between two runs
 
 def test_cancel_ends_the_schedule_and_retry_takes_it_up_again(serve, server):

@@ -296,6 +296,8 @@ see_gate(const struct entry *en, uint64_t now, struct engine_view *v)
 		return;
 	v->blocked = gate.word;
 	v->wait_ms = gate.until_ms > now ? gate.until_ms - now : 0;
+	if (en->engine->draining && gate.until_ms && !v->wait_ms) /* its time has come, and nothing begins any more */
+		v->blocked = "draining";
 }
 
 static void
