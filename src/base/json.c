@@ -249,6 +249,16 @@ jsonw_key_u64(struct json *j, const char *name, uint64_t v)
 }
 
 void
+jsonw_key_or_null(struct json *j, const char *name, int64_t v)
+{
+	jsonw_key(j, name);
+	if (v)
+		jsonw_i64(j, v);
+	else
+		jsonw_null(j);
+}
+
+void
 jsonw_key_bool(struct json *j, const char *name, bool v)
 {
 	jsonw_key(j, name);

@@ -41,5 +41,7 @@ void jsonw_null(struct json *j);
 void jsonw_key_string(struct json *j, const char *name, const char *s);
 void jsonw_key_u64(struct json *j, const char *name, uint64_t v);
 void jsonw_key_bool(struct json *j, const char *name, bool v);
+/* 0: null. */
+void jsonw_key_or_null(struct json *j, const char *name, int64_t v);
 /* True when everything that was begun is ended. */
 bool jsonw_is_whole(const struct json *j);

@@ -75,6 +75,14 @@ job_state_can(enum job_state from, enum job_state to)
 	return from < _JOB_STATE_MAX && to < _JOB_STATE_MAX && (states[from].next & BIT(to));
 }
 
+int
+job_compare_ids(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
 bool
 job_is_over(const struct job *j)
 {

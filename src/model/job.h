@@ -73,6 +73,8 @@ void job_share_result(struct job *j, const struct result *r);
 void job_set_state(struct job *j, enum job_state to);
 bool job_state_can(enum job_state from, enum job_state to);
 bool job_is_over(const struct job *j);
+/* Of two ids (uint64_t), for qsort() and bsearch(). */
+int job_compare_ids(const void *a, const void *b);
 const char *job_state_to_string(enum job_state s); /* "queued" */
 const char *job_phase_to_string(enum job_phase p); /* "download" */
 /* What people call it: its name, else the last part of its destination. */

@@ -205,6 +205,7 @@ control_on_line(struct control *control, struct client *client, const char *line
 	client->policy = uid_may_all(client->uid) ? POLICY_MANAGE
 	    : (enum control_policy)spec_number(control->conf->daemon, DAEMON_CONTROL_POLICY);
 	c = call_new(control, client, params && !why ? json_incref(params) : json_object());
+	c->id = id_text(json_object_get(root, "id"));
 	if (huge) {
 		c->id = xstrdup("null");
 		call_fail(c, RPC_TOO_MANY, "this line has more than %d values: split the request", CLIENT_VALUES_MAX);
@@ -212,15 +213,11 @@ control_on_line(struct control *control, struct client *client, const char *line
 		c->id = xstrdup("null");
 		call_fail(c, RPC_PARSE, "this line is no JSON: %s at byte %d", error.text, error.position);
 	} else if (why) {
-		c->id = id_text(json_object_get(root, "id"));
-		if (!c->id)
-			c->id = xstrdup("null");
+		c->id = c->id ? c->id : xstrdup("null");
 		call_fail(c, RPC_INVALID_REQUEST, "%s", why);
 	} else if (client->n_calls > CLIENT_CALLS_MAX) {
-		c->id = id_text(json_object_get(root, "id"));
 		call_fail(c, RPC_TOO_MANY, "more than %d requests of this client are not answered yet", CLIENT_CALLS_MAX);
 	} else {
-		c->id = id_text(json_object_get(root, "id"));
 		dispatch(c, json_string_value(json_object_get(root, "method")));
 	}
 	json_decref(root);

@@ -103,14 +103,6 @@ note_words_of(const struct note *n)
 	return (struct note_words){ n->strings, group, word, word + n->word + 1 };
 }
 
-static int
-compare_ids(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* All words of events, for filters. */
 static const char *const feed_words[] = {
 	"add", "state", "start", "retry", "end", "remove", "group", "limit", "event", "origin", "network", "daemon",
@@ -146,7 +138,7 @@ is_where_it_waits(const struct feed_filter *f, const struct note *n)
 static bool
 takes(const struct feed_filter *f, const struct note *n)
 {
-	if (f->jobs && !is_where_it_waits(f, n) && !bsearch(&n->job, f->jobs, f->n_jobs, sizeof f->jobs[0], compare_ids))
+	if (f->jobs && !is_where_it_waits(f, n) && !bsearch(&n->job, f->jobs, f->n_jobs, sizeof f->jobs[0], job_compare_ids))
 		return false;
 	if (f->states && (n->state < 0 || !(f->states & 1U << n->state)))
 		return false;
@@ -245,7 +237,7 @@ tell_lost(struct follow *w)
 	jsonw_key_u64(&j, "from", w->next);
 	jsonw_key_u64(&j, "to", w->feed->ring.first - 1);
 	w->next = w->feed->ring.first;
-	subscription_event_end(w->sub, &j);
+	subscription_event_end(&j);
 }
 
 /* As much as its client takes now.  False: there is more, for the next turn. */
@@ -272,7 +264,7 @@ pump_one(struct follow *w, uint64_t until_ms)
 
 			jsonw_key(&j, w->feed->kind);
 			put_note(&j, w->next, n);
-			subscription_event_end(w->sub, &j);
+			subscription_event_end(&j);
 		}
 	}
 	return true;
@@ -327,7 +319,7 @@ read_jobs(struct call *c, struct feed_filter *ret)
 		if (!call_job_number(c, ref, &ret->jobs[i]))
 			return false;
 	}
-	qsort(ret->jobs, n, sizeof ret->jobs[0], compare_ids);
+	qsort(ret->jobs, n, sizeof ret->jobs[0], job_compare_ids);
 	return true;
 }
 

@@ -25,11 +25,7 @@ put_limits(struct json *w, const struct group_view *v)
 	jsonw_key_bool(w, "allow_submit", v->open);
 	jsonw_key_u64(w, "deadline_ms", parse_duration(deadline, &after_ms) == 0 ? after_ms : 0);
 	jsonw_key_string(w, "deadline", text_equal(deadline, "0") ? "" : deadline);
-	jsonw_key(w, "deadline_in_ms");
-	if (v->deadline_in_ms)
-		jsonw_u64(w, v->deadline_in_ms);
-	else
-		jsonw_null(w);
+	jsonw_key_or_null(w, "deadline_in_ms", (int64_t)v->deadline_in_ms);
 }
 
 static const char *
@@ -50,11 +46,7 @@ group_json(struct json *w, const struct group_view *v)
 	jsonw_key_bool(w, "held", v->held);
 	jsonw_key_u64(w, "running", v->running);
 	put_limits(w, v);
-	jsonw_key(w, "started");
-	if (v->started_s)
-		jsonw_i64(w, v->started_s);
-	else
-		jsonw_null(w);
+	jsonw_key_or_null(w, "started", v->started_s);
 	jsonw_key_u64(w, "live", v->live);
 	jsonw_key_string(w, "code", v->ending ? result_word(v->ending) : "");
 	jsonw_key_string(w, "reason", v->ending ? v->ending->text : "");
@@ -242,20 +234,16 @@ call_group_settings(struct call *c, const json_t *settings, bool exists, bool *d
 
 /* ---- The method ------------------------------------------------------------------------- */
 
+/* {"groups": [...]} of this one. */
 static void
-answer_group(struct call *c, const char *name)
+put_answer(struct json *w, const struct engine *e, const char *name)
 {
-	AUTO_BUF struct buf text = { 0 };
-	struct json w;
-
-	jsonw_init(&w, &text);
-	jsonw_begin_object(&w);
-	jsonw_key(&w, "groups");
-	jsonw_begin_array(&w);
-	group_json_name(&w, c->control->engine, name);
-	jsonw_end_array(&w);
-	jsonw_end_object(&w);
-	call_text_durably(c, xstrdup(buf_cstr(&text)));
+	jsonw_begin_object(w);
+	jsonw_key(w, "groups");
+	jsonw_begin_array(w);
+	group_json_name(w, e, name);
+	jsonw_end_array(w);
+	jsonw_end_object(w);
 }
 
 static void
@@ -264,8 +252,10 @@ set_group(struct call *c, const char *name, const json_t *set)
 	struct engine *e = c->control->engine;
 	const char *why = name ? value_refuse_name(name) : "is missing";
 	AUTO_SPEC struct spec *settings = NULL;
+	AUTO_BUF struct buf text = { 0 };
 	bool drop[_SETTING_MAX] = { false };
 	struct group_view v;
+	struct json w;
 	bool exists = !why && engine_group(e, name, &v);
 
 	if (why) {
@@ -280,7 +270,9 @@ set_group(struct call *c, const char *name, const json_t *set)
 		return;
 	}
 	engine_set_group(e, name, settings, drop);
-	answer_group(c, name);
+	jsonw_init(&w, &text);
+	put_answer(&w, e, name);
+	call_text_durably(c, xstrdup(buf_cstr(&text)));
 }
 
 static void
@@ -338,12 +330,7 @@ method_group(struct call *c)
 		list_groups(c, after ? json_string_value(after) : "");
 	} else if (call_group(c, name, &v)) {
 		w = call_begin(c);
-		jsonw_begin_object(&w);
-		jsonw_key(&w, "groups");
-		jsonw_begin_array(&w);
-		group_json(&w, &v);
-		jsonw_end_array(&w);
-		jsonw_end_object(&w);
+		put_answer(&w, c->control->engine, name);
 		call_end(c, &w);
 	}
 }

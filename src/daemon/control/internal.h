@@ -133,13 +133,18 @@ void method_limit(struct call *c); /* limit.c */
 void method_wait(struct call *c);
 void method_subscribe(struct call *c);
 void method_unsubscribe(struct call *c);
-/* status.c: which reasons hold how many jobs; how many reasons.  *ret_sampled: not all
- * jobs were looked at. */
+/* status.c: which reasons hold how many jobs; all: paused ones too, and those whose turn comes. */
 struct why_count {
 	char why[40]; /* of "after:geoip" only "after" */
-	uint64_t n;
+	uint64_t n, example; /* example: id of the first */
 };
-unsigned status_count_whys(const struct engine *e, struct why_count *whys, bool *ret_sampled);
+struct whys {
+	struct why_count at[WHYS_MAX];
+	unsigned n;
+	uint64_t waiting; /* jobs */
+	bool sampled;     /* not all were looked at */
+};
+void status_count_whys(const struct engine *e, bool all, struct whys *ret);
 /* stats.c */
 void stats_init(struct control *c);
 void stats_done(struct control *c);
@@ -169,7 +174,7 @@ void events_done(struct control *c);
 uint64_t subscription_follow(struct client *client, struct feed *f, uint64_t after, struct feed_filter *filter);
 /* A notification: its params, begun; ended, and not sent before subscription_push(). */
 struct json subscription_event(struct subscription *s, const char *event);
-void subscription_event_end(struct subscription *s, struct json *w);
+void subscription_event_end(struct json *w);
 void subscription_push(struct subscription *s);
 bool subscription_has_room(const struct subscription *s);
 /* keys.c: requests to add jobs that have a key: the same one again adds nothing.
@@ -308,6 +313,8 @@ bool call_job_number(struct call *c, const json_t *ref, uint64_t *ret);
 /* A non-negative whole number of the request, 0 when it is not there; false after
  * the answer. */
 bool call_number(struct call *c, const char *name, uint64_t *ret);
+/* False after the answer: what would have to begin will not any more. */
+bool call_may_begin(struct call *c);
 /* May this client command that job?  False after the answer. */
 bool call_may_touch(struct call *c, const uint64_t *ids, size_t n);
 /* {"jobs":[...]} as they are now, told when the store has what was changed. */

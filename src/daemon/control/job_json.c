@@ -51,22 +51,7 @@ put_outcome(struct json *w, const struct engine_view *v)
 		jsonw_double(w, (double)(end - j->started_ms) / 1000);
 	else
 		jsonw_u64(w, 0);
-	jsonw_key(w, "ended");
-	if (job_is_over(j) && v->receipt && v->receipt->ended_s)
-		jsonw_i64(w, v->receipt->ended_s);
-	else
-		jsonw_null(w);
-}
-
-/* Seconds since 1970; 0: there is none. */
-static void
-put_time(struct json *w, const char *key, int64_t s)
-{
-	jsonw_key(w, key);
-	if (s)
-		jsonw_i64(w, s);
-	else
-		jsonw_null(w);
+	jsonw_key_or_null(w, "ended", job_is_over(j) && v->receipt ? v->receipt->ended_s : 0);
 }
 
 static void
@@ -86,7 +71,7 @@ put_members(struct json *w, const struct engine_view *v)
 	jsonw_key_u64(w, "published", j->published);
 	jsonw_key_u64(w, "rate", v->rate);
 	jsonw_key_u64(w, "retry_in_ms", v->wait_ms);
-	put_time(w, "next_run", v->runs && !v->runs->waiting ? v->runs->next_ms / 1000 : 0);
+	jsonw_key_or_null(w, "next_run", v->runs && !v->runs->waiting ? v->runs->next_ms / 1000 : 0);
 	put_outcome(w, v);
 }
 
@@ -223,8 +208,8 @@ put_past_runs(struct json *w, const struct runs *n)
 		const struct result r = { .code = p->code, .http_status = p->http_status };
 
 		jsonw_begin_object(w);
-		put_time(w, "began", p->began_s);
-		put_time(w, "ended", p->ended_s);
+		jsonw_key_or_null(w, "began", p->began_s);
+		jsonw_key_or_null(w, "ended", p->ended_s);
 		jsonw_key_string(w, "code", result_word(&r));
 		jsonw_key_u64(w, "bytes", p->bytes);
 		jsonw_key_bool(w, "unchanged", p->unchanged);
@@ -248,10 +233,10 @@ put_runs(struct json *w, const struct runs *n)
 	jsonw_key_u64(w, "count", n->count);
 	jsonw_key_u64(w, "failures", n->failures);
 	jsonw_key_u64(w, "unchanged", n->unchanged);
-	put_time(w, "last_end", n->ended_s);
+	jsonw_key_or_null(w, "last_end", n->ended_s);
 	jsonw_key_string(w, "last_code", n->ended_s ? result_word(&last) : "");
-	put_time(w, "last_success", n->succeeded_s);
-	put_time(w, "next", n->next_ms / 1000);
+	jsonw_key_or_null(w, "last_success", n->succeeded_s);
+	jsonw_key_or_null(w, "next", n->next_ms / 1000);
 	put_past_runs(w, n);
 	jsonw_end_object(w);
 }
@@ -272,7 +257,7 @@ job_json_full(struct json *w, const struct engine_view *v)
 	} else {
 		jsonw_null(w);
 	}
-	put_time(w, "deadline", v->deadline_ms ? (clock_wall_ms() + (int64_t)v->deadline_ms + 500) / 1000 : 0);
+	jsonw_key_or_null(w, "deadline", v->deadline_ms ? (clock_wall_ms() + (int64_t)v->deadline_ms + 500) / 1000 : 0);
 	put_receipt(w, j->state == JOB_DONE ? v->receipt : NULL);
 	sources_to_json(w, v->receipt ? v->receipt->sources : NULL, v->received);
 	put_attempts(w, v->receipt);

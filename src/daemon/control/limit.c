@@ -31,11 +31,7 @@ put_limit(struct json *w, const struct limit_view *v)
 	jsonw_key_string(w, "set", v->client);
 	if (!v->name) {
 		jsonw_key_string(w, "timetable", v->timetable);
-		jsonw_key(w, "next");
-		if (v->next_s)
-			jsonw_i64(w, v->next_s);
-		else
-			jsonw_null(w);
+		jsonw_key_or_null(w, "next", v->next_s);
 	}
 	jsonw_end_object(w);
 }

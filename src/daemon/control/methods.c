@@ -229,9 +229,8 @@ all_can(struct call *c, const uint64_t *ids, size_t n, bool over, const char *wh
 	return true;
 }
 
-/* False after the answer: what would have to begin will not any more. */
-static bool
-may_begin(struct call *c)
+bool
+call_may_begin(struct call *c)
 {
 	if (!c->control->stopping)
 		return true;
@@ -262,7 +261,7 @@ method_resume(struct call *c)
 	AUTO_FREE uint64_t *ids = NULL;
 	size_t n;
 
-	if (!may_begin(c))
+	if (!call_may_begin(c))
 		return;
 	if (call_names_scope(c)) {
 		scope_resume(c);
@@ -337,7 +336,7 @@ method_retry(struct call *c)
 	AUTO_FREE uint64_t *ids = NULL;
 	size_t n;
 
-	if (!may_begin(c))
+	if (!call_may_begin(c))
 		return;
 	ids = jobs_to_touch(c, &n);
 	if (!ids || !all_can(c, ids, n, true, "only a failed or cancelled job can be retried"))
@@ -372,7 +371,7 @@ method_run(struct call *c)
 	AUTO_FREE uint64_t *ids = NULL;
 	size_t n;
 
-	if (!may_begin(c))
+	if (!call_may_begin(c))
 		return;
 	ids = jobs_to_touch(c, &n);
 	if (!ids)

@@ -266,11 +266,7 @@ answer_chosen(struct call *c, unsigned n, unsigned refused, const char *why, uin
 	jsonw_key_u64(&w, "changed", n);
 	jsonw_key_u64(&w, "refused", refused);
 	jsonw_key_string(&w, "reason", why ? why : "");
-	jsonw_key(&w, "next");
-	if (next)
-		jsonw_u64(&w, next);
-	else
-		jsonw_null(&w);
+	jsonw_key_or_null(&w, "next", (int64_t)next);
 	jsonw_end_object(&w);
 	call_text_durably(c, xstrdup(buf_cstr(&text)));
 }

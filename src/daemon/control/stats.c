@@ -220,17 +220,16 @@ put_retries(struct json *w, const struct figures *f)
 static void
 put_jobs(struct json *w, const struct control *c, const struct engine_numbers *numbers)
 {
-	struct why_count whys[WHYS_MAX];
-	bool sampled = false;
-	unsigned n = status_count_whys(c->engine, whys, &sampled);
+	struct whys whys;
 
+	status_count_whys(c->engine, false, &whys);
 	begin_family(w, "hauld_jobs", "gauge", "Jobs by state; ended ones as long as they are remembered.");
 	for (unsigned s = 0; s < _JOB_STATE_MAX; s++)
 		put_sample(w, "state", job_state_to_string((enum job_state)s), numbers->jobs[s]);
 	end_family(w);
 	begin_family(w, "hauld_jobs_waiting", "gauge", "Jobs that wait, by reason; at most the first 10000 that wait are counted.");
-	for (unsigned i = 0; i < n; i++)
-		put_sample(w, "reason", whys[i].why, whys[i].n);
+	for (unsigned i = 0; i < whys.n; i++)
+		put_sample(w, "reason", whys.at[i].why, whys.at[i].n);
 	end_family(w);
 }
 

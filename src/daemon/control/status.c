@@ -14,43 +14,47 @@ enum {
 	DISKS_MS = 500, /* that a look at the disks may take; then the numbers are older ones */
 };
 
-/* Which reasons hold how many jobs; returns how many reasons. */
-unsigned
-status_count_whys(const struct engine *e, struct why_count *whys, bool *ret_sampled)
+static void
+count(struct whys *whys, const char *word, uint64_t id)
 {
-	unsigned n = 0, looked = 0, waiting = 0;
+	size_t len = MIN(strcspn(word, ":"), sizeof whys->at[0].why - 1);
+	unsigned i = 0;
+
+	while (i < whys->n && !(strncmp(whys->at[i].why, word, len) == 0 && !whys->at[i].why[len]))
+		i++;
+	if (i == WHYS_MAX)
+		return;
+	if (i == whys->n) {
+		whys->at[whys->n++] = (struct why_count){ .example = id };
+		memcpy(whys->at[i].why, word, len);
+	}
+	whys->at[i].n++;
+}
+
+void
+status_count_whys(const struct engine *e, bool all, struct whys *ret)
+{
+	unsigned looked = 0;
 	struct engine_view v;
 
+	*ret = (struct whys){ .n = 0 };
 	for (const struct job *j = engine_next(e, 0); j; j = engine_next(e, j->id)) {
-		unsigned i = 0;
-		size_t len;
-
-		if (looked++ == STATUS_SCAN_MAX || waiting == STATUS_WAITING_MAX) {
-			*ret_sampled = true;
+		ret->sampled = looked++ == STATUS_SCAN_MAX || ret->waiting == STATUS_WAITING_MAX;
+		if (ret->sampled)
 			break;
-		}
-		if (j->state != JOB_QUEUED && j->state != JOB_BLOCKED)
+		if (j->state != JOB_QUEUED && j->state != JOB_BLOCKED && !(all && j->state == JOB_PAUSED))
 			continue;
-		waiting++;
-		if (!engine_view(e, j->id, &v) || !v.blocked)
-			continue;
-		len = MIN(strcspn(v.blocked, ":"), sizeof whys[i].why - 1);
-		while (i < n && !(strncmp(whys[i].why, v.blocked, len) == 0 && !whys[i].why[len]))
-			i++;
-		if (i == WHYS_MAX)
-			continue;
-		if (i == n) {
-			whys[n] = (struct why_count){ .n = 0 };
-			memcpy(whys[n++].why, v.blocked, len);
-		}
-		whys[i].n++;
+		ret->waiting++;
+		if (j->state == JOB_PAUSED)
+			count(ret, "paused", j->id);
+		else if (engine_view(e, j->id, &v) && (v.blocked || all))
+			count(ret, v.blocked ? v.blocked : "turn", j->id);
 	}
-	return n;
 }
 
 /* The setting that most of those who wait are held by. */
 static const char *
-binding_limit(const struct why_count *whys, unsigned n, const struct engine_numbers *numbers)
+binding_limit(const struct whys *whys, const struct engine_numbers *numbers)
 {
 	static const char *const settings[][2] = {
 		{ "global-limit", "max-concurrent-downloads" },
@@ -64,10 +68,10 @@ binding_limit(const struct why_count *whys, unsigned n, const struct engine_numb
 
 	if (numbers->rate_limit && numbers->rate >= numbers->rate_limit / 20 * 19)
 		return "max-overall-download-limit";
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < whys->n; i++)
 		for (unsigned k = 0; k < ARRAY_SIZE(settings); k++)
-			if (whys[i].n > most && strcmp(whys[i].why, settings[k][0]) == 0) {
-				most = whys[i].n;
+			if (whys->at[i].n > most && strcmp(whys->at[i].why, settings[k][0]) == 0) {
+				most = whys->at[i].n;
 				found = settings[k][1];
 			}
 	return found;
@@ -146,17 +150,16 @@ put_loop(struct json *w, const struct loop_stats *s)
 static void
 put_waiting(struct json *w, const struct engine *e, const struct engine_numbers *numbers)
 {
-	struct why_count whys[WHYS_MAX];
-	bool sampled = false;
-	unsigned n = status_count_whys(e, whys, &sampled);
+	struct whys whys;
 
+	status_count_whys(e, false, &whys);
 	jsonw_key(w, "waiting");
 	jsonw_begin_object(w);
-	for (unsigned i = 0; i < n; i++)
-		jsonw_key_u64(w, whys[i].why, whys[i].n);
+	for (unsigned i = 0; i < whys.n; i++)
+		jsonw_key_u64(w, whys.at[i].why, whys.at[i].n);
 	jsonw_end_object(w);
-	jsonw_key_bool(w, "waiting_sampled", sampled);
-	jsonw_key_string(w, "binding", binding_limit(whys, n, numbers));
+	jsonw_key_bool(w, "waiting_sampled", whys.sampled);
+	jsonw_key_string(w, "binding", binding_limit(&whys, numbers));
 }
 
 /* How the store does; what it is about is told in clients' errors, too. */

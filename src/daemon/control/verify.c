@@ -221,10 +221,8 @@ method_verify(struct call *c)
 		call_fail(c, RPC_INVALID_PARAMS, "files is an array of 1 to %d", VERIFY_FILES_MAX);
 		return;
 	}
-	if (c->control->stopping) {
-		call_fail(c, RPC_DRAINING, "hauld begins nothing any more: it is %s", c->control->stopping);
+	if (!call_may_begin(c))
 		return;
-	}
 	files = xcalloc(n, sizeof files[0]);
 	for (size_t i = 0; i < n; i++)
 		if (!take_file(c, &files[i], json_array_get(list, i)))

@@ -98,8 +98,8 @@ watch_client_end(struct client *c)
 		subscription_free(LIST_FIRST(&c->subscriptions, struct subscription, link));
 }
 
-static struct json
-event_begin(struct subscription *s, const char *event)
+struct json
+subscription_event(struct subscription *s, const char *event)
 {
 	struct buf *out = client_out(s->client);
 	struct json w;
@@ -112,22 +112,8 @@ event_begin(struct subscription *s, const char *event)
 	return w;
 }
 
-static void
-event_close(struct subscription *s, struct json *w)
-{
-	jsonw_end_object(w);
-	buf_append_str(w->out, "}\n");
-	client_push(s->client);
-}
-
-struct json
-subscription_event(struct subscription *s, const char *event)
-{
-	return event_begin(s, event);
-}
-
 void
-subscription_event_end(struct subscription *s UNUSED, struct json *w)
+subscription_event_end(struct json *w)
 {
 	jsonw_end_object(w);
 	buf_append_str(w->out, "}\n");
@@ -137,6 +123,13 @@ void
 subscription_push(struct subscription *s)
 {
 	client_push(s->client);
+}
+
+static void
+event_close(struct subscription *s, struct json *w)
+{
+	subscription_event_end(w);
+	subscription_push(s);
 }
 
 bool
@@ -158,7 +151,7 @@ tell_lost(struct subscription *s)
 
 	if (!s->lost || s->client->broken || is_full(s))
 		return;
-	w = event_begin(s, "lost");
+	w = subscription_event(s, "lost");
 	jsonw_key_u64(&w, "count", s->lost);
 	s->lost = 0;
 	event_close(s, &w);
@@ -194,7 +187,7 @@ tell(struct subscription *s, const char *event, const struct job *j, uint64_t de
 
 	if (!has_room(s))
 		return;
-	w = event_begin(s, event);
+	w = subscription_event(s, event);
 	if (text_equal(event, "retry")) { /* the job itself is between two states */
 		jsonw_key_u64(&w, "delay_ms", delay_ms);
 		jsonw_key_string(&w, "code", result_word(j->result));
@@ -289,21 +282,13 @@ struct progress_args {
 	unsigned n;
 };
 
-static int
-compare_ids(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static void
 put_active(const struct engine_view *v, void *arg)
 {
 	struct progress_args *a = arg;
 	const struct subscription *s = a->sub;
 
-	if (s->n && !bsearch(&v->job->id, s->ids, s->n, sizeof s->ids[0], compare_ids))
+	if (s->n && !bsearch(&v->job->id, s->ids, s->n, sizeof s->ids[0], job_compare_ids))
 		return;
 	if (a->n++ < PROGRESS_JOBS_MAX)
 		job_json(a->w, v);
@@ -324,7 +309,7 @@ on_progress(void *arg)
 		return;
 	engine_get_numbers(e, &numbers);
 	archive_count(s->client->control->archive, numbers.jobs);
-	w = event_begin(s, "progress");
+	w = subscription_event(s, "progress");
 	args.w = &w;
 	jsonw_key(&w, "jobs");
 	jsonw_begin_array(&w);
@@ -375,7 +360,7 @@ subscription_new(struct client *client, const uint64_t *ids, size_t n, uint64_t 
 	}
 	s->ids = xcalloc(n, sizeof s->ids[0]);
 	memcpy(s->ids, ids, n * sizeof s->ids[0]);
-	qsort(s->ids, n, sizeof s->ids[0], compare_ids);
+	qsort(s->ids, n, sizeof s->ids[0], job_compare_ids);
 	s->watches = xcalloc(n, sizeof s->watches[0]);
 	for (size_t i = 0; i < n; i++) {
 		s->watches[i] = (struct watch){ .index = i, .sub = s };

@@ -10,9 +10,6 @@
 
 enum {
 	WHY_JOBS_MAX = 100,      /* named in a request */
-	WHY_SCAN_MAX = 50000,    /* jobs looked at for the summary */
-	WHY_WAITING_MAX = 10000, /* of them, that wait */
-	WHY_WORDS_MAX = 32,
 	WHY_SLOW_MAX = 20,
 	WHY_LOOKS_MAX = 50000,   /* events looked at for those who paused jobs */
 };
@@ -113,11 +110,7 @@ put_why(struct json *w, const struct control *c, const struct engine_view *v, un
 	word = over ? result_word(v->job->result) : r.word;
 	jsonw_key_string(w, "word", word);
 	jsonw_key_string(w, "text", buf_cstr(&text));
-	jsonw_key(w, "until");
-	if (r.wait_ms)
-		jsonw_i64(w, f.now_s + (int64_t)((r.wait_ms + 999) / 1000));
-	else
-		jsonw_null(w);
+	jsonw_key_or_null(w, "until", r.wait_ms ? f.now_s + (int64_t)((r.wait_ms + 999) / 1000) : 0);
 	jsonw_key(w, "on");
 	jsonw_begin_array(w);
 	for (unsigned i = 0; i < r.n_jobs; i++)
@@ -140,30 +133,6 @@ put_job(struct json *w, const struct control *c, const struct engine_view *v, un
 
 /* ---- All of them ----------------------------------------------------------------- */
 
-struct word_count {
-	char word[160];
-	uint64_t n, example;
-};
-
-/* "after:geoip" and "after:other" are one reason. */
-static void
-count(struct word_count *words, unsigned *n, const char *word, uint64_t id)
-{
-	size_t len = strcspn(word, ":");
-	unsigned i = 0;
-
-	while (i < *n && !(strncmp(words[i].word, word, len) == 0 && !words[i].word[len]))
-		i++;
-	if (i == WHY_WORDS_MAX || len >= sizeof words[i].word)
-		return;
-	if (i == *n) {
-		words[i] = (struct word_count){ .example = id };
-		memcpy(words[i].word, word, len);
-		(*n)++;
-	}
-	words[i].n++;
-}
-
 static void
 put_slow(const struct engine_view *v, void *arg)
 {
@@ -181,31 +150,22 @@ put_slow(const struct engine_view *v, void *arg)
 static void
 put_summary(struct json *w, const struct control *c)
 {
-	struct word_count words[WHY_WORDS_MAX];
-	unsigned n = 0, looked = 0, n_slow = 0, looks = WHY_LOOKS_MAX;
-	uint64_t waiting = 0;
-	bool sampled = false;
+	unsigned n_slow = 0, looks = WHY_LOOKS_MAX;
 	void *args[] = { w, &n_slow, (void *)(uintptr_t)c, &looks };
 	struct engine_view v;
+	struct whys whys;
 
-	for (const struct job *j = engine_next(c->engine, 0); j && !sampled; j = engine_next(c->engine, j->id)) {
-		sampled = looked++ == WHY_SCAN_MAX || waiting == WHY_WAITING_MAX;
-		if (sampled || (j->state != JOB_QUEUED && j->state != JOB_BLOCKED && j->state != JOB_PAUSED) ||
-		    !engine_view(c->engine, j->id, &v))
-			continue;
-		waiting++;
-		count(words, &n, j->state == JOB_PAUSED ? "paused" : v.blocked ? v.blocked : "turn", j->id);
-	}
-	jsonw_key_u64(w, "waiting", waiting);
-	jsonw_key_bool(w, "sampled", sampled);
+	status_count_whys(c->engine, true, &whys);
+	jsonw_key_u64(w, "waiting", whys.waiting);
+	jsonw_key_bool(w, "sampled", whys.sampled);
 	jsonw_key(w, "reasons");
 	jsonw_begin_array(w);
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < whys.n; i++) {
 		jsonw_begin_object(w);
-		jsonw_key_string(w, "word", words[i].word);
-		jsonw_key_u64(w, "count", words[i].n);
+		jsonw_key_string(w, "word", whys.at[i].why);
+		jsonw_key_u64(w, "count", whys.at[i].n);
 		jsonw_key(w, "example");
-		if (engine_view(c->engine, words[i].example, &v))
+		if (engine_view(c->engine, whys.at[i].example, &v))
 			put_job(w, c, &v, &looks);
 		else
 			jsonw_null(w);

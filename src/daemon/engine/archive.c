@@ -356,14 +356,6 @@ ask(struct fetch *f)
 	history_find(f->archive->history, &f->question, f->ids, f->n_ids, &fetch_ops, f);
 }
 
-static int
-compare_ids(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 void
 archive_fetch(struct archive *a, struct fetch *f, const uint64_t *ids, size_t n, fetch_cb cb, void *arg)
 {
@@ -373,7 +365,7 @@ archive_fetch(struct archive *a, struct fetch *f, const uint64_t *ids, size_t n,
 	f->arg = arg;
 	f->ids = xmemdup(ids, n * sizeof ids[0]);
 	f->n_ids = n;
-	qsort(f->ids, n, sizeof ids[0], compare_ids);
+	qsort(f->ids, n, sizeof ids[0], job_compare_ids);
 	list_append(&a->fetches, &f->link);
 	ask(f);
 }
@@ -401,7 +393,7 @@ fetch_find(const struct fetch *f, uint64_t id)
 static bool
 is_asked(const struct fetch *f, uint64_t id)
 {
-	return f->archive && bsearch(&id, f->ids, f->n_ids, sizeof id, compare_ids);
+	return f->archive && bsearch(&id, f->ids, f->n_ids, sizeof id, job_compare_ids);
 }
 
 bool
