@@ -113,13 +113,7 @@ put_receipt(struct json *w, const struct job_receipt *r)
 	digests_to_json(w, "digest", r->work ? r->work->in_digest : NULL, r->work ? r->work->n_in : 0);
 	digests_to_json(w, "digest_output", r->work ? r->work->out_digest : NULL, r->work ? r->work->n_out : 0);
 	jsonw_key_string(w, "codec", r->work && r->work->codec > CODEC_AUTO ? codec_to_string(r->work->codec) : "off");
-	jsonw_key(w, "times_ms");
-	jsonw_begin_object(w);
-	jsonw_key_u64(w, "dns", r->dns_ms);
-	jsonw_key_u64(w, "connect", r->connect_ms);
-	jsonw_key_u64(w, "tls", r->tls_ms);
-	jsonw_key_u64(w, "first_byte", r->first_byte_ms);
-	jsonw_end_object(w);
+	times_to_json(w, &r->times, false);
 }
 
 /* Keeps the members for the list in the order given. */

@@ -359,6 +359,12 @@ engine_open_part(const struct engine *e UNUSED, uint64_t id)
 }
 
 void
+times_to_json(struct json *w, const struct transfer_times *t, bool whole UNUSED)
+{
+	jsonw_key_u64(w, "times_ms", t->total);
+}
+
+void
 sources_to_json(struct json *w, const struct sources *s UNUSED, uint64_t received)
 {
 	jsonw_key_u64(w, "sources_lost", received);

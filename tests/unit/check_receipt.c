@@ -16,7 +16,7 @@ make(unsigned n_sources, size_t url_len)
 	struct receipt *r = NEW(struct receipt);
 
 	(void)snprintf(r->proof, sizeof r->proof, "length");
-	r->first_byte_ms = 12;
+	r->times.first_byte = 12;
 	r->attempts = xcalloc(ATTEMPTS_KEPT, sizeof r->attempts[0]);
 	r->attempts[0] = (struct attempt){ .number = 1, .at_s = 1795363484, .code = RESULT_HTTP, .http_status = 503,
 		.text = xstrdup("the server is busy") };
@@ -31,7 +31,7 @@ make(unsigned n_sources, size_t url_len)
 		memset(url, 'a' + (int)i, url_len);
 		url[url_len] = '\0';
 		*s = (struct source){ .from = i * UINT64_C(1000), .at_s = 1795363484, .modified = i ? -1 : 5, .status = i ? 206 : 200,
-			.major = 1, .minor = 1, .total_ms = 7, .url = url, .via = xstrdup("http://a/ http://b/"),
+			.major = 1, .minor = 1, .times.total = 7, .url = url, .via = xstrdup("http://a/ http://b/"),
 			.address = xstrdup("192.0.2.1:443"), .etag = xstrdup("\"x\""), .protocol = xstrdup("TLSv1.3"),
 			.cipher = xstrdup("c"), .subject = xstrdup("CN=a"), .issuer = xstrdup("CN=b") };
 	}

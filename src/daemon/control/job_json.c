@@ -167,13 +167,7 @@ put_receipt(struct json *w, const struct receipt *r)
 	jsonw_key_bool(w, "unchanged", r->unchanged);
 	digests_to_json(w, "digest", r->digests, r->n_in);
 	digests_to_json(w, "digest_output", r->digests + r->n_in, r->n_out);
-	jsonw_key(w, "times_ms");
-	jsonw_begin_object(w);
-	jsonw_key_u64(w, "dns", r->dns_ms);
-	jsonw_key_u64(w, "connect", r->connect_ms);
-	jsonw_key_u64(w, "tls", r->tls_ms);
-	jsonw_key_u64(w, "first_byte", r->first_byte_ms);
-	jsonw_end_object(w);
+	times_to_json(w, &r->times, false);
 	jsonw_end_object(w);
 }
 

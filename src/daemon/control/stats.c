@@ -84,8 +84,8 @@ stats_on_end(struct control *c, const struct job *j)
 		histogram_add(&f->runs, j->ended_ms - j->started_ms);
 	if (j->state == JOB_DONE)
 		f->published += j->published;
-	if (r && r->first_byte_ms)
-		histogram_add(&f->answers, r->first_byte_ms);
+	if (r && r->times.first_byte)
+		histogram_add(&f->answers, r->times.first_byte);
 }
 
 /* ---- Families ------------------------------------------------------------------- */

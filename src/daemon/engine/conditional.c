@@ -164,8 +164,7 @@ conditional_unchanged(struct download *d, const struct response *r)
 {
 	struct result ok = { .http_status = r->status };
 	struct job_receipt receipt = {
-		.proof = RECEIPT_NOT_MODIFIED, .unchanged = true, .dns_ms = d->times.dns, .connect_ms = d->times.connect,
-		.tls_ms = d->times.tls, .first_byte_ms = d->times.first_byte,
+		.proof = RECEIPT_NOT_MODIFIED, .unchanged = true, .times = d->times,
 	};
 	struct seen now;
 

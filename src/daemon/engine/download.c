@@ -439,10 +439,7 @@ work_published(struct download *d, const struct result_msg *r)
 	struct job_receipt receipt = {
 		.work = r,
 		.proof = d->proof == PROOF_NONE ? "" : proof_to_string(d->proof),
-		.dns_ms = d->times.dns,
-		.connect_ms = d->times.connect,
-		.tls_ms = d->times.tls,
-		.first_byte_ms = d->times.first_byte,
+		.times = d->times,
 	};
 
 	/* Too late to cancel: it stands under its name. */

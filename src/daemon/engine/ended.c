@@ -24,10 +24,7 @@ engine_keep_receipt(struct entry *en, const struct job_receipt *r)
 
 	(void)snprintf(k->proof, sizeof k->proof, "%s", r->proof);
 	k->codec = r->work ? (enum codec)r->work->codec : CODEC_OFF;
-	k->dns_ms = r->dns_ms;
-	k->connect_ms = r->connect_ms;
-	k->tls_ms = r->tls_ms;
-	k->first_byte_ms = r->first_byte_ms;
+	k->times = r->times;
 	k->unchanged = r->unchanged;
 	k->n_in = (uint8_t)n_in;
 	k->n_out = (uint8_t)n_out;
@@ -317,10 +314,7 @@ receipt_pack(const struct receipt *r, const struct runs *runs, struct buf *out)
 	put_u8(out, RECEIPT_VERSION);
 	put_str(out, r->proof);
 	put_u8(out, (uint8_t)r->codec);
-	put_u32(out, r->dns_ms);
-	put_u32(out, r->connect_ms);
-	put_u32(out, r->tls_ms);
-	put_u32(out, r->first_byte_ms);
+	times_pack(&r->times, out);
 	put_u8(out, r->unchanged);
 	put_u8(out, r->n_in);
 	put_u8(out, r->n_out);
@@ -388,10 +382,7 @@ get_receipt(struct cursor *c, struct receipt *r)
 	if (proof.len < sizeof r->proof)
 		memcpy(r->proof, proof.at, proof.len);
 	r->codec = (enum codec)get_below(c, get_u8(c), _CODEC_MAX);
-	r->dns_ms = get_u32(c);
-	r->connect_ms = get_u32(c);
-	r->tls_ms = get_u32(c);
-	r->first_byte_ms = get_u32(c);
+	times_unpack(c, &r->times);
 	r->unchanged = get_bool(c);
 	r->n_in = get_u8(c);
 	r->n_out = get_u8(c);

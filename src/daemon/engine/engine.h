@@ -13,6 +13,7 @@
 #include "daemon/loop/loop.h"
 #include "daemon/pool/pool.h"
 #include "daemon/sched/scheduler.h"
+#include "daemon/xfer/transfer.h"
 #include "model/algo.h"
 #include "model/job.h"
 #include "wire/work_msg.h"
@@ -39,7 +40,7 @@ struct engine_options {
 struct job_receipt {
 	const struct result_msg *work; /* digests, codec; NULL when no worker ended it */
 	const char *proof;             /* "length", "chunked", ...; "" when none */
-	uint32_t dns_ms, connect_ms, tls_ms, first_byte_ms;
+	struct transfer_times times;
 	bool unchanged; /* the file was there already, and none came */
 	const struct sources *sources; /* borrowed; NULL: none, or not noted */
 };
@@ -95,7 +96,7 @@ struct receipt {
 	uint64_t stored;   /* the store's number of the change that told of the end */
 	char proof[16];
 	enum codec codec;
-	uint32_t dns_ms, connect_ms, tls_ms, first_byte_ms;
+	struct transfer_times times;
 	bool unchanged;
 	struct runs *runs; /* owned: as an earlier life knew them; NULL */
 	uint8_t n_in, n_out;

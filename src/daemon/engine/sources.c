@@ -116,13 +116,10 @@ sources_ended(struct download *d, const struct transfer_times *t)
 	struct sources *all = d->entry->receipt ? d->entry->receipt->sources : NULL;
 	struct source *s = all && all->n ? &all->items[all->n - 1] : NULL;
 
-	if (!s || s->from != d->rest.start || s->total_ms)
+	if (!s || s->from != d->rest.start || s->times.total)
 		return; /* an answer that was not the file's */
-	s->dns_ms = t->dns;
-	s->connect_ms = t->connect;
-	s->tls_ms = t->tls;
-	s->first_byte_ms = t->first_byte;
-	s->total_ms = MAX(t->total, 1U);
+	s->times = *t;
+	s->times.total = MAX(t->total, 1U);
 }
 
 void
@@ -138,6 +135,24 @@ sources_hop(struct download *d, const char *url)
 }
 
 /* ---- As bytes ---------------------------------------------------------------------- */
+
+void
+times_pack(const struct transfer_times *t, struct buf *out)
+{
+	put_u32(out, t->dns);
+	put_u32(out, t->connect);
+	put_u32(out, t->tls);
+	put_u32(out, t->first_byte);
+}
+
+void
+times_unpack(struct cursor *c, struct transfer_times *t)
+{
+	t->dns = get_u32(c);
+	t->connect = get_u32(c);
+	t->tls = get_u32(c);
+	t->first_byte = get_u32(c);
+}
 
 static size_t
 packed_size(const struct source *s)
@@ -158,11 +173,8 @@ pack(const struct source *s, struct buf *out)
 	put_u16(out, s->status);
 	put_u8(out, s->major);
 	put_u8(out, s->minor);
-	put_u32(out, s->dns_ms);
-	put_u32(out, s->connect_ms);
-	put_u32(out, s->tls_ms);
-	put_u32(out, s->first_byte_ms);
-	put_u32(out, s->total_ms);
+	times_pack(&s->times, out);
+	put_u32(out, s->times.total);
 	for (unsigned i = 0; i < TEXTS; i++)
 		put_str(out, *source_text((struct source *)(uintptr_t)s, i));
 }
@@ -190,11 +202,8 @@ unpack(struct cursor *c, struct source *s)
 	s->status = get_u16(c);
 	s->major = get_u8(c);
 	s->minor = get_u8(c);
-	s->dns_ms = get_u32(c);
-	s->connect_ms = get_u32(c);
-	s->tls_ms = get_u32(c);
-	s->first_byte_ms = get_u32(c);
-	s->total_ms = get_u32(c);
+	times_unpack(c, &s->times);
+	s->times.total = get_u32(c);
 	for (unsigned i = 0; i < TEXTS; i++) {
 		struct text text = get_text(c);
 		char safe[VIA_MAX + 1];
@@ -221,6 +230,20 @@ sources_unpack(struct cursor *c)
 }
 
 /* ---- As JSON -------------------------------------------------------------------------- */
+
+void
+times_to_json(struct json *w, const struct transfer_times *t, bool whole)
+{
+	jsonw_key(w, "times_ms");
+	jsonw_begin_object(w);
+	jsonw_key_u64(w, "dns", t->dns);
+	jsonw_key_u64(w, "connect", t->connect);
+	jsonw_key_u64(w, "tls", t->tls);
+	jsonw_key_u64(w, "first_byte", t->first_byte);
+	if (whole)
+		jsonw_key_u64(w, "total", t->total);
+	jsonw_end_object(w);
+}
 
 /* The urls that redirected, the first first. */
 static void
@@ -274,14 +297,7 @@ put_source(struct json *w, const struct source *s, uint64_t to)
 	jsonw_key(w, "time");
 	jsonw_i64(w, s->at_s);
 	put_tls(w, s);
-	jsonw_key(w, "times_ms");
-	jsonw_begin_object(w);
-	jsonw_key_u64(w, "dns", s->dns_ms);
-	jsonw_key_u64(w, "connect", s->connect_ms);
-	jsonw_key_u64(w, "tls", s->tls_ms);
-	jsonw_key_u64(w, "first_byte", s->first_byte_ms);
-	jsonw_key_u64(w, "total", s->total_ms);
-	jsonw_end_object(w);
+	times_to_json(w, &s->times, true);
 	jsonw_end_object(w);
 }
 

@@ -11,10 +11,10 @@
 #include "base/buf.h"
 #include "base/cursor.h"
 #include "base/json.h"
+#include "daemon/xfer/transfer.h"
 
 struct download;
 struct response;
-struct transfer_times;
 
 enum { SOURCES_KEPT = 8 };
 
@@ -24,7 +24,7 @@ struct source {
 	int64_t modified;    /* Last-Modified; -1: none */
 	uint16_t status;
 	uint8_t major, minor; /* of HTTP */
-	uint32_t dns_ms, connect_ms, tls_ms, first_byte_ms, total_ms; /* 0: not known (yet) */
+	struct transfer_times times; /* 0: not known (yet) */
 	char *url;           /* owned, as all texts; without secrets; never NULL */
 	char *via;           /* urls that redirected to it, the first first, apart by blanks; "": none */
 	char *address, *etag, *protocol, *cipher, *subject, *issuer; /* "": none */
@@ -47,6 +47,11 @@ void sources_free(struct sources *s);
 void sources_pack(const struct sources *s, struct buf *out, size_t room);
 /* NULL: none, or the cursor failed. */
 struct sources *sources_unpack(struct cursor *c);
+/* But for the total, which a receipt has none of. */
+void times_pack(const struct transfer_times *t, struct buf *out);
+void times_unpack(struct cursor *c, struct transfer_times *t);
+/* The member "times_ms"; whole: with the total. */
+void times_to_json(struct json *w, const struct transfer_times *t, bool whole);
 /* The members "sources" and "sources_lost" of an object: the last one brought what came
  * up to `received`.  haul-rpc(7) promises them. */
 void sources_to_json(struct json *w, const struct sources *s, uint64_t received);
