@@ -53,6 +53,32 @@ def test_acknowledged_jobs_survive_a_kill(s, server):
     assert s.read("j7") == body(1000, "j7")
 
 
+def test_no_change_is_acknowledged_before_it_is_on_the_disk(s, server):
+    """hauld-store takes it and does not say that it has it."""
+    with s.client() as c:
+        failed = c.add(*[{"url": server.url("/status/404"), "output": "f%d" % i, "retry": 0} for i in range(2)])
+        for one in failed:
+            assert c.wait_job(one)["state"] == "failed"
+        waiting = c.add(*[good(server, "w%d" % i, delay="1h") for i in range(3)])
+        paused = c.add(good(server, "p", paused=True, delay="1h"))
+        c.call("group", group="old", set={"on-failure": "continue"})
+        changes = [("cancel", {"jobs": waiting[:1]}), ("pause", {"jobs": waiting[1:2]}), ("resume", {"jobs": paused}),
+                   ("set", {"jobs": waiting[2:], "set": {"priority": 7}}), ("retry", {"jobs": failed[:1]}),
+                   ("remove", {"jobs": failed[1:]}), ("event", {"set": "e"}), ("limit", {"rate": "1G"}),
+                   ("group", {"group": "new", "set": {"on-failure": "continue"}}), ("group", {"group": "old", "remove": True}),
+                   ("pause", {"group": "new"})]
+        store, = children_named(s.pid, "hauld-store")
+        os.kill(store, signal.SIGSTOP)
+        try:
+            numbers = [c.send(method, **params) for method, params in changes]
+            c.answered_so_far()
+            assert [changes[numbers.index(n)][0] for n in numbers if n in c.answers] == []
+        finally:
+            os.kill(store, signal.SIGCONT)
+        for number in numbers:
+            c.answer(number)
+
+
 def test_what_ended_is_remembered_as_it_ended(s, server):
     with s.client() as c:
         done, failed, cancelled = c.add(good(server, "a", checksum=digest(body(1000, "a"))),

@@ -3,10 +3,12 @@ to it and what hauld must never say."""
 
 import os
 import pty
+import resource
 import struct
 import subprocess
 
 import pytest
+from service import sanitized
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = os.path.join(os.environ.get("HAUL_BUILD_DIR", ROOT), "hauld-conf")
@@ -103,6 +105,13 @@ def test_a_job_is_answered_under_its_id(intake):
         (ERROR, 2**64 - 1, text(b"retry must not be negative")),
         (REFUSED, 2**64 - 1, b"")]
     assert intake.end() == (0, b"", "")
+
+
+def test_its_memory_is_bounded_and_never_dumped(intake):
+    """Of a sanitized one the memory is not: the shadow of it is larger."""
+    pid, bound = intake.process.pid, 1 << 30
+    assert resource.prlimit(pid, resource.RLIMIT_CORE) == (0, 0)
+    assert sanitized() or max(resource.prlimit(pid, resource.RLIMIT_AS)) == bound
 
 
 def test_requests_may_come_in_any_pieces(intake):

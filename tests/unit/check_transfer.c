@@ -8,6 +8,7 @@
 #include <check.h>
 #include <dirent.h>
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,10 @@
 #include <time.h>
 
 #include "base/buf.h"
+#include "base/fd.h"
 #include "base/log.h"
+#include "daemon/xfer/ca.h"
+#include "daemon/xfer/identity.h"
 #include "http_server.h"
 #include "loop_until.h"
 #include "run_suite.h"
@@ -1006,6 +1010,123 @@ START_TEST(a_session_is_resumed_by_its_own_identity_only)
 }
 END_TEST
 
+static unsigned
+count(const char *dir)
+{
+	DIR *d = opendir(dir);
+	unsigned n = 0;
+
+	ck_assert_ptr_nonnull(d);
+	while (readdir(d))
+		n++;
+	(void)closedir(d);
+	return n;
+}
+
+START_TEST(identities_that_nobody_uses_are_few)
+{
+	struct get *g = &rig.gets[0];
+	unsigned open = 0;
+
+	for (unsigned i = 0; i < 3 * IDENTITIES_IDLE; i++) {
+		AUTO_FREE char *pin = xasprintf("sha256//%043u=", i);
+
+		fetch_tls(g, "/ok", rig.cert, pin, true);
+		assert_code(g, RESULT_TLS, "pinned");
+		if (i == IDENTITIES_IDLE + 8)
+			open = count("/proc/self/fd");
+	}
+	ck_assert_uint_le(count("/proc/self/fd"), open + 8);
+	fetch_tls(g, "/ok", rig.cert, NULL, true);
+	assert_code(g, RESULT_OK, "");
+}
+END_TEST
+
+START_TEST(certificates_that_could_not_be_read_are_read_again)
+{
+	AUTO_FREE char *late = xasprintf("%s/late.pem", rig.dir);
+	struct get *g = &rig.gets[0];
+
+	for (unsigned i = 0; i < 2; i++) {
+		fetch_tls(g, "/ok", late, NULL, true);
+		assert_code(g, RESULT_TLS, late);
+	}
+	ck_assert_int_eq(link(rig.cert, late), 0);
+	fetch_tls(g, "/ok", late, NULL, true);
+	assert_code(g, RESULT_OK, "");
+}
+END_TEST
+
+struct reading {
+	struct ca_store *store;
+	const char *error;
+};
+
+static bool
+is_read(void *arg)
+{
+	struct reading *r = arg;
+
+	return ca_is_ready(r->store, &r->error);
+}
+
+/* The same file under another name: i slashes. */
+static char *
+spell(unsigned i)
+{
+	char slashes[64] = "";
+
+	memset(slashes, '/', i);
+	return xasprintf("%s/%s%s", rig.dir, slashes, strrchr(rig.cert, '/') + 1);
+}
+
+START_TEST(certificates_that_nobody_uses_are_few)
+{
+	enum { SPELLINGS = 50, KEPT = 16 };
+	struct ca *ca = ca_new(rig.loop);
+	struct reading r = { .error = NULL };
+
+	for (unsigned i = 0; i < SPELLINGS; i++) {
+		AUTO_FREE char *path = spell(i);
+
+		r.store = ca_get(ca, path);
+		ck_assert(loop_until(rig.loop, is_read, &r, WAIT_MS));
+		ck_assert_ptr_null(r.error);
+		if (i) /* the first one stays in use */
+			ca_put(r.store);
+	}
+	for (unsigned i = SPELLINGS; i-- > 0;) {
+		AUTO_FREE char *path = spell(i);
+
+		r.store = ca_get(ca, path);
+		ck_assert_msg(is_read(&r) == (i == 0 || i >= SPELLINGS - KEPT), "number %u", i);
+	}
+	ca_free(ca);
+}
+END_TEST
+
+/* The file is one that nobody writes to, so that reading it takes for ever. */
+START_TEST(reading_ahead_takes_one_thread)
+{
+	struct ca *ca = ca_new(rig.loop);
+	unsigned before = count("/proc/self/task");
+	AUTO_FREE char *first = xasprintf("%s/fifo0", rig.dir);
+	AUTO_CLOSE int fd = -1;
+
+	for (unsigned i = 0; i < 20; i++) {
+		AUTO_FREE char *path = xasprintf("%s/fifo%u", rig.dir, i);
+
+		ck_assert_int_eq(mkfifo(path, 0600), 0);
+		ca_prepare(ca, path);
+	}
+	ck_assert_uint_le(count("/proc/self/task"), before + 1);
+	fd = open(first, O_WRONLY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	fd_close(&fd);
+	ca_free(ca);
+}
+END_TEST
+
 START_TEST(nothing_is_left_open_at_the_end)
 {
 	struct xfer_options o = { .default_proxy = "", .on_delivered = on_delivered, .arg = &rig };
@@ -1084,6 +1205,10 @@ add_more_tests(Suite *s)
 	tcase_add_test(t, other_certificates_never_get_the_connection);
 	tcase_add_test(t, another_pinned_key_never_gets_the_connection);
 	tcase_add_test(t, a_session_is_resumed_by_its_own_identity_only);
+	tcase_add_test(t, identities_that_nobody_uses_are_few);
+	tcase_add_test(t, certificates_that_could_not_be_read_are_read_again);
+	tcase_add_test(t, certificates_that_nobody_uses_are_few);
+	tcase_add_test(t, reading_ahead_takes_one_thread);
 	tcase_add_test(t, nothing_is_left_open_at_the_end);
 }
 

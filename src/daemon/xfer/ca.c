@@ -19,8 +19,12 @@
  * instead of a directory that OpenSSL would search during handshakes. */
 static const char system_bundle[] = "/etc/ssl/certs/ca-certificates.crt";
 
+enum { IDLE_STORES = 16 }; /* that are kept for the next who asks; one is about a megabyte */
+
 struct ca_store {
 	struct list link;
+	struct ca *ca;      /* borrowed */
+	unsigned users;     /* of ca_get() */
 	struct list waiters;
 	char *path;         /* owned; NULL: the system's */
 	X509_STORE *x509;   /* owned; written by the thread before it signals */
@@ -33,7 +37,7 @@ struct ca_store {
 
 struct ca {
 	struct loop *loop;
-	struct list stores;
+	struct list stores; /* those that were asked for last come last */
 };
 
 static void *
@@ -86,35 +90,73 @@ ca_new(struct loop *l)
 	return c;
 }
 
+static void
+drop(struct ca_store *s)
+{
+	if (s->running)
+		(void)pthread_join(s->thread, NULL);
+	list_remove(&s->link);
+	loop_io_done(&s->io);
+	fd_close(&s->signal_fd);
+	X509_STORE_free(s->x509);
+	free(s->error);
+	free(s->path);
+	free(s);
+}
+
 void
 ca_free(struct ca *c)
 {
-	struct ca_store *s;
-
 	if (!c)
 		return;
-	LIST_FOREACH(s, &c->stores, struct ca_store, link) {
-		if (s->running)
-			(void)pthread_join(s->thread, NULL);
-		loop_io_done(&s->io);
-		fd_close(&s->signal_fd);
-		X509_STORE_free(s->x509);
-		free(s->error);
-		free(s->path);
-		free(s);
-	}
+	while (!list_empty(&c->stores))
+		drop(LIST_FIRST(&c->stores, struct ca_store, link));
 	free(c);
 }
 
-struct ca_store *
-ca_get(struct ca *c, const char *path)
+static bool
+is_idle(const struct ca_store *s)
+{
+	return !s->users && s->ready;
+}
+
+/* Paths come from clients, and each spelling of one is another. */
+static void
+drop_idle(struct ca *c, unsigned most)
+{
+	struct ca_store *s;
+	unsigned n = 0;
+
+	LIST_FOREACH(s, &c->stores, struct ca_store, link)
+		n += is_idle(s) && s->path;
+	LIST_FOREACH(s, &c->stores, struct ca_store, link) {
+		if (n <= most)
+			break;
+		if (!is_idle(s) || !s->path)
+			continue;
+		drop(s);
+		n--;
+	}
+}
+
+static struct ca_store *
+find(const struct ca *c, const char *path)
 {
 	struct ca_store *s;
 
 	LIST_FOREACH(s, &c->stores, struct ca_store, link)
 		if (text_equal(s->path, path))
 			return s;
-	s = NEW(struct ca_store);
+	return NULL;
+}
+
+static struct ca_store *
+start(struct ca *c, const char *path)
+{
+	struct ca_store *s = NEW(struct ca_store);
+
+	drop_idle(c, IDLE_STORES - 1);
+	s->ca = c;
 	s->path = path ? xstrdup(path) : NULL;
 	list_init(&s->waiters);
 	list_append(&c->stores, &s->link);
@@ -127,6 +169,43 @@ ca_get(struct ca *c, const char *path)
 		fatal(1, "cannot start a thread: %m");
 	s->running = true;
 	return s;
+}
+
+struct ca_store *
+ca_get(struct ca *c, const char *path)
+{
+	struct ca_store *s = find(c, path);
+
+	if (s && s->error && is_idle(s)) { /* the file may be a good one now */
+		drop(s);
+		s = NULL;
+	}
+	if (!s)
+		s = start(c, path);
+	list_remove(&s->link);
+	list_append(&c->stores, &s->link);
+	s->users++;
+	return s;
+}
+
+void
+ca_put(struct ca_store *s)
+{
+	if (s && --s->users == 0)
+		drop_idle(s->ca, IDLE_STORES);
+}
+
+/* One ahead at a time: each has a thread while it is read. */
+void
+ca_prepare(struct ca *c, const char *path)
+{
+	struct ca_store *s;
+
+	LIST_FOREACH(s, &c->stores, struct ca_store, link)
+		if (s->running)
+			return;
+	if (!find(c, path))
+		(void)start(c, path);
 }
 
 bool

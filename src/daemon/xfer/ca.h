@@ -17,8 +17,11 @@ struct ca *ca_new(struct loop *l);
 /* Waits for threads that still read. */
 void ca_free(struct ca *c);
 /* Starts reading the file (NULL: the system's certificates) if it is not read
- * yet.  Borrowed; lives as long as c. */
+ * yet, or could not be.  To be given back with ca_put(), but not from its callback. */
 struct ca_store *ca_get(struct ca *c, const char *path);
+void ca_put(struct ca_store *s);
+/* Somebody may ask for it soon. */
+void ca_prepare(struct ca *c, const char *path);
 /* False: wait for the callback of ca_wait().  *ret_error: NULL, or why there
  * are no certificates. */
 bool ca_is_ready(const struct ca_store *s, const char **ret_error);

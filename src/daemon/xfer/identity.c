@@ -112,6 +112,19 @@ make_key(const struct transfer_request *req, bool tls)
 	    request_may_share(req) ? "\nshared" : "");
 }
 
+static void
+use(struct identity *id, struct list *all, struct ca *ca, const char *cacert)
+{
+	const char *error;
+
+	list_remove(&id->link);
+	list_append(all, &id->link);
+	if (id->users++ || !id->store || !ca_is_ready(id->store, &error) || !error)
+		return;
+	ca_put(id->store);
+	id->store = ca_get(ca, cacert);
+}
+
 struct identity *
 identity_get(struct list *all, struct loop *l, struct ca *ca, struct curl_slist *common,
     const struct transfer_request *req, bool tls, const struct curl_glue_ops *ops, void *owner)
@@ -120,9 +133,12 @@ identity_get(struct list *all, struct loop *l, struct ca *ca, struct curl_slist 
 	struct identity *id;
 
 	LIST_FOREACH(id, all, struct identity, link)
-		if (text_equal(id->key, key))
+		if (text_equal(id->key, key)) {
+			use(id, all, ca, cacert_of(req));
 			return id;
+		}
 	id = NEW(struct identity);
+	id->users = 1;
 	id->owner = owner;
 	id->common = common;
 	id->key = TAKE_PTR(key);
@@ -140,7 +156,26 @@ identity_free(struct identity *id)
 {
 	curl_glue_free(id->glue);
 	(void)curl_share_cleanup(id->sessions); /* no handle is left */
+	ca_put(id->store);
 	list_remove(&id->link);
 	free(id->key);
 	free(id);
+}
+
+void
+identity_trim(struct list *all)
+{
+	struct identity *id;
+	unsigned n = 0;
+
+	LIST_FOREACH(id, all, struct identity, link)
+		n += !id->users;
+	LIST_FOREACH(id, all, struct identity, link) {
+		if (n <= IDENTITIES_IDLE)
+			break;
+		if (id->users)
+			continue;
+		identity_free(id);
+		n--;
+	}
 }

@@ -32,6 +32,7 @@ struct xfer {
 	struct address_policy *addresses; /* owned */
 	struct curl_slist *common; /* owned */
 	struct list identities;
+	struct loop_deferred trim; /* of identities */
 	struct list active; /* struct transfer */
 	uint64_t last_ms;   /* of the last byte of any */
 	uint64_t made, kept; /* connections that requests went over */
@@ -404,6 +405,7 @@ transfer_start(struct xfer *x, const struct transfer_request *req, const struct 
 	t->host = url_host(&u);
 	t->tls = url_scheme_is(&u, "https");
 	t->identity = identity_get(&x->identities, x->loop, x->ca, x->common, req, t->tls, &glue_ops, x);
+	loop_defer(x->loop, &x->trim);
 	if (t->tls)
 		begin_with_certificates(t);
 	else
@@ -427,6 +429,8 @@ transfer_cancel(struct transfer *t)
 		curl_glue_remove(t->identity->glue, t->easy);
 		curl_easy_cleanup(t->easy);
 	}
+	if (t->identity)
+		t->identity->users--;
 	request_done(&t->state);
 	response_done(&t->response);
 	loop_undefer(&t->end);
@@ -537,6 +541,12 @@ xfer_versions(void)
 	return curl_version();
 }
 
+static void
+trim(void *arg)
+{
+	identity_trim(&((struct xfer *)arg)->identities);
+}
+
 struct xfer *
 xfer_new(struct loop *l, const struct xfer_options *o)
 {
@@ -549,6 +559,7 @@ xfer_new(struct loop *l, const struct xfer_options *o)
 	x->addresses = address_policy_new();
 	list_init(&x->identities);
 	list_init(&x->active);
+	loop_deferred_init(&x->trim, "identities", trim, x);
 	identity_global_init();
 	return x;
 }
@@ -563,6 +574,7 @@ xfer_free(struct xfer *x)
 	assert(list_empty(&x->active));
 	LIST_FOREACH(id, &x->identities, struct identity, link)
 		identity_free(id);
+	loop_undefer(&x->trim);
 	ca_free(x->ca);
 	address_policy_free(x->addresses);
 	curl_slist_free_all(x->common);
@@ -582,5 +594,5 @@ xfer_prepare(struct xfer *x, const struct spec *spec, bool https)
 	const char *path = spec_string(spec, JOB_CACERT);
 
 	if (https || path)
-		(void)ca_get(x->ca, path);
+		ca_prepare(x->ca, path);
 }
