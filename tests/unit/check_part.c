@@ -48,6 +48,21 @@ pwrite(int fd, const void *data, size_t n, off_t offset)
 	return syscall(SYS_pwrite64, fd, data, n, offset);
 }
 
+static unsigned removals; /* of .haul, just before a part is made in it */
+
+int
+openat(int dir, const char *name, int flags, ...) /* NOLINT: O_CLOEXEC is the callers' */
+{
+	if (flags & O_CREAT && removals > 0) {
+		AUTO_FREE char *path = xasprintf("/proc/self/fd/%d", dir), *haul = xcalloc(1, 4096);
+
+		removals--;
+		ck_assert_int_gt(readlink(path, haul, 4095), 0);
+		ck_assert_int_eq(rmdir(haul), 0);
+	}
+	return (int)syscall(SYS_openat, dir, name, flags, 0600);
+}
+
 /* A part and what was told of it. */
 struct told {
 	struct part *part;
@@ -433,6 +448,15 @@ START_TEST(a_haul_directory_that_another_removed_is_made_again)
 }
 END_TEST
 
+/* A worker that sweeps, also one of a life that was killed, does so at any time. */
+START_TEST(a_haul_directory_that_is_removed_again_and_again_is_made_again)
+{
+	removals = 20;
+	open_part(&rig.a, 1, 1);
+	ck_assert_uint_eq(removals, 0);
+}
+END_TEST
+
 START_TEST(the_file_is_locked_while_the_part_lives)
 {
 	open_part(&rig.a, 1, 1);
@@ -716,6 +740,7 @@ main(void)
 	tcase_add_test(t, every_generation_is_a_new_inode);
 	tcase_add_test(t, a_file_that_is_in_the_way_is_never_used);
 	tcase_add_test(t, a_haul_directory_that_another_removed_is_made_again);
+	tcase_add_test(t, a_haul_directory_that_is_removed_again_and_again_is_made_again);
 	tcase_add_test(t, the_file_is_locked_while_the_part_lives);
 	tcase_add_test(t, sealing_lets_go_of_the_file_and_keeps_the_part);
 	tcase_add_test(t, a_small_part_is_charged_to_nobody);

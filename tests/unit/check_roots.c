@@ -4,10 +4,12 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -19,6 +21,20 @@
 static char *top;   /* the test's own directory */
 static char *path0; /* the root in it */
 static struct roots *roots;
+
+static unsigned removals; /* of what is made, before it can be opened */
+
+int
+mkdirat(int dir, const char *name, mode_t mode)
+{
+	int r = (int)syscall(SYS_mkdirat, dir, name, mode);
+
+	if (r == 0 && removals > 0) {
+		removals--;
+		ck_assert_int_eq(unlinkat(dir, name, AT_REMOVEDIR), 0);
+	}
+	return r;
+}
 
 static char *
 at(const char *name)
@@ -177,6 +193,23 @@ START_TEST(missing_directories_are_made)
 	ck_assert_uint_eq(mode_of("root/a/b/c/.haul"), 0);
 	ck_assert_uint_eq(mode_of("root/a/b/c/d/file"), 0);
 	dest_dir_unref(d);
+}
+END_TEST
+
+/* An empty .haul goes when a worker has swept it, also one of a life that was killed. */
+START_TEST(what_others_remove_at_once_is_made_again)
+{
+	struct dest_dir *d;
+	const char *name;
+
+	removals = 20;
+	d = get("root/a/file", &name);
+	ck_assert_uint_eq(removals, 0);
+	ck_assert_uint_eq(mode_of("root/a/.haul"), S_IFDIR | 0700);
+	dest_dir_unref(d);
+	removals = UINT_MAX;
+	assert_refused("root/b/file", RESULT_WRITE, ENOENT);
+	removals = 0;
 }
 END_TEST
 
@@ -527,6 +560,7 @@ main(void)
 	tcase_add_test(t, a_directory_that_is_there_is_used);
 	tcase_add_test(t, a_file_may_lie_in_the_root_itself);
 	tcase_add_test(t, missing_directories_are_made);
+	tcase_add_test(t, what_others_remove_at_once_is_made_again);
 	tcase_add_test(t, a_setgid_directory_hands_its_bit_and_group_on);
 	t = add_case(s, "refused", setup, teardown, 0);
 	tcase_add_test(t, a_symbolic_link_leads_nowhere);

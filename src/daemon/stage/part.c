@@ -200,8 +200,8 @@ part_new(struct stage *s, struct dest_dir *dir, uint64_t job_id, unsigned genera
 	p->ops = ops;
 	p->arg = arg;
 	p->fd = create(p);
-	/* Another instance may have removed the empty .haul that we keep open. */
-	if (p->fd < 0 && errno == ENOENT && dest_dir_renew(dir) == 0)
+	/* Others may have removed the empty .haul that we keep open, and may do so again. */
+	for (unsigned i = 0; p->fd < 0 && errno == ENOENT && i < ROOTS_MAKES_MAX && dest_dir_renew(dir) == 0; i++)
 		p->fd = create(p);
 	if (p->fd < 0 || lock(p->fd) < 0 || fstat(p->fd, &st) < 0) {
 		result_set_errno(why, errno, "make a part file in", dir->rel[0] ? dir->rel : dir->root);

@@ -209,17 +209,19 @@ open_beneath(int dir, const char *rel, uint64_t flags)
 
 /* Opens one component, making it when it is missing.  main() has set the umask
  * to 022, so the mode is what is asked; a setgid directory hands its bit and
- * group on (mkdir(2)), down to the part files. */
+ * group on (mkdir(2)), down to the part files.  Workers, also those of a life that
+ * was killed, remove an empty .haul at any time: then it is made again. */
 static int
 open_or_make(int dir, const char *name, mode_t mode)
 {
 	int fd = open_beneath(dir, name, O_PATH | O_DIRECTORY);
 
-	if (fd != -ENOENT)
-		return fd;
-	if (mkdirat(dir, name, mode) < 0 && errno != EEXIST)
-		return -errno;
-	return open_beneath(dir, name, O_PATH | O_DIRECTORY);
+	for (unsigned i = 0; fd == -ENOENT && i < ROOTS_MAKES_MAX; i++) {
+		if (mkdirat(dir, name, mode) < 0 && errno != EEXIST)
+			return -errno;
+		fd = open_beneath(dir, name, O_PATH | O_DIRECTORY);
+	}
+	return fd;
 }
 
 /* The directory of rel[0..n), each missing part made with 0755. */

@@ -15,6 +15,8 @@
 #include "base/list.h"
 #include "model/result.h"
 
+enum { ROOTS_MAKES_MAX = 100 }; /* tries to have a directory that others remove */
+
 struct roots;
 
 /* A directory that holds destinations; counted. */
