@@ -765,7 +765,8 @@ def test_it_is_not_asked_for_ever(serve, server, hooks):
     ("echo ftp://127.0.0.1/SECRET", "url-command: what it wrote is no http or https url"),
     ("echo file:///etc/passwd", "url-command: what it wrote is no http or https url"),
     ("echo http://u:SECRET@127.0.0.1/", "url-command: the url has a name or password in it"),
-    ("echo 'http://127.0.0.1/a b SECRET'", "url-command: "),
+    ("echo 'http://127.0.0.1/a b SECRET'", "url-command: what it wrote is no url: it has a space"),
+    ("echo no-url-SECRET", "url-command: what it wrote is no url: it does not begin with a scheme"),
     ("head -c 100000 /dev/zero | tr '\\0' x", "url-command: it wrote more than a url can be long"),
     ("printf 'http://127.0.0.1/\\000SECRET'", "url-command: it wrote more than one line"),
 ])

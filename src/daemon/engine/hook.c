@@ -243,9 +243,9 @@ error_ended(struct hook *h, const struct spawn_outcome *o)
 }
 
 /* Its one line is the url; what is wrong with it is told without it, for it may be secret.
- * NULL and a clause. */
+ * NULL and a clause, in two parts. */
 static char *
-take_url(const struct spawn_outcome *o, const char **ret_why)
+take_url(const struct spawn_outcome *o, const char **ret_what, const char **ret_why)
 {
 	size_t n = o->answer.len;
 	AUTO_FREE char *url = NULL;
@@ -263,7 +263,7 @@ take_url(const struct spawn_outcome *o, const char **ret_why)
 	else if (strlen(url) != n || strpbrk(url, "\r\n"))
 		*ret_why = "it wrote more than one line";
 	else if (url_parse(url, &u, ret_why) < 0)
-		return NULL;
+		*ret_what = "what it wrote is no url: ";
 	else if (!url_scheme_is(&u, "http") && !url_scheme_is(&u, "https"))
 		*ret_why = "what it wrote is no http or https url";
 	else if (u.userinfo.at)
@@ -277,8 +277,8 @@ static void
 url_ended(struct hook *h, const struct spawn_outcome *o)
 {
 	struct download *d = h->download;
-	const char *why = o->text;
-	char *url = o->good ? take_url(o, &why) : NULL;
+	const char *what = "", *why = o->text;
+	char *url = o->good ? take_url(o, &what, &why) : NULL;
 	struct result r = h->result;
 	bool set = h->spec != d->job->spec;
 
@@ -289,7 +289,7 @@ url_ended(struct hook *h, const struct spawn_outcome *o)
 		return;
 	}
 	if (!url) {
-		result_add(&r, "; url-command: %s", why);
+		result_add(&r, "; url-command: %s%s", what, why);
 		work_failed(d, &r);
 		return;
 	}
