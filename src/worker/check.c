@@ -89,7 +89,7 @@ open_target(struct task *t)
 	t->part_fd = openat(t->dir->fd, t->names.name,
 	    O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (t->part_fd < 0) {
-		differs(t, errno, strerror(errno));
+		differs(t, errno, errno == ELOOP ? "it is a symbolic link, and haul follows none" : strerror(errno));
 		return false;
 	}
 	if (fstat(t->part_fd, &st) < 0 || !S_ISREG(st.st_mode)) {
