@@ -357,7 +357,8 @@ refuse_together(const struct args *a)
 		return xasprintf("%s takes no arguments, and there is \"%s\"%s", v->name, a->words[0],
 		    text_equal(v->name, "list") ? ": `haulctl status JOB...` is the table of some jobs" : "");
 	if (v->most && a->n_words > v->most)
-		return xasprintf("%s takes one argument, and there is also \"%s\"", v->name, a->words[v->most]);
+		return xasprintf("%s takes %s, and there is also \"%s\"", v->name,
+		    v->most == 1 ? "one argument" : "two arguments at most", a->words[v->most]);
 	return NULL;
 }
 

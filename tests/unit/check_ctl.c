@@ -94,6 +94,7 @@ static const struct {
 	{ "wait 7 --return-when now",
 	    "--return-when \"now\" must be one of all-completed|first-completed|first-exception" },
 	{ "help add get", "help takes one argument, and there is also \"get\"" },
+	{ "limit geoip 5M now", "limit takes two arguments at most, and there is also \"now\"" },
 	{ "add --split 8 u", "--split is not in this version of haul" },
 };
 
