@@ -1198,3 +1198,22 @@ def test_clients_come_and_go_by_the_thousand(serve):
         t.join()
     with s.client() as c:
         assert not failed and wait_until(lambda: c.call("status")["clients"] == 1)
+
+
+def test_a_name_that_is_taken_is_told_with_its_line(serve, server):
+    s = serve()
+    with s.client() as c:
+        c.add({"url": server.url("/ok/1?key=name-taken"), "output": "there", "name": "there"})
+        c.wait_job("there")
+        one = c.refused("add", job={"url": server.url("/ok/1"), "output": "x", "name": "there"})
+        assert one.word == "conflict" and one.text.startswith('there is a job "there" already')
+        twice = c.refused("add", jobs=[{"url": server.url("/ok/1"), "output": str(i), "name": "twice"} for i in range(2)])
+        assert twice.word == "conflict" and twice.text.startswith('jobs[1]: the name "twice" is that of a job before it')
+    entry = "%s\n  out=%s\n  name=%s\n"
+    for names, told in ((("new", "there"), 'standard input:4: there is a job "there" already'),
+                        (("twice", "twice"), 'standard input:4: the name "twice" is that of a job before it: each needs its own')):
+        text = "".join(entry % (server.url("/ok/1"), i, name) for i, name in enumerate(names))
+        done = s.ctl("add", "-i", "-", stdin=text)
+        assert done.rc == 7 and told in done.err and done.out == "", done
+    with s.client() as c:
+        assert len(c.call("list")["jobs"]) == 1

@@ -154,23 +154,29 @@ static bool
 names_are_free(struct call *c, const struct intake_result *results, size_t n)
 {
 	const char *taken = NULL;
+	bool twice = false;
 	struct map names;
+	size_t i;
 
 	map_init(&names, name_is);
-	for (size_t i = 0; i < n && !taken; i++) {
+	for (i = 0; i < n && !taken; i++) {
 		const char *name = spec_string(results[i].spec, JOB_NAME);
 
 		if (!name)
 			continue;
-		if (archive_find_name(c->control->archive, name) || map_find(&names, hash_str(name), name) ||
-		    control_is_adding(c->control, name))
+		twice = map_find(&names, hash_str(name), name);
+		if (twice || archive_find_name(c->control->archive, name) || control_is_adding(c->control, name))
 			taken = name;
 		else
 			map_add(&names, hash_str(name), (void *)(uintptr_t)name);
 	}
 	map_done(&names);
-	if (taken)
-		call_fail(c, RPC_CONFLICT, "there is a job \"%s\" already: give another name, or remove that one first", taken);
+	if (taken) {
+		AUTO_FREE char *which = n > 1 ? xasprintf("jobs[%zu]: ", i - 1) : xstrdup("");
+
+		call_fail(c, RPC_CONFLICT, twice ? "%sthe name \"%s\" is that of a job before it: each needs its own" :
+		    "%sthere is a job \"%s\" already: give another name, or remove that one first", which, taken);
+	}
 	return !taken;
 }
 
