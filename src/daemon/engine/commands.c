@@ -49,10 +49,7 @@ engine_cancel(struct engine *e, uint64_t id, const char *text)
 	if (job_is_over(&en->job) && !wait_again(en))
 		return ENGINE_OVER;
 	result_set(&r, RESULT_CANCELLED, "%s", text);
-	if (en->download)
-		download_stop(en->download, &r);
-	else
-		engine_end_waiting(en, &r);
+	engine_end(en, &r);
 	return ENGINE_OK;
 }
 

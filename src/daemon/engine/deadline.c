@@ -246,10 +246,7 @@ end(struct entry *en)
 		text = format_duration(limit, sizeof limit, ms);
 	result_set(&r, RESULT_DEADLINE, "not done within its deadline of %s: it was %s%s%s", text, job_state_to_string(j->state),
 	    j->state == JOB_ACTIVE ? ", " : "", j->state == JOB_ACTIVE ? job_phase_to_string(j->phase) : "");
-	if (en->download)
-		download_stop(en->download, &r);
-	else
-		engine_end_waiting(en, &r);
+	engine_end(en, &r);
 }
 
 /* Some in each turn: what is left rings again at once. */

@@ -327,6 +327,11 @@ void resume_over(struct download *d);
 void engine_finish(struct download *d, const struct result *r, const struct job_receipt *receipt);
 /* Ends a job that has no download. */
 void engine_end_waiting(struct entry *en, const struct result *r);
+/* Ends any, now or when its workers have let go. */
+void engine_end(struct entry *en, const struct result *r);
+/* Bytes a second since the last look, half of it from the look before: ms is how long that is
+ * ago, *counted what the bytes were then. */
+void engine_measure(uint64_t bytes, uint64_t *counted, uint64_t *speed, uint64_t ms);
 /* commands.c: a job that is over is queued anew. */
 void engine_begin_again(struct entry *en);
 /* ended.c */

@@ -214,6 +214,15 @@ engine_end_waiting(struct entry *en, const struct result *r)
 }
 
 void
+engine_end(struct entry *en, const struct result *r)
+{
+	if (en->download)
+		download_stop(en->download, r);
+	else
+		engine_end_waiting(en, r);
+}
+
+void
 engine_finish(struct download *d, const struct result *r, const struct job_receipt *receipt)
 {
 	struct engine *e = d->engine;
@@ -295,9 +304,8 @@ on_delivered(void *arg)
 	hold_check_touched(e);
 }
 
-/* Bytes a second since the last look, half of it from the look before. */
-static void
-measure(uint64_t bytes, uint64_t *counted, uint64_t *speed, uint64_t ms)
+void
+engine_measure(uint64_t bytes, uint64_t *counted, uint64_t *speed, uint64_t ms)
 {
 	uint64_t now = (bytes - MIN(*counted, bytes)) * 1000 / MAX(ms, UINT64_C(1));
 
@@ -313,8 +321,8 @@ measure_all(struct engine *e)
 
 	e->tick_ms = now;
 	LIST_FOREACH(d, &e->active, struct download, link)
-		measure(d->transfer ? transfer_received(d->transfer) : d->counted, &d->counted, &d->speed, ms);
-	measure(e->received, &e->counted, &e->speed, ms);
+		engine_measure(d->transfer ? transfer_received(d->transfer) : d->counted, &d->counted, &d->speed, ms);
+	engine_measure(e->received, &e->counted, &e->speed, ms);
 	limits_measure(e, ms);
 	if (!e->jobs.counts[JOB_ACTIVE])
 		e->speed = 0;
@@ -503,10 +511,8 @@ on_interrupting(void *arg)
 			return;
 		}
 		e->last_interrupted = en->job.id;
-		if (en->download)
-			download_stop(en->download, &interruption);
-		else if (!job_is_over(&en->job))
-			engine_end_waiting(en, &interruption);
+		if (en->download || !job_is_over(&en->job))
+			engine_end(en, &interruption);
 	}
 	engine_check_idle(e);
 }

@@ -9,7 +9,6 @@
 #include "daemon/engine/order_internal.h"
 #include "model/values.h"
 
-
 static bool
 event_has_name(const void *item, const void *key)
 {

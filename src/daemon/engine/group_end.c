@@ -9,15 +9,6 @@
 
 enum { ENDS_PER_TURN = 100 }; /* a log line, a change in the store and events each */
 
-static void
-end_member(struct entry *en, const struct result *r)
-{
-	if (en->download)
-		download_stop(en->download, r);
-	else
-		engine_end_waiting(en, r);
-}
-
 /* Those that come meanwhile are ended, too; the last of them ends the run, and this. */
 static void
 on_step(void *arg)
@@ -34,7 +25,7 @@ on_step(void *arg)
 		}
 		list_remove(&p->member);
 		list_append(&g->leaving, &p->member);
-		end_member(p->entry, &r);
+		engine_end(p->entry, &r);
 	}
 }
 

@@ -417,26 +417,17 @@ limits_restore(struct engine *e, const char *what, const void *data, size_t n)
 
 /* ---- For who looks --------------------------------------------------------------- */
 
-static void
-measure(const struct rate *r, uint64_t *counted, uint64_t *speed, uint64_t ms)
-{
-	uint64_t now = (r->taken - *counted) * 1000 / MAX(ms, UINT64_C(1));
-
-	*speed = *speed ? (*speed + now) / 2 : now;
-	*counted = r->taken;
-}
-
 void
 limits_measure(struct engine *e, uint64_t ms)
 {
 	struct host_limit *h;
 
 	LIST_FOREACH(h, &e->host_limits, struct host_limit, link)
-		measure(&h->rate, &h->counted, &h->speed, ms);
+		engine_measure(h->rate.taken, &h->counted, &h->speed, ms);
 	for (size_t i = 0; i < e->groups.n; i++) {
 		struct group *g = e->groups.sorted[i];
 
-		measure(&g->rate, &g->counted, &g->speed, ms);
+		engine_measure(g->rate.taken, &g->counted, &g->speed, ms);
 	}
 }
 
@@ -465,7 +456,6 @@ limits_view_total(struct engine *e, struct limit_view *ret)
 		.limit = e->total.limit,
 		.configured = configured_total(e, clock_wall_s(), &next),
 		.rate = e->speed,
-		.held_back = e->total.waiting.len,
 		.transfers = count_transfers(e, &e->total),
 		.client = l ? l->text : NULL,
 		.timetable = !l ? timetable : l->timetable ? l->text : NULL,
@@ -481,7 +471,6 @@ view(const struct engine *e, const struct host_limit *h)
 		.limit = h->rate.limit,
 		.configured = configured_of_host(e, h->name),
 		.rate = h->users ? h->speed : 0,
-		.held_back = h->rate.waiting.len,
 		.transfers = h->users,
 		.client = h->client ? h->client->text : NULL,
 	};
@@ -511,7 +500,6 @@ group_view(const struct group *g)
 		.limit = g->rate.limit,
 		.configured = g->conf ? spec_number(g->conf, GROUP_LIMIT_RATE) : 0,
 		.rate = n ? g->speed : 0,
-		.held_back = g->rate.waiting.len,
 		.transfers = n,
 	};
 }

@@ -44,7 +44,6 @@ struct limit_view {
 	uint64_t limit;       /* bytes a second that count now; 0: none */
 	uint64_t configured;  /* what would count now without the client's */
 	uint64_t rate;        /* bytes of the last second */
-	bool held_back;       /* it is what transfers wait for */
 	unsigned transfers;
 	const char *client;   /* what a client set; NULL: the configuration counts */
 	const char *timetable; /* where the limit comes from; NULL: from no timetable */
