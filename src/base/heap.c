@@ -97,6 +97,17 @@ heap_remove(struct heap *h, struct heap_node *n)
 	heap_update(h, last);
 }
 
+void
+heap_keep(struct heap *h, struct heap_node *n, bool in)
+{
+	if (!in)
+		heap_remove(h, n);
+	else if (heap_contains(n))
+		heap_update(h, n);
+	else
+		heap_add(h, n);
+}
+
 struct heap_node *
 heap_peek(const struct heap *h)
 {

@@ -29,6 +29,8 @@ void heap_add(struct heap *h, struct heap_node *n);
 void heap_remove(struct heap *h, struct heap_node *n);
 /* After the node's key changed. */
 void heap_update(struct heap *h, struct heap_node *n);
+/* In it, at the place that its key gives it now, or in none. */
+void heap_keep(struct heap *h, struct heap_node *n, bool in);
 /* The first, or NULL. */
 struct heap_node *heap_peek(const struct heap *h);
 

@@ -51,6 +51,28 @@ START_TEST(an_empty_heap_has_no_first)
 }
 END_TEST
 
+START_TEST(an_element_is_kept_in_or_out)
+{
+	struct item one = { .key = 1 }, two = { .key = 2 };
+	struct heap h;
+
+	heap_init(&h, before);
+	heap_keep(&h, &one.node, false);
+	ck_assert_uint_eq(h.len, 0);
+	heap_keep(&h, &one.node, true);
+	heap_keep(&h, &two.node, true);
+	ck_assert_ptr_eq(heap_peek(&h), &one.node);
+	one.key = 3;
+	heap_keep(&h, &one.node, true);
+	ck_assert_uint_eq(h.len, 2);
+	ck_assert_ptr_eq(heap_peek(&h), &two.node);
+	heap_keep(&h, &two.node, false);
+	ck_assert(!heap_contains(&two.node));
+	ck_assert_ptr_eq(heap_peek(&h), &one.node);
+	heap_done(&h);
+}
+END_TEST
+
 START_TEST(it_sorts)
 {
 	static struct item items[1000];
@@ -123,6 +145,7 @@ main(void)
 	TCase *tc = tcase_create("order");
 
 	tcase_add_test(tc, an_empty_heap_has_no_first);
+	tcase_add_test(tc, an_element_is_kept_in_or_out);
 	tcase_add_test(tc, it_sorts);
 	tcase_add_test(tc, any_element_can_move_or_leave);
 	suite_add_tcase(s, tc);

@@ -118,15 +118,8 @@ host_update(struct origins *all, struct sched_host *h)
 		at = adapt_next_ms(&h->adapt);
 	else if (h->queued && !lets)
 		at = (spacing_at_ns(&h->spacing) + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
-	if (at == UINT64_MAX) {
-		heap_remove(&all->timed, &h->timed);
-	} else if (!heap_contains(&h->timed)) {
-		h->at_ms = at;
-		heap_add(&all->timed, &h->timed);
-	} else if (h->at_ms != at) {
-		h->at_ms = at;
-		heap_update(&all->timed, &h->timed);
-	}
+	h->at_ms = at;
+	heap_keep(&all->timed, &h->timed, at != UINT64_MAX);
 }
 
 void

@@ -144,18 +144,6 @@ origin_lets(const struct sched_origin *o, uint64_t now_ms)
 	return breaker_lets(&o->breaker, now_ms);
 }
 
-/* In or out of the heap, or at its new place in it. */
-static void
-keep_in(struct heap *heap, struct heap_node *n, bool in)
-{
-	if (in && heap_contains(n))
-		heap_update(heap, n);
-	else if (in)
-		heap_add(heap, n);
-	else
-		heap_remove(heap, n);
-}
-
 struct sched_bay *
 origins_closed(const struct origins *all, const struct sched_lane *l)
 {
@@ -191,7 +179,7 @@ origin_update(struct origins *all, struct sched_origin *o)
 	struct sched_lane *l;
 
 	/* Without tickets nobody waits for its time. */
-	keep_in(&all->probes, &o->timed, open && o->queued && now < o->breaker.until_ms);
+	heap_keep(&all->probes, &o->timed, open && o->queued && now < o->breaker.until_ms);
 	if (origin_lets(o, now) == o->open)
 		return;
 	o->open = !o->open;

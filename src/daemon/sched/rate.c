@@ -93,12 +93,7 @@ static void
 set_due(struct rates *s, struct rate *r)
 {
 	r->due_ns = r->last_ns + debt_ns(r);
-	if (!r->waiting.len)
-		heap_remove(&s->due, &r->node);
-	else if (heap_contains(&r->node))
-		heap_update(&s->due, &r->node);
-	else
-		heap_add(&s->due, &r->node);
+	heap_keep(&s->due, &r->node, r->waiting.len);
 }
 
 void
