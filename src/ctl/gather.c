@@ -89,6 +89,24 @@ make_scope(struct args *a)
 	return text;
 }
 
+/* Before anything is added, the jobs that are named have to be there; with a list it may bring them. */
+static int
+find_jobs(const struct gather *g)
+{
+	for (size_t i = 0; i < g->n_words; i++) {
+		AUTO_JSON json_t *job = NULL;
+		int r = CTL_OK;
+
+		if (!is_url(g->words[i]))
+			r = ctl_call(g->ctl, "show", json_pack("{s:o}", "job", ctl_job_name(g->words[i])), &job);
+		if (r != CTL_OK) {
+			ctl_tell(g->ctl, "nothing was added");
+			return r;
+		}
+	}
+	return CTL_OK;
+}
+
 static int
 add_urls(struct gather *g)
 {
@@ -111,6 +129,8 @@ add_urls(struct gather *g)
 	if (a->max_concurrent || a->cancel)
 		g->batch.scope = make_scope(a);
 	r = batch_read(&g->batch);
+	if (r == CTL_OK && !a->input)
+		r = find_jobs(g);
 	return r == CTL_OK ? batch_send(&g->batch, false) : r;
 }
 

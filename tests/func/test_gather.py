@@ -148,3 +148,16 @@ def test_what_gather_refuses(serve, server):
     assert s.ctl("gather", "--return-exceptions", "--cancel", "1").rc == 2
     assert s.ctl("gather", "--max-concurrent", "2", "1").rc == 2
     assert s.ctl("gather", "--max-concurrent", "0", "http://h/x").rc == 2
+
+
+def test_a_job_that_is_not_there_is_told_before_anything_is_added(serve, server):
+    s = serve()
+    for word in ("nobody", "77"):
+        done = s.ctl("gather", server.url("/ok/10?gather-nobody"), word)
+        assert done.rc == 3 and done.out == "", done
+        assert "there is no job" in done.err and done.err.endswith("haulctl: nothing was added\n"), done
+    with s.client() as c:
+        assert c.call("list")["jobs"] == [] and server.requests("gather-nobody") == []
+    text = "%s\n name=listed\n" % server.url("/ok/10?gather-listed")
+    done = s.ctl("gather", "-i", "-", "listed", stdin=text) # the list brings it
+    assert done.rc == 0 and len(done.out.splitlines()) == 2, done

@@ -462,7 +462,7 @@ why_advice(const struct result *r)
 		[RESULT_DEPENDENCY_FAILED] = "see the job that it came after, mend that, and retry both",
 		[RESULT_INTERNAL] = "this is a fault of hauld's: please report it with what `haulctl log` has",
 		[RESULT_PROTOCOL] = "the answer was no HTTP: see the url and its port, and http-version",
-		[RESULT_NOT_NEEDED] = "nothing: the job that it was to stand in for is done",
+		[RESULT_NOT_NEEDED] = "nothing: the job that it was to stand in for has not failed",
 		[RESULT_NOT_YET_VALID] = "see the clock of this machine",
 	};
 
