@@ -51,7 +51,7 @@ fail_exists(struct publish *p, const struct publish_file *f)
 }
 
 static bool
-same_bytes(int a, int b)
+same_bytes(int a, int b, uint64_t *ret_inode)
 {
 	uint8_t x[16384], y[16384];
 	struct stat s, t;
@@ -64,22 +64,29 @@ same_bytes(int a, int b)
 		if (n <= 0 || fd_pread_full(b, y, (size_t)n, at) != n || memcmp(x, y, (size_t)n) != 0)
 			return false;
 	}
+	*ret_inode = s.st_ino;
 	return true;
 }
 
-/* Who was killed between the two renames finds its packed file in its way.  What is to be kept
- * has no state that could tell, but the same bytes: 0, when they stand there, else -EEXIST. */
+/* Who was killed behind a rename finds his own file in his way: the packed one of an earlier
+ * life, the unpacked one of a worker.  Nothing else can tell: 0, when the same bytes stand
+ * there, else -EEXIST. */
 static int
-look_at_kept(const struct publish *p, const struct publish_file *f, bool sync)
+look_at_same(const struct publish_file *f, bool sync, uint64_t *ret_inode)
 {
-	AUTO_CLOSE int fd = -1;
+	AUTO_CLOSE int fd = openat(f->to->fd, f->to_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
-	if (f == &p->files[p->n_files - 1])
-		return -EEXIST;
-	fd = openat(f->to->fd, f->to_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 || !same_bytes(fd, f->fd))
+	if (fd < 0 || !same_bytes(fd, f->fd, ret_inode))
 		return -EEXIST;
 	return sync && fsync(fd) < 0 ? -errno : 0;
+}
+
+static bool
+is_taken(const struct publish_file *f)
+{
+	uint64_t inode;
+
+	return faccessat(f->to->fd, f->to_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 && look_at_same(f, false, &inode) < 0;
 }
 
 /* A filesystem without attributes costs the next request its condition, that is all. */
@@ -126,8 +133,7 @@ prepare(struct publish *p)
 
 		if (r < 0)
 			fail_errno(p, f, -r, "set the mode or time of");
-		else if (p->no_clobber && faccessat(f->to->fd, f->to_name, F_OK,
-		    AT_SYMLINK_NOFOLLOW) == 0 && look_at_kept(p, f, false) < 0)
+		else if (p->no_clobber && is_taken(f))
 			fail_exists(p, f); /* early, so that nothing is half done */
 	}
 	p->inode = p->sync[p->n_files - 1].inode;
@@ -237,8 +243,9 @@ rename_no_clobber(const struct publish_file *f)
 }
 
 static int
-rename_one(const struct publish *p, const struct publish_file *f)
+rename_one(struct publish *p, const struct publish_file *f)
 {
+	uint64_t inode;
 	int r;
 
 	if (!p->no_clobber)
@@ -246,10 +253,13 @@ rename_one(const struct publish *p, const struct publish_file *f)
 	r = rename_no_clobber(f);
 	if (r != -EEXIST)
 		return r;
-	r = look_at_kept(p, f, p->fsync != FSYNC_OFF);
-	if (r == 0)
-		(void)unlinkat(f->haul_fd, f->name, 0);
-	return r;
+	r = look_at_same(f, p->fsync != FSYNC_OFF, &inode);
+	if (r < 0)
+		return r;
+	(void)unlinkat(f->haul_fd, f->name, 0);
+	if (f == &p->files[p->n_files - 1])
+		p->inode = inode;
+	return 0;
 }
 
 static void

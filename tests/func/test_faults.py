@@ -272,6 +272,27 @@ def test_a_kill_before_a_rename_is_not_in_the_way_of_the_next_life(tmp, data_dir
         s.stop()
 
 
+@pytest.mark.parametrize("size", [5000, 400 * KIB])
+def test_a_worker_that_is_killed_behind_its_rename_is_not_in_the_way_of_the_next(tmp, data_dir, web, size):
+    """The unpacked file has its name already, the packed one is still there, and the job may replace nothing."""
+    plain = body(size, "behind")
+    with open(os.path.join(data_dir, "faults-behind.%d" % size), "wb") as f:
+        f.write(gzip.compress(plain, 1, mtime=0))
+    board = Board(tmp)
+    hang = rule("hauld-worker", "unlinkat", os.path.join(tmp, "root"), nth=2, error=HANG) # the first is of what another try left
+    with FaultyService(tmp, board, hang, workers=1) as s:
+        job = {"url": web.url("/faults-behind.%d" % size), "output": "plain", "decompress": "gzip", "no-clobber": True}
+        with s.client() as c:
+            number, = c.add(job)
+            wait_until(lambda: board.hits)
+            assert board.hit.endswith(".part") and s.read("plain") == plain
+            worker, = s.workers()
+            os.kill(worker, signal.SIGKILL)
+            assert c.wait_job(number)["state"] == "done", c.show(number)
+        assert s.read("plain") == plain
+        s.stop()
+
+
 # ---- the state directory
 
 class Diary:

@@ -497,6 +497,24 @@ START_TEST(no_clobber_takes_the_same_bytes_for_the_kept_file)
 }
 END_TEST
 
+/* Of a worker that was killed behind its rename. */
+START_TEST(no_clobber_takes_the_same_bytes_for_the_target)
+{
+	struct publish *p = add_job(rig.dir, FSYNC_FULL, 10);
+	AUTO_CLOSE int fd = openat(rig.dir->fd, "file0", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	struct stat st;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, 10), 0);
+	p->no_clobber = true;
+	publish_all("fsync rename2 fsync dirsync");
+	assert_code(0, RESULT_OK);
+	ck_assert(!exists(HAUL_DIR "/0.part"));
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_uint_eq(p->inode, st.st_ino); /* what stands there is told */
+}
+END_TEST
+
 START_TEST(without_the_kept_file_there_is_no_target)
 {
 	(void)add_kept_job();
@@ -826,6 +844,7 @@ main(void)
 		no_clobber_uses_a_rename_that_never_replaces,
 		no_clobber_links_where_there_is_no_such_rename,
 		no_clobber_tells_before_the_sync_that_the_name_is_taken, no_clobber_takes_the_same_bytes_for_the_kept_file,
+		no_clobber_takes_the_same_bytes_for_the_target,
 		a_rename_over_a_border_is_refused_in_words, the_kept_file_comes_before_the_target,
 		without_the_kept_file_there_is_no_target,
 		the_packed_file_goes_only_after_the_target_came };
