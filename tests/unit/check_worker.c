@@ -55,7 +55,7 @@ static struct {
 /* Syncs that fail; behind the page that the worker shares. */
 
 struct syncs {
-	_Atomic bool fail_file, fail_dir;
+	_Atomic bool fail_file, fail_dir, fail_range;
 };
 
 enum { PAGE_SIZE = 4096, SYNCS_AT = 2048 };
@@ -74,6 +74,15 @@ fsync(int fd)
 
 	if (!rig.page || !(is_dir ? syncs()->fail_dir : syncs()->fail_file))
 		return (int)syscall(SYS_fsync, fd);
+	errno = EIO;
+	return -1;
+}
+
+int
+sync_file_range(int fd, off64_t from, off64_t n, unsigned flags)
+{
+	if (!rig.page || !syncs()->fail_range)
+		return (int)syscall(SYS_sync_file_range, fd, from, n, flags);
 	errno = EIO;
 	return -1;
 }
@@ -1182,10 +1191,12 @@ START_TEST(a_sweep_knows_what_was_published)
 	static const struct {
 		const char *boot;
 		bool synced, right;
-	} rows[] = { { "", true, true }, { "other", true, true }, { "other", false, false }, { NULL, false, true } };
+		bool larger, failing; /* than what was published; the sync of its directory */
+	} rows[] = { { "", true, true, false, false }, { "other", true, true, false, false }, { "other", false, false, false, false },
+		{ NULL, false, true, false, false }, { "", true, false, true, false }, { "", true, false, false, true } };
 	const char *boot = rows[_i].boot ? rows[_i].boot : clock_boot_id();
 	struct part_map_end e = { .boot = text_of(boot), .synced = rows[_i].synced, .name = text_of("file"),
-		.size = 5, .in = 3, .codec = CODEC_GZIP };
+		.size = rows[_i].larger ? 6 : 5, .in = 3, .codec = CODEC_GZIP };
 	AUTO_FREE char *path = path_of(".haul/i-old.9.1.map");
 	AUTO_BUF struct buf b = { 0 };
 	AUTO_CLOSE int fd = -1;
@@ -1199,6 +1210,7 @@ START_TEST(a_sweep_knows_what_was_published)
 	ck_assert(part_map_put_end(&b, &e));
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	ck_assert_int_eq(fd_pwrite_full(fd, buf_bytes(&b), buf_len(&b), PART_MAP_END), 0);
+	syncs()->fail_dir = rows[_i].failing;
 	send_sweep(1);
 	if (rows[_i].right) {
 		found(1, &f);
@@ -1207,6 +1219,26 @@ START_TEST(a_sweep_knows_what_was_published)
 	expect(1, RESULT_OK, &r);
 	ck_assert(!exists(".haul/i-old.9.1.part"));
 	ck_assert(exists(".haul/i-old.9.1.map") == rows[_i].right);
+}
+END_TEST
+
+/* 0: another file has its name; 1: it has another name as well. */
+START_TEST(a_sweep_tells_of_no_part_that_is_another_file)
+{
+	AUTO_FREE char *part = path_of(".haul/i-old.9.1.part"), *other = path_of("other");
+	struct result_msg r;
+
+	write_file(".haul/i-old.9.1.part", "hello", 5);
+	write_map(".haul/i-old.9.1.map", &a_head, ".haul/i-old.9.1.part", clock_boot_id(), 5);
+	if (_i) {
+		ck_assert_int_eq(link(part, other), 0);
+	} else {
+		write_file("other", "hello", 5);
+		ck_assert_int_eq(rename(other, part), 0);
+	}
+	send_sweep(1);
+	expect(1, RESULT_OK, &r); /* and nothing was found before */
+	ck_assert(!exists(".haul/i-old.9.1.part") && !exists(".haul/i-old.9.1.map"));
 }
 END_TEST
 
@@ -1609,6 +1641,43 @@ START_TEST(what_another_worker_published_is_synced)
 }
 END_TEST
 
+/* The kernel tells of it once: the sync behind it would call the file safe. */
+START_TEST(what_could_not_be_written_back_is_not_published)
+{
+	struct task_msg t = a_task("file", "1.part", 0);
+	struct result_msg r;
+
+	write_file(".haul/1.part", "hello", 5);
+	t.follow = true;
+	t.fsync = FSYNC_FULL;
+	syncs()->fail_range = true;
+	send_task(1, &t);
+	send_front(1, 5, 5, false);
+	send_front(1, 5, 5, true);
+	expect(1, RESULT_WRITE, &r);
+	ck_assert(!exists("file"));
+}
+END_TEST
+
+/* Perhaps a life that ended in between has published it. */
+START_TEST(what_is_there_already_is_synced)
+{
+	struct task_msg t = a_task("file", "", 0);
+	struct result_msg r;
+
+	write_file("file", "hello", 5);
+	t.kind = TASK_CHECK;
+	t.fsync = FSYNC_FULL;
+	t.n_in = 1;
+	t.in[0] = digest_of(DIGEST_SHA256, "hello", 5);
+	syncs()->fail_file = _i == 1;
+	syncs()->fail_dir = _i == 2;
+	send_task(1, &t);
+	expect(1, _i ? RESULT_CHECKSUM_MISMATCH : RESULT_OK, &r);
+	ck_assert_int_eq(r.result.os_error, _i ? EIO : 0);
+}
+END_TEST
+
 START_TEST(names_that_lead_elsewhere_are_refused)
 {
 	static const struct { const char *dir, *name, *part; } rows[] = {
@@ -1837,7 +1906,8 @@ case_of_maps(void)
 	tcase_add_loop_test(tc, a_good_state_of_more_than_is_there_is_not_used, 0, 2);
 	tcase_add_loop_test(tc, parking_without_a_map_is_cancelling, 0, 2);
 	tcase_add_loop_test(tc, publishing_tells_the_map_or_drops_it, 0, 2);
-	tcase_add_loop_test(tc, a_sweep_knows_what_was_published, 0, 4);
+	tcase_add_loop_test(tc, a_sweep_knows_what_was_published, 0, 6);
+	tcase_add_loop_test(tc, a_sweep_tells_of_no_part_that_is_another_file, 0, 2);
 	return tc;
 }
 
@@ -1865,6 +1935,8 @@ case_of_paths(void)
 	add_tests(tc, tests, ARRAY_SIZE(tests));
 	tcase_add_loop_test(tc, names_that_lead_elsewhere_are_refused, 0, 12);
 	tcase_add_loop_test(tc, what_another_worker_published_is_synced, 0, 6);
+	tcase_add_loop_test(tc, what_is_there_already_is_synced, 0, 3);
+	tcase_add_test(tc, what_could_not_be_written_back_is_not_published);
 	return tc;
 }
 
