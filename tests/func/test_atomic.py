@@ -108,6 +108,23 @@ def test_who_is_done_waits_for_the_others(serve, server):
         c.call("cancel", group="whole")
 
 
+def test_who_waits_for_the_others_has_not_failed(serve, server):
+    """Nor does it show why an earlier attempt of it did: that was mended."""
+    s = serve(start=False)
+    s.write_config({"groups": [group(s.root)], "jobs": [
+        {**member(server, s.root, 0), "url": [server.url("/status/404?a=0-bad"), server.url("/ok/1000?a=0")]},
+        {**member(server, s.root, 1), "url": server.url("/gate/1000?a=1&gate=atomic-not-failed")}]})
+    s.start()
+    with s.client() as c:
+        wait_until(lambda: c.show("m0")["why"] == "group-publish")
+        m = c.show("m0")
+        assert m["state"] == "blocked" and m["code"] == m["reason"] == "" and m["attempts"] == 2
+        assert [a["code"] for a in m["failed_attempts"]] == ["http-404"]
+        assert "404" not in s.ctl("list", "--name", "m0").out
+        server.open("atomic-not-failed")
+        assert c.wait_job("m0")["state"] == "done"
+
+
 @pytest.mark.parametrize("on_failure", ["continue", "cancel"])
 def test_a_failure_leaves_the_old_set_as_it_was(serve, server, on_failure):
     s = serve(start=False)

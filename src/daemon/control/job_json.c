@@ -41,8 +41,9 @@ put_outcome(struct json *w, const struct engine_view *v)
 {
 	const struct job *j = v->job;
 	uint64_t end = job_is_over(j) ? j->ended_ms : clock_now_ms();
-	/* While it waits for its next try, why the last one failed. */
-	bool told = job_is_over(j) || (v->state == JOB_BLOCKED && j->result->code != RESULT_OK);
+	/* While it waits for its next try, why the last one failed; with its group it waits for no try. */
+	bool told = job_is_over(j) ||
+	    (v->state == JOB_BLOCKED && j->result->code != RESULT_OK && !text_equal(v->blocked, "group-publish"));
 
 	jsonw_key_string(w, "code", told ? result_word(j->result) : "");
 	jsonw_key_string(w, "reason", told && j->state != JOB_DONE ? j->result->text : "");

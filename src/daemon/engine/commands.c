@@ -332,8 +332,10 @@ fill_view(const struct entry *en, uint64_t now, struct engine_view *v)
 	v->last = v->state == JOB_BLOCKED && en->job.result->code != RESULT_OK ? en->job.result : NULL;
 	if (d->retry_at_ms > now)
 		v->wait_ms = d->retry_at_ms - now;
-	if (d->outcome)
+	if (d->outcome) { /* its tries are over */
 		v->blocked = "group-publish";
+		v->last = NULL;
+	}
 	if (list_linked(&d->waiting) || d->lock)
 		v->blocked = "destination-busy";
 }
