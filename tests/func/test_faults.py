@@ -293,6 +293,29 @@ def test_a_worker_that_is_killed_behind_its_rename_is_not_in_the_way_of_the_next
         s.stop()
 
 
+def test_a_worker_that_is_killed_behind_both_renames_has_published(tmp, data_dir, web):
+    """The packed file is kept, so that nothing is left to go on from: it is fetched again."""
+    plain = body(5000, "both")
+    packed = gzip.compress(plain, 1, mtime=0)
+    with open(os.path.join(data_dir, "faults-both"), "wb") as f:
+        f.write(packed)
+    board = Board(tmp)
+    # Synced are the packed file, the unpacked one, .haul for its map, then the directory for each of the names.
+    hang = rule("hauld-worker", "fsync", os.path.join(tmp, "root"), nth=5, error=HANG)
+    with FaultyService(tmp, board, hang, workers=1) as s:
+        job = {"url": web.url("/faults-both"), "output": "plain", "decompress": "gzip", "no-clobber": True,
+               "keep-download": s.path("kept.gz")}
+        with s.client() as c:
+            number, = c.add(job)
+            wait_until(lambda: board.hits)
+            assert (s.read("plain"), s.read("kept.gz")) == (plain, packed), board.hit
+            worker, = s.workers()
+            os.kill(worker, signal.SIGKILL)
+            assert c.wait_job(number)["state"] == "done", c.show(number)
+        assert (s.read("plain"), s.read("kept.gz")) == (plain, packed)
+        s.stop()
+
+
 # ---- the state directory
 
 class Diary:

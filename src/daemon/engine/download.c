@@ -116,7 +116,8 @@ prepare_destination(struct download *d)
 	if (!spec_bool(d->job->spec, JOB_NO_CLOBBER) && (d->checked || !work_can_check(d)))
 		return true;
 	there = place_is_taken(d);
-	if (there && !work_can_check(d)) {
+	/* A second time it may be what a worker published before it died: publishing tells. */
+	if (there && !work_can_check(d) && !d->was_again) {
 		result_set(&why, RESULT_EXISTS, "%s exists already and no-clobber is set", d->output);
 		attempt_failed(d, &why);
 		return false;
