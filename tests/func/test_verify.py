@@ -129,3 +129,13 @@ def test_checksum_output_lets_what_is_there_stand(h, server, keep):
     assert_done(h.once_jobs([job(url, decompress="gzip",
                                  **{"checksum-output": digest(body(300000))})]))
     assert server.requests() == []
+
+
+def test_the_slower_of_two_digests_is_waited_for(h, server, keep):
+    """A packed file and its digest are for a worker each, and the decoder is done long before."""
+    packed = gzip.compress(body(24 << 20), 0)
+    sums = [name + ":" + hashlib.new(name.replace("-", "_"), packed).hexdigest() for name in ("sha3-512", "sha3-384", "sha512")]
+    result = h.once_jobs([{"name": "a", "url": server.url("/file/" + keep(packed)), "output": "a", "decompress": "gzip",
+                           "checksum": [*sums, "md5:" + "0" * 32], "retry": 0}], daemon={"workers": 2})
+    assert_failed(result, "checksum-mismatch")
+    h.expect({})

@@ -182,6 +182,7 @@ START_TEST(redaction_leaves_no_secret)
 		{ "https://user:secret@h/a", "https://h/a" },
 		{ "https://secret@h:444/a", "https://h:444/a" },
 		{ "https://h/a?token=secret", "https://h/a?..." },
+		{ "https://h:444/a?token=secret", "https://h:444/a?..." },
 		{ "https://h/a#secret", "https://h/a" },
 		{ "https://h/a?secret#secret", "https://h/a?..." },
 		{ "https://h/\xff", "https://h/\\xff" },
