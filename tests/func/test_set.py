@@ -212,6 +212,40 @@ def test_a_paused_job_begins_anew_at_a_url_elsewhere(serve, server):
     assert [dict(r["headers"]).get("Range") for r in server.requests("/held/") if "set-paused-other" in r["path"]] == [None]
 
 
+@pytest.mark.parametrize("when", ["request", "paused", "next-life"])
+def test_a_checksum_that_is_taken_away_takes_what_came_from_elsewhere_with_it(serve, server, when):
+    """With one a part goes on at any url, for it judges the whole; without, it would be half of each file."""
+    key, upto = "set-mixed-" + when, "128K" if when != "paused" else "1M"
+    other = server.url("/%s/4M/1M/%d?key=%s-other&gate=%s&etag=&seed=another" % (
+        "late-held" if when == "request" else "held", when == "next-life" or when == "paused", key, key), "127.0.0.2")
+    s = serve()
+    with s.client() as c:
+        one, = c.add(job(server.url("/held/4M/%s/9?key=%s&etag=" % (upto, key), "127.0.0.3"), "one", retry=3,
+                         checksum=digest(b"of neither"), **{"fsync": "full", "stall-timeout": "2s"}))
+        wait_until(lambda: c.show(one)["received"] == (128 << 10 if upto == "128K" else MIB))
+        if when == "paused":
+            c.call("pause", job=one)
+            c.wait_state(one, "paused")
+        change(c, one, url=other, **({} if when == "request" else {"stall-timeout": "1h"}))
+        if when == "paused":
+            c.call("resume", job=one)
+        wait_until(lambda: any("Range" in dict(r["headers"]) for r in server.requests() if key + "-other" in r["path"]))
+        if when != "request":
+            wait_until(lambda: c.show(one)["state"] == "active" and c.show(one)["received"] >= MIB)
+        if when == "next-life":
+            c.call("pause", job=one)
+            c.wait_state(one, "paused")
+            killed(s)
+    with s.client() as c:
+        change(c, one, checksum=None)
+        if when == "next-life":
+            c.call("resume", job=one)
+        if when == "request":
+            server.open(key)
+        assert c.wait_job(one)["state"] == "done"
+    assert s.read("one") == body(4 << 20, "another")
+
+
 # ---- checksum
 
 @pytest.mark.parametrize("old", [None, "md5"])

@@ -123,13 +123,14 @@ change_url(struct entry *en, const struct spec *old)
 }
 
 /* What was computed so far was not these digests: it stops, and goes on behind what has
- * come, whose bytes are read again. */
+ * come, whose bytes are read again.  A part that only a digest would have judged goes. */
 static void
 change_digests(struct entry *en)
 {
 	struct download *d = en->download;
 
-	if (!d || d->cleaning || d->verdict != VERDICT_NONE || !work_is_started(d))
+	if (!d || d->cleaning || d->verdict != VERDICT_NONE ||
+	    (!work_is_started(d) && !(resume_is_stranger(d) && (d->rest.start || !d->transfer))))
 		return;
 	(void)engine_pause(en->engine, en->job.id);
 	(void)engine_resume(en->engine, en->job.id);

@@ -218,7 +218,7 @@ struct download {
 	bool ranges;           /* the server says that it has them, or sent one */
 	bool unreached;        /* the network was down when the last attempt failed */
 	bool moving;           /* it leaves an origin that is down */
-	bool foreign;          /* its part is of a url that the job has no more */
+	bool foreign;          /* its part is of another url: only a digest can tell that it may go on */
 	struct spec **old_specs; /* owned refs: what the job had when this began */
 	unsigned n_old_specs;
 	size_t old_bytes;      /* of these, about */

@@ -135,13 +135,39 @@ resume_is_suspect(const struct download *d, const struct result *r)
 	    (r->code == RESULT_CHECKSUM_MISMATCH || r->code == RESULT_DECODE || r->code == RESULT_EXPANSION_LIMIT);
 }
 
+/* What the part is of; "": of more than one, or of none that the job has. */
+static const char *
+url_of_part(const struct download *d)
+{
+	return d->foreign ? "" : spec_list(d->job->spec, JOB_URL, d->job->source);
+}
+
+static struct part_map_head
+map_head(const struct download *d)
+{
+	return (struct part_map_head){
+		.job = d->job->id,
+		.generation = d->generation,
+		.size = d->size,
+		.url = text_of(url_of_part(d)),
+		.etag = text_of(d->etag),
+		.modified = d->modified,
+	};
+}
+
 void
 resume_fill(struct download *d, struct transfer_request *req)
 {
+	struct part_map_head h;
+
 	d->rest = (struct complete_rest){ 0 };
 	if (d->part && part_front(d->part) > 0)
 		d->rest = (struct complete_rest){ part_front(d->part), d->size, d->etag, d->modified, d->plain };
 	req->rest = d->rest;
+	if (!d->rest.start || !d->foreign)
+		return;
+	h = map_head(d);
+	part_change_map(d->part, &h); /* a later life would take it for a part of the url that it began with */
 }
 
 /* ---- Over restarts and pauses: the map ------------------------------------------- */
@@ -150,14 +176,7 @@ resume_fill(struct download *d, struct transfer_request *req)
 void
 resume_map(struct download *d)
 {
-	const struct part_map_head h = {
-		.job = d->job->id,
-		.generation = d->generation,
-		.size = d->size,
-		.url = text_of(spec_list(d->job->spec, JOB_URL, d->job->source)),
-		.etag = text_of(d->etag),
-		.modified = d->modified,
-	};
+	const struct part_map_head h = map_head(d);
 
 	if (d->size && part_front(d->part) > MAP_FROM && !part_map_name(d->part)[0] && !resume_is_stranger(d))
 		part_begin_map(d->part, &h);
@@ -195,7 +214,7 @@ resume_keep(struct download *d)
 	k->root = xstrdup(d->dir->root);
 	k->dir = xstrdup(d->dir->rel);
 	k->base = xasprintf("%.*s", (int)(strlen(part_name(d->part)) - strlen("part")), part_name(d->part));
-	k->url = xstrdup(spec_list(d->job->spec, JOB_URL, d->job->source));
+	k->url = xstrdup(url_of_part(d));
 	k->etag = TAKE_PTR(d->etag);
 	k->modified = d->modified;
 	k->size = d->size;
@@ -205,12 +224,14 @@ resume_keep(struct download *d)
 	kept_put(d->engine, k);
 }
 
-/* The source that the part is of, or that it can be gone on with; -1: there is none. */
+/* The source that the part is of, or that it can be gone on with; -1: there is none. *ret_foreign:
+ * only the checksum will tell. */
 static int
-source_of(const struct download *d, const char *url)
+source_of(const struct download *d, const char *url, bool *ret_foreign)
 {
 	unsigned n = spec_list_len(d->job->spec, JOB_URL);
 
+	*ret_foreign = false;
 	for (unsigned i = 0; i < n; i++)
 		if (text_equal(spec_list(d->job->spec, JOB_URL, i), url))
 			return (int)i;
@@ -218,6 +239,7 @@ source_of(const struct download *d, const char *url)
 	for (unsigned i = 0; i < n; i++)
 		if (change_is_same_resource(spec_list(d->job->spec, JOB_URL, i), url))
 			return (int)i;
+	*ret_foreign = true;
 	return resume_is_portable(d) ? d->job->source : -1;
 }
 
@@ -281,12 +303,12 @@ bool
 resume_adopt(struct download *d)
 {
 	struct kept *k = d->part ? NULL : kept_take(d->engine, d->job->id);
-	bool elsewhere;
+	bool elsewhere, foreign;
 	int source;
 
 	if (!k)
 		return false;
-	source = source_of(d, k->url);
+	source = source_of(d, k->url, &foreign);
 	d->part = adopt_part(d, k);
 	if (source < 0 || part_has_failed(d->part)) {
 		errand_discard(d->engine, k->root, k->dir, part_name(d->part), "", part_map_name(d->part));
@@ -304,6 +326,7 @@ resume_adopt(struct download *d)
 	d->size = k->size;
 	d->adopted = d->job->received = k->front;
 	d->continued = true;
+	d->foreign = foreign;
 	kept_free(k);
 	log_debug("going on at byte %llu of %llu job=%s id=%llu", (unsigned long long)d->adopted,
 	    (unsigned long long)d->size, log_safe(job_label(d->job)), (unsigned long long)d->job->id);

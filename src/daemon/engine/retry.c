@@ -80,6 +80,8 @@ take_source(struct entry *en, unsigned source)
 {
 	struct download *d = en->download;
 
+	if (d && d->part && source != en->job.source)
+		d->foreign = true;
 	en->job.source = (uint16_t)source;
 	if (!d)
 		return;

@@ -273,6 +273,17 @@ part_begin_map(struct part *p, const struct part_map_head *h)
 		write_cell(p);
 }
 
+void
+part_change_map(struct part *p, const struct part_map_head *h)
+{
+	AUTO_BUF struct buf b = { 0 };
+	struct part_map_head head = *h;
+
+	head.inode = p->inode;
+	if (p->map_fd >= 0 && (!part_map_put_head(&b, &head) || fd_pwrite_full(p->map_fd, buf_bytes(&b), buf_len(&b), PART_MAP_HEAD) < 0))
+		fd_close(&p->map_fd); /* what it says of the part is true of no more than it has now */
+}
+
 const char *
 part_map_name(const struct part *p)
 {

@@ -59,6 +59,8 @@ struct part *part_adopt(struct stage *s, struct dest_dir *dir, uint64_t job_id, 
  * filled in here.  Nothing when there will be no later life.  It may fail, which
  * costs that life a download. */
 void part_begin_map(struct part *p, const struct part_map_head *h);
+/* The same head but for what the part is of: its url is another one now. */
+void part_change_map(struct part *p, const struct part_map_head *h);
 /* In .haul/; "" when none was made. */
 const char *part_map_name(const struct part *p);
 /* It tells of all that was written: up to now, from now on up to 64 KiB less. */
