@@ -11,13 +11,24 @@
 #include "base/cleanup.h"
 #include "worker/task.h"
 
+/* It may have its last mode already, which need not let us write; nothing is written from here on then. */
+static int
+open_file(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 && errno == EACCES)
+		fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
 static int
 open_part(struct task *t)
 {
-	int fd = openat(t->dir->haul_fd, t->names.part, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	int fd = open_file(t->dir->haul_fd, t->names.part);
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	t->part_fd = fd;
 	return 0;
 }
@@ -49,7 +60,7 @@ open_published(struct task *t)
 
 	if (!t->msg.publish || !t->msg.inode || t->codec != CODEC_OFF)
 		return false;
-	fd = openat(t->dir->fd, t->names.name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	fd = open_file(t->dir->fd, t->names.name);
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_ino != t->msg.inode)
 		return false;
 	t->part_fd = TAKE_FD(fd);

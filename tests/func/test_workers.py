@@ -108,10 +108,10 @@ def bad_worker(h, tmp):
     marks = os.path.join(tmp, "marks")
     os.mkdir(marks)
 
-    def run(jobs, workers=2, timeout=60):
+    def run(jobs, workers=2, timeout=60, **kwargs):
         config = {"defaults": {"retry": 0}, "daemon": {"workers": workers}, "jobs": jobs}
         return h.once(*SLICE, "--worker-path", path, config=config, timeout=timeout,
-                      env={"BAD_WORKER_DIR": marks, "HAUL_BUILD_DIR": build_dir()})
+                      env={"BAD_WORKER_DIR": marks, "HAUL_BUILD_DIR": build_dir()}, **kwargs)
     return run
 
 
@@ -166,6 +166,18 @@ def test_a_worker_that_dies_behind_its_rename(h, server, bad_worker, size, fsync
     inode and verified there, not fetched twice."""
     jobs, good = with_victims(server, "lost-once", size)
     result = bad_worker([{**j, "fsync": fsync} for j in jobs])
+    assert_done(result)
+    assert len(server.requests("seed=bad")) == 1
+    h.expect({"lost-once": body(size, "bad"), **good})
+
+
+@SIZES
+def test_a_worker_that_dies_behind_the_rename_of_a_file_that_nobody_may_write(h, server, bad_worker, size):
+    """Without what root may do beyond its modes, and without a checksum that would find the file."""
+    common = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
+    jobs, good = with_victims(server, "lost-once", size)
+    del jobs[0]["checksum"]
+    result = bad_worker([{**j, "mode": "0444"} for j in jobs], prefix=common)
     assert_done(result)
     assert len(server.requests("seed=bad")) == 1
     h.expect({"lost-once": body(size, "bad"), **good})
