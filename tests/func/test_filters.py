@@ -1,12 +1,14 @@
 """Filters: of commands to many jobs, and of what lists."""
 
 import json
+import re
 import subprocess
 
 import pytest
 from bodies import digest
 from fakehauld import FakeHauld, Refused
 from haul import program
+from lateness import asked_again, assert_never_late, loop
 from waiting import wait_until
 
 
@@ -142,3 +144,31 @@ def test_hosts_are_sorted_and_filtered(tmp):
         one = json.loads(hosts("--json", "--url", "*c.test")[1].stdout)
         assert [h["origin"] for h in one["hosts"]] == ["http://c.test"] and one["total"] == 3
         assert "no such hosts" in hosts("--url", "x")[1].stderr
+
+
+@asked_again
+def test_a_list_by_end_looks_at_some_in_each_turn(serve, server):
+    """Jobs of the configuration stay in memory when they are over, however many there are."""
+    s, n = serve(), 60000
+    s.reload({"jobs": [{"name": "e%d" % i, "url": server.url("/ok/10/end%d" % i), "output": "d%d/e%d" % (i % 9, i), "paused": True}
+                       for i in range(n)]})
+    with s.client() as c:
+        c.call("cancel", jobs=["e0"])
+        c.call("cancel", all=True)
+        before = loop(c)
+        page = c.call("list", order="ended", limit=7, url="*end3*3*77")
+        found = [j["name"] for j in page["jobs"]]
+        while page["next"]:
+            page = c.call("list", order="ended", limit=7, url="*end3*3*77", after=page["next"])
+            found += [j["name"] for j in page["jobs"]]
+        assert_never_late(c, before)
+        wanted = ["e%d" % i for i in range(n) if re.fullmatch("3.*3.*77", str(i))]
+        assert sorted(found) == sorted(wanted) and c.call("list", order="ended", url="*end0", limit=9)["jobs"][0]["name"] == "e0"
+        # What begins anew, ends and goes while two look at all of them.
+        looks = [c.send("list", order="ended", limit=1000, url="*end5*") for _ in range(2)]
+        c.call("retry", jobs=["e5", "e5999"])
+        c.call("wait", jobs=["e5", "e5999"])
+        s.reload({"jobs": []})
+        for look in looks:
+            names = [j["name"] for j in c.answer(look)["jobs"]]
+            assert len(set(names)) == len(names) and all(name.startswith("e5") for name in names)

@@ -15,10 +15,9 @@
 #include "base/str.h"
 #include "daemon/control/internal.h"
 #include "daemon/engine/keep.h"
-#include "model/moment.h"
 
 enum {
-	LIST_MS = 3,   /* of looking at jobs in memory and writing them, for one page by id; of writing, by end */
+	LIST_MS = 3,   /* of looking at jobs in memory and writing them, for one page by id; of either, by end, in one turn */
 	LIST_BYTES = 1 << 20, /* of a page: what takes it over that is its last job */
 	LOOK_EACH = 64, /* jobs between looks at the clock, when one costs next to nothing */
 	TRIES_MAX = 3,
@@ -47,8 +46,10 @@ struct listing {
 	uint64_t past_upto;      /* by id: the history was looked at so far */
 	int64_t past_upto_s;     /* and by end */
 	uint64_t returns;
-	unsigned tries;
+	unsigned tries, limit;   /* how often it was begun; jobs of the page, of which wanted may have fewer */
 	bool settings;           /* each job with those that are its own */
+	struct engine_walk walk; /* by end: over those of the configuration, some in each turn */
+	struct loop_deferred step;
 };
 
 /* ---- The page ----------------------------------------------------------------------- */
@@ -150,14 +151,20 @@ takes(const struct filter *f, const struct job *j, enum job_state state, const s
 	return filter_takes(f, state, job_is_over(j) && r ? r->ended_s : 0) && filter_takes_spec(f, j->spec);
 }
 
+/* Urls and settings may be many: one job of these takes a millisecond. */
+static unsigned
+looks_at_once(const struct listing *l)
+{
+	return l->wanted.filter.url || l->settings ? 1 : LOOK_EACH;
+}
+
 static void
 take_by_id(struct listing *l)
 {
 	const struct engine *e = l->call->control->engine;
 	struct read_list *w = &l->wanted;
 	uint64_t until = clock_now_ms() + LIST_MS, last = w->after_id;
-	/* Urls and settings may be many: one job of these takes a millisecond. */
-	unsigned each = w->filter.url || l->settings ? 1 : LOOK_EACH;
+	unsigned each = looks_at_once(l);
 	const struct job *j = engine_next(e, last);
 	size_t bytes = 0;
 
@@ -212,24 +219,52 @@ write_items(struct listing *l)
 	l->more = true;
 }
 
+/* What has left the memory since it was seen is in the history, and what began again is not over. */
 static void
-take_by_end(struct listing *l)
+drop_changed(struct listing *l)
 {
-	engine_each_over(l->call->control->engine, take_over, l);
-	sort_items(l);
-	l->more |= l->items.n > l->wanted.jobs;
-	cut_items(&l->items, l->wanted.jobs);
-	write_items(l);
+	const struct engine *e = l->call->control->engine;
+	struct items *all = &l->items;
+	size_t n = 0;
+
+	for (size_t i = 0; i < all->n; i++) {
+		const struct job *j = engine_job(e, all->at[i].id);
+		const struct receipt *r = engine_receipt(e, all->at[i].id);
+
+		if (j && job_is_over(j) && (r ? r->ended_s : 0) == all->at[i].ended_s)
+			all->at[n++] = all->at[i];
+	}
+	all->n = n;
+}
+
+/* False: there are more to look at. */
+static bool
+walk(struct listing *l)
+{
+	uint64_t until = clock_now_ms() + LIST_MS;
+	unsigned each = looks_at_once(l), n = 0;
+	const struct receipt *r;
+	const struct job *j;
+
+	while ((j = engine_walk_next(&l->walk, &r))) {
+		take_over(j, r, l);
+		if (++n % each == 0 && clock_now_ms() >= until)
+			return false;
+	}
+	engine_walk_end(&l->walk);
+	return true;
 }
 
 static void
-take_memory(struct listing *l)
+end_walk(struct listing *l)
 {
-	l->more = false;
-	if (l->wanted.by_end)
-		take_by_end(l);
-	else
-		take_by_id(l);
+	drop_changed(l);
+	sort_items(l);
+	if (l->more) /* others were let go for those that are dropped: the page ends where these would be */
+		l->wanted.jobs = (unsigned)MIN((size_t)l->wanted.jobs, l->items.n);
+	l->more |= l->items.n > l->wanted.jobs;
+	cut_items(&l->items, l->wanted.jobs);
+	write_items(l);
 }
 
 /* ---- The answer ------------------------------------------------------------------------ */
@@ -238,6 +273,8 @@ static void
 listing_free(struct listing *l)
 {
 	history_forget(&l->question);
+	engine_walk_end(&l->walk);
+	loop_undefer(&l->step);
 	list_remove(&l->link);
 	cut_items(&l->items, 0);
 	free(l->items.at);
@@ -344,18 +381,50 @@ on_past_end(const struct read_end *end, const char *error, void *arg)
 static const struct history_ops list_ops = { on_past_job, on_past_end };
 
 static void
+ask_history(struct listing *l)
+{
+	struct control *c = l->call->control;
+
+	if (filter_is_of_waiting(&l->wanted.filter) || archive_is_empty(c->archive))
+		answer(l);
+	else
+		history_list(c->history, &l->question, &l->wanted, &list_ops, l);
+}
+
+static void
+on_step(void *arg)
+{
+	struct listing *l = arg;
+
+	if (!walk(l)) {
+		loop_defer(l->call->control->loop, &l->step);
+		return;
+	}
+	end_walk(l);
+	if (l->more && !l->items.n)
+		begin(l); /* all that it had went meanwhile */
+	else
+		ask_history(l);
+}
+
+static void
 begin(struct listing *l)
 {
 	struct control *c = l->call->control;
 
 	l->tries++;
 	l->returns = archive_returns(c->archive);
+	l->wanted.jobs = l->limit;
+	l->more = false;
 	cut_items(&l->items, 0);
-	take_memory(l);
-	if (filter_is_of_waiting(&l->wanted.filter) || archive_is_empty(c->archive))
-		answer(l);
-	else
-		history_list(c->history, &l->question, &l->wanted, &list_ops, l);
+	if (l->wanted.by_end) {
+		engine_each_ended(c->engine, take_over, l);
+		engine_walk_begin(c->engine, &l->walk);
+		on_step(l);
+	} else {
+		take_by_id(l);
+		ask_history(l);
+	}
 }
 
 static void
@@ -377,74 +446,6 @@ listings_done(struct control *c)
 }
 
 /* ---- The call --------------------------------------------------------------------------- */
-
-/* The states that a list is to show, as bits; false after the answer. */
-static bool
-get_states(struct call *c, unsigned *ret)
-{
-	const json_t *list = json_object_get(c->params, "state"), *one;
-	unsigned bits = 0;
-	size_t i;
-
-	*ret = ~0U;
-	if (!list)
-		return true;
-	json_array_foreach(list, i, one) {
-		unsigned s = 0;
-
-		while (s < _JOB_STATE_MAX && json_is_string(one) &&
-		    strcmp(job_state_to_string((enum job_state)s), json_string_value(one)) != 0)
-			s++;
-		if (!json_is_string(one) || s == _JOB_STATE_MAX) {
-			bits = 0;
-			break;
-		}
-		bits |= 1U << s;
-	}
-	if (!bits)
-		call_fail(c, RPC_INVALID_PARAMS,
-		    "state is an array of these: queued blocked active paused done failed cancelled");
-	*ret = bits;
-	return bits;
-}
-
-static bool
-get_pattern(struct call *c, const char *name, const char **ret)
-{
-	const json_t *v = json_object_get(c->params, name);
-
-	*ret = json_string_value(v); /* NULL of what is no string */
-	if (!v || (*ret && json_string_length(v) <= PATTERN_MAX))
-		return true;
-	call_fail(c, RPC_INVALID_PARAMS, "%s is a string of at most %d bytes", name, PATTERN_MAX);
-	return false;
-}
-
-static bool
-get_when(struct call *c, const char *name, int64_t *ret)
-{
-	const json_t *v = json_object_get(c->params, name);
-	AUTO_FREE char *why = NULL;
-
-	if (!v)
-		return true;
-	if (json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) <= STORE_TIME_MAX) {
-		*ret = json_integer_value(v);
-		return true;
-	}
-	if (json_is_string(v) && moment_parse(json_string_value(v), MOMENT_PAST, clock_wall_s(), ret, &why) == 0)
-		return true;
-	if (json_is_string(v)) {
-		char safe[80];
-
-		call_fail(c, RPC_INVALID_PARAMS, "%s is \"%s\": it must be a time, such as \"2d\" (ago), \"2026-11-22\" or "
-		    "\"2026-11-22T10:00:00Z\"", name, str_safe(safe, sizeof safe, json_string_value(v), json_string_length(v)));
-	} else {
-		call_fail(c, RPC_INVALID_PARAMS, "%s is a time: \"2d\" (ago), \"2026-11-22\", \"2026-11-22T10:00:00Z\", or seconds "
-		    "since 1970, a number", name);
-	}
-	return false;
-}
 
 /* "1700000000/7", what put_next() gave. */
 static bool
@@ -508,15 +509,6 @@ get_limit(struct call *c, struct read_list *w)
 	return false;
 }
 
-bool
-call_filter(struct call *c, struct filter *ret)
-{
-	*ret = FILTER_ALL;
-	return get_states(c, &ret->states) && get_when(c, "since", &ret->since_s) && get_when(c, "until", &ret->until_s) &&
-	    get_pattern(c, "group", &ret->group) && get_pattern(c, "name", &ret->name) &&
-	    get_pattern(c, "output", &ret->output) && get_pattern(c, "url", &ret->url);
-}
-
 void
 method_list(struct call *c)
 {
@@ -532,6 +524,8 @@ method_list(struct call *c)
 	l = NEW(struct listing);
 	l->call = c;
 	l->wanted = w;
+	l->limit = w.jobs;
+	loop_deferred_init(&l->step, "list", on_step, l);
 	l->settings = json_is_true(json_object_get(c->params, "settings"));
 	list_append(&c->control->listings, &l->link);
 	c->on_orphaned = on_orphaned;

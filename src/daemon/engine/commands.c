@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "daemon/engine/deadline.h"
 #include "daemon/engine/hook.h"
@@ -274,14 +275,46 @@ engine_network(const struct engine *e, uint64_t *ret_probe_in_ms)
 }
 
 void
-engine_each_over(const struct engine *e, void (*cb)(const struct job *j, const struct receipt *r, void *arg), void *arg)
+engine_each_ended(const struct engine *e, void (*cb)(const struct job *j, const struct receipt *r, void *arg), void *arg)
 {
-	const struct list *const lists[] = { &e->ended, &e->ended_config };
 	const struct entry *en;
 
-	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
-		LIST_FOREACH(en, lists[i], struct entry, ended)
-			cb(&en->job, en->receipt, arg);
+	LIST_FOREACH(en, &e->ended, struct entry, ended)
+		cb(&en->job, en->receipt, arg);
+}
+
+/* The mark is an entry that is no job: it stands behind what was looked at. */
+void
+engine_walk_begin(struct engine *e, struct engine_walk *w)
+{
+	*w = (struct engine_walk){ &e->ended_config, NEW(struct entry) };
+	list_prepend(w->list, &w->mark->ended);
+}
+
+void
+engine_walk_end(struct engine_walk *w)
+{
+	if (w->mark)
+		list_remove(&w->mark->ended);
+	free(TAKE_PTR(w->mark));
+}
+
+const struct job *
+engine_walk_next(struct engine_walk *w, const struct receipt **ret)
+{
+	for (;;) {
+		struct list *at = w->mark->ended.next;
+		const struct entry *en = CONTAINER_OF(at, struct entry, ended);
+
+		if (at == w->list)
+			return NULL;
+		list_remove(&w->mark->ended);
+		list_prepend(at, &w->mark->ended); /* which is behind it */
+		if (!en->job.id)
+			continue; /* somebody else's mark */
+		*ret = en->receipt;
+		return &en->job;
+	}
 }
 
 static void

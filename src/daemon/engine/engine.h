@@ -245,8 +245,18 @@ const struct receipt *engine_record(const struct engine *e, uint64_t id);
 const struct runs *engine_kept_runs(const struct engine *e, uint64_t id);
 /* It is over, and has a next run. */
 bool engine_comes_again(const struct engine *e, uint64_t id);
-/* Those that are over, whosever they are, in no order. */
-void engine_each_over(const struct engine *e, void (*cb)(const struct job *j, const struct receipt *r, void *arg), void *arg);
+/* Clients' jobs that are over and in memory, in no order: the archive bounds how many. */
+void engine_each_ended(const struct engine *e, void (*cb)(const struct job *j, const struct receipt *r, void *arg), void *arg);
+/* The others that are over, those of the configuration and those that come again, however many:
+ * some in each turn, for jobs may come and go between two steps.  One that ends meanwhile may
+ * be seen, or not, or twice. */
+struct engine_walk {
+	struct list *list;
+	struct entry *mark; /* owned */
+};
+void engine_walk_begin(struct engine *e, struct engine_walk *w);
+const struct job *engine_walk_next(struct engine_walk *w, const struct receipt **ret); /* NULL: that was the last */
+void engine_walk_end(struct engine_walk *w); /* also of one that is zeroed, or ended */
 
 /* For status. */
 struct engine_numbers {
