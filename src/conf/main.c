@@ -149,7 +149,7 @@ run_intake(void)
 	}
 	r = serve_run(STDIN_FILENO, &emit);
 	emit_done(&emit);
-	if (r == -EPROTO || r == -EMSGSIZE)
+	if (r == -EPROTO || r == -ESTALE || r == -EMSGSIZE)
 		(void)fputs("hauld-conf: the request makes no sense (is hauld of another build?)\n",
 		    stderr);
 	else if (r < 0 && r != -EPIPE)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -218,7 +219,25 @@ know_instance(struct service *s)
 	(void)snprintf(s->instance, sizeof s->instance, "%016" PRIx64, id);
 	if (ftruncate(s->lock_fd, 0) == 0 && fd_pwrite_full(s->lock_fd, s->instance, 16, 0) == 0)
 		return true;
-	log_err("cannot write to the state directory %s: %s", log_safe(s->state_dir), strerror(errno));
+	log_err("cannot write to the state directory %s: %s; it must be the service's own, and have some room",
+	    log_safe(s->state_dir), strerror(errno));
+	return false;
+}
+
+/* Whoever may write there could put another database in the place of ours. */
+static bool
+is_private(const struct service *s)
+{
+	struct stat st;
+
+	if (stat(s->state_dir, &st) < 0) {
+		log_err("cannot look at the state directory %s: %s", log_safe(s->state_dir), strerror(errno));
+		return false;
+	}
+	if (!(st.st_mode & S_IWOTH))
+		return true;
+	log_err("everybody may write to the state directory %s: take that away (chmod 0700), or set daemon.state-dir",
+	    log_safe(s->state_dir));
 	return false;
 }
 
@@ -234,9 +253,12 @@ lock_state(struct service *s)
 		    log_safe(s->state_dir), strerror(-r));
 		return false;
 	}
-	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (!is_private(s))
+		return false;
+	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (s->lock_fd < 0) {
-		log_err("cannot use the state directory %s: %s; it must be the service's own", log_safe(s->state_dir), strerror(errno));
+		log_err("cannot use the state directory %s: cannot open %s: %s; both must be the service's own (uid %u)",
+		    log_safe(s->state_dir), log_safe(path), strerror(errno), (unsigned)geteuid());
 		return false;
 	}
 	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0)

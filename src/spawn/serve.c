@@ -157,12 +157,12 @@ on_message(const struct message *m, void *arg)
 	struct peer *p = arg;
 	struct run *r;
 
-	if (m->version != SPAWN_PROTO)
-		return -EPROTO;
 	if (!p->greeted) {
 		p->greeted = true;
 		return spawn_get_hello(m);
 	}
+	if (m->version != SPAWN_PROTO)
+		return -EPROTO;
 	switch (m->type) {
 	case SPAWN_RUN:
 		return on_run(p, m);
@@ -185,7 +185,7 @@ on_closed(int why, void *arg)
 	struct server *s = p->server;
 	struct run *r;
 
-	if (why == -EPROTO) { /* and not -ECONNRESET, as of one that was killed */
+	if (why == -EPROTO || why == -ESTALE) { /* and not -ECONNRESET, as of one that was killed */
 		log_notice("what hauld says makes no sense (is it of another build?)");
 		s->outdated = true;
 		if (s->listen_fd >= 0)

@@ -149,6 +149,7 @@ status(struct reader *r, int e)
 		(void)flush(r); /* it may have gone */
 		return STORE_EXIT_FATAL;
 	case -EPROTO:
+	case -ESTALE:
 		log_err("what hauld asks makes no sense (is it of another build?)");
 		return 1;
 	default:

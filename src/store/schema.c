@@ -105,7 +105,8 @@ schema_probe(const char *path, const char *shown, char *why, size_t n)
 	if (fd < 0 && errno == ENOENT)
 		return 0;
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		(void)snprintf(why, n, "cannot open %s: %s", shown, strerror(errno));
+		(void)snprintf(why, n, "cannot open %s: %s: it must be a regular file and the service's own",
+		    shown, strerror(errno));
 		return -EBADMSG;
 	}
 	if (!S_ISREG(st.st_mode)) {

@@ -454,6 +454,7 @@ status(struct store *s, int r)
 		say(s, db_may_pass(s->db) ? STORE_NOT_OPEN : STORE_FATAL, db_why(s->db));
 		return STORE_EXIT_FATAL;
 	case -EPROTO:
+	case -ESTALE:
 		log_err("what hauld says makes no sense (is it of another build?)");
 		return 1;
 	case -EAGAIN:

@@ -22,11 +22,13 @@ hello_get(const struct message *m, uint16_t type, uint8_t proto)
 	struct cursor c;
 	struct text id;
 
-	if (m->type != type || m->version != proto)
+	if (m->type != type)
 		return -EPROTO;
+	if (m->version != proto)
+		return -ESTALE;
 	cursor_init(&c, m->payload, m->len);
 	id = get_text(&c);
-	if (cursor_finish(&c) < 0 || id.len != strlen(build_id) || memcmp(id.at, build_id, id.len) != 0)
+	if (cursor_finish(&c) < 0)
 		return -EPROTO;
-	return 0;
+	return id.len == strlen(build_id) && memcmp(id.at, build_id, id.len) == 0 ? 0 : -ESTALE;
 }

@@ -8,5 +8,5 @@
 #include "wire/frame.h"
 
 void hello_put(struct buf *out, uint16_t type, uint8_t proto);
-/* 0, or -EPROTO: it is no such message, or one of another build. */
+/* 0; -ESTALE: it is that of another build; -EPROTO: it is no such message. */
 int hello_get(const struct message *m, uint16_t type, uint8_t proto) MUST_CHECK;

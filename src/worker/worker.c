@@ -405,7 +405,7 @@ worker_run(int fd_in, int fd_out, struct work_page *page)
 	work_put_hello(&w->env.frames);
 	if (r == 0)
 		r = worker_loop(w);
-	if (r < 0 && r != -EPIPE && r != -EPROTO)
+	if (r < 0 && r != -EPIPE && r != -EPROTO && r != -ESTALE)
 		log_err("the pipes to hauld fail: %s", strerror(-r));
 	idle = lanes_are_idle(w);
 	worker_done(w);

@@ -69,6 +69,30 @@ def test_a_state_directory_that_cannot_be_made(serve, tmp):
     assert s.spawn().wait_exit() == 1 and "nowhere/state" in s.log and "state-dir" in s.log
 
 
+def test_a_state_directory_that_everybody_may_write_to_is_refused(serve):
+    s = serve(start=False)
+    os.mkdir(s.state)
+    os.chmod(s.state, 0o1777)
+    assert s.spawn().wait_exit() == 1
+    assert "everybody may write to the state directory %s: take that away (chmod 0700)" % s.state in s.log
+    assert os.listdir(s.state) == []
+    os.chmod(s.state, 0o700)
+    s.start()
+
+
+@pytest.mark.parametrize("name", ["lock", "jobs.db"])
+def test_a_file_of_the_state_that_cannot_be_opened_is_named(serve, name):
+    s = serve(start=False)
+    os.mkdir(s.state, 0o700)
+    path = os.path.join(s.state, name)
+    os.symlink("elsewhere", path)
+    assert s.spawn().wait_exit() == 1
+    assert "cannot open %s: " % path in s.log and "the service's own" in s.log, s.log
+    assert os.readlink(path) == "elsewhere" and not os.path.lexists(os.path.join(s.state, "elsewhere"))
+    os.unlink(path)
+    s.start()
+
+
 def test_helpers_that_cannot_be_run(serve):
     s = serve(start=False, args=["--conf-path", "/nowhere/hauld-conf"])
     assert s.spawn().wait_exit() == 1 and "/nowhere/hauld-conf" in s.log

@@ -114,6 +114,14 @@ start_pool(const char *path, unsigned workers)
 	rig.pool = pool_new(rig.loop, rig.children, &o);
 }
 
+static void
+start_patient_pool(const char *path)
+{
+	struct pool_options o = { .worker_path = path, .workers = 2, .slice_timeout_ms = SLICE_MS, .patient = true };
+
+	rig.pool = pool_new(rig.loop, rig.children, &o);
+}
+
 static bool
 is_stopped(void *arg)
 {
@@ -822,6 +830,51 @@ START_TEST(a_missing_program_fails_all_tasks)
 }
 END_TEST
 
+static bool
+tasks_wait(void *arg)
+{
+	(void)arg;
+	return count_log("tasks wait: ") > 0;
+}
+
+/* One that is missing (0), that ends (1), or is no worker (2), as while haul is installed anew. */
+START_TEST(a_service_waits_for_workers_that_cannot_be_started)
+{
+	static const char *const bad[] = { NULL, "/bin/true", "/bin/echo" };
+	AUTO_FREE char *program = xasprintf("%s/worker", rig.dir);
+
+	if (bad[_i])
+		ck_assert_int_eq(symlink(bad[_i], program), 0);
+	start_patient_pool(program);
+	submit_innocents();
+	ck_assert(loop_until(rig.loop, tasks_wait, NULL, WAIT_MS));
+	for (unsigned i = 0; i < rig.n_jobs; i++)
+		ck_assert_uint_eq(rig.jobs[i].results, 0);
+	if (bad[_i])
+		ck_assert_int_eq(unlink(program), 0);
+	ck_assert_int_eq(symlink(worker_path, program), 0);
+	await_all();
+	for (unsigned i = 0; i < rig.n_jobs; i++)
+		assert_ok(&rig.jobs[i]);
+	ck_assert_uint_eq(count_log("tasks wait: "), 1);
+	ck_assert_uint_eq(count_log("workers can be started again"), 1);
+}
+END_TEST
+
+/* Tasks that wait for a worker can be cancelled, and nothing holds up the end. */
+START_TEST(who_waits_for_workers_can_be_cancelled)
+{
+	start_patient_pool("/nonexistent/hauld-worker");
+	submit_innocents();
+	ck_assert(loop_until(rig.loop, tasks_wait, NULL, WAIT_MS));
+	for (unsigned i = 0; i < rig.n_jobs; i++)
+		pool_cancel(&rig.jobs[i].task);
+	await_all();
+	for (unsigned i = 0; i < rig.n_jobs; i++)
+		assert_failed(&rig.jobs[i], RESULT_CANCELLED, "cancelled");
+}
+END_TEST
+
 /* ---- Fronts: this program is the worker, and its result says how many it
  * was told of. ---- */
 
@@ -1065,6 +1118,8 @@ add_bad_tests(Suite *s)
 	tcase_add_test(t, workers_that_are_killed_as_they_start_are_started_again);
 	tcase_add_test(t, a_program_that_closes_its_pipe_and_does_not_end_fails_all_tasks);
 	tcase_add_test(t, a_missing_program_fails_all_tasks);
+	tcase_add_loop_test(t, a_service_waits_for_workers_that_cannot_be_started, 0, 3);
+	tcase_add_test(t, who_waits_for_workers_can_be_cancelled);
 	tcase_add_test(t, a_pool_may_be_freed_while_its_workers_run);
 }
 

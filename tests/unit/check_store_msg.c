@@ -220,13 +220,13 @@ START_TEST(a_hello_of_another_build_fails)
 	m = next(STORE_HELLO, 0);
 	ck_assert_int_eq(store_msg_get_hello(&m), 0);
 	m.version++;
-	ck_assert_int_eq(store_msg_get_hello(&m), -EPROTO);
+	ck_assert_int_eq(store_msg_get_hello(&m), -ESTALE);
 	m.version--;
 	m.type++;
 	ck_assert_int_eq(store_msg_get_hello(&m), -EPROTO);
 	store_msg_put_text(&reader.in, STORE_HELLO, "another");
 	m = next(STORE_HELLO, 0);
-	ck_assert_int_eq(store_msg_get_hello(&m), -EPROTO);
+	ck_assert_int_eq(store_msg_get_hello(&m), -ESTALE);
 }
 END_TEST
 
@@ -480,7 +480,7 @@ START_TEST(the_end_of_a_page_comes_through)
 	m = next((enum store_msg_type)READ_HELLO, 0);
 	ck_assert_int_eq(read_get_hello(&m), 0);
 	m.version++;
-	ck_assert_int_eq(read_get_hello(&m), -EPROTO);
+	ck_assert_int_eq(read_get_hello(&m), -ESTALE);
 }
 END_TEST
 

@@ -82,11 +82,14 @@ START_TEST(hello_needs_the_same_build)
 	m.payload = copy;
 	for (size_t i = 0; i < m.len; i++) {
 		copy[i] ^= 1;
-		ck_assert_int_eq(work_get_hello(&m), -EPROTO);
+		ck_assert_int_lt(work_get_hello(&m), 0);
 		copy[i] ^= 1;
 	}
+	copy[m.len - 1] ^= 1;
+	ck_assert_int_eq(work_get_hello(&m), -ESTALE);
+	copy[m.len - 1] ^= 1;
 	m.version++;
-	ck_assert_int_eq(work_get_hello(&m), -EPROTO);
+	ck_assert_int_eq(work_get_hello(&m), -ESTALE);
 	m.version--;
 	m.type = WORK_TASK;
 	ck_assert_int_eq(work_get_hello(&m), -EPROTO);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -22,7 +23,8 @@ struct conf_load {
 	struct conf *conf; /* owned, in the making */
 	struct conf_end end;
 	uint64_t errors; /* that were told */
-	bool greeted, ended, broken;
+	bool greeted, ended;
+	int fault; /* of its channel (helper.h) */
 };
 
 static void
@@ -107,10 +109,10 @@ on_message(const struct message *m, void *arg)
 	struct conf_load *l = arg;
 	struct conf *c = l->conf;
 
-	if (m->version != CONF_PROTO || l->ended)
-		return -EPROTO;
 	if (!l->greeted)
 		return on_hello(l, m);
+	if (m->version != CONF_PROTO || l->ended)
+		return -EPROTO;
 	switch (m->type) {
 	case CONF_DAEMON:
 		return set_spec(l, SCOPE_DAEMON, m, &c->daemon);
@@ -135,17 +137,18 @@ on_message(const struct message *m, void *arg)
 static enum conf_outcome
 outcome(const struct conf_load *l)
 {
-	char how[64];
+	char how[64], text[256];
 
 	if (WIFEXITED(l->helper.status) && WEXITSTATUS(l->helper.status) == 2)
 		return CONF_USAGE;
 	if (l->errors || l->end.errors)
 		return CONF_BAD;
-	if (WIFEXITED(l->helper.status) && WEXITSTATUS(l->helper.status) == 0 && l->ended && !l->broken &&
+	if (WIFEXITED(l->helper.status) && WEXITSTATUS(l->helper.status) == 0 && l->ended && !l->fault &&
 	    l->conf->daemon && l->conf->defaults && l->conf->jobs.len == l->end.jobs)
 		return CONF_OK;
-	log_err("hauld-conf did not finish reason=\"%s\"",
-	    l->broken ? "it said what makes no sense (another build?)" : child_status_to_string(l->helper.status, how, sizeof how));
+	(void)snprintf(text, sizeof text, "hauld-conf did not finish: %s",
+	    l->fault ? helper_fault(l->fault) : child_status_to_string(l->helper.status, how, sizeof how));
+	l->ops->on_error(text, l->arg);
 	return CONF_FAILED;
 }
 
@@ -163,7 +166,7 @@ on_closed(int why, void *arg)
 {
 	struct conf_load *l = arg;
 
-	l->broken = why < 0;
+	l->fault = MIN(why, 0);
 	return false;
 }
 

@@ -170,8 +170,12 @@ on_over(void *arg)
 static bool
 on_closed(int why, void *arg)
 {
+	struct intake *i = arg;
+
 	if (why)
-		kill_child(arg, "it said what makes no sense");
+		kill_child(i, helper_fault(why));
+	if (why == -ESTALE) /* it may have ended, for hauld is of another build than it */
+		i->child.reason = helper_fault(why);
 	return true;
 }
 
@@ -205,10 +209,10 @@ on_message(const struct message *m, void *arg)
 	int r;
 
 	i->child.heard = true;
-	if (m->version != CONF_PROTO)
-		return -EPROTO;
 	if (!i->child.greeted)
 		return on_hello(&i->child, m);
+	if (m->version != CONF_PROTO)
+		return -EPROTO;
 	if (i->child.reason)
 		return 0; /* we killed it: its word does not count any more */
 	if (list_empty(&i->batches))

@@ -403,6 +403,7 @@ make_parts(struct engine *e, struct children *c)
 		.worker_path = e->options.worker_path,
 		.workers = (unsigned)spec_number(s, DAEMON_WORKERS),
 		.slice_timeout_ms = e->options.slice_timeout_ms,
+		.patient = e->options.patient,
 	};
 	struct xfer_options xfer = {
 		.default_proxy = e->options.default_proxy,

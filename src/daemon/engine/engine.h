@@ -32,7 +32,7 @@ struct engine_options {
 	bool keep_sources;          /* where bytes came from is noted; sources.h */
 	bool wait_for_room;         /* a job for a full disk waits until somebody makes room,
 				     * else until no other job can */
-	bool patient;               /* an origin or a network that is down is waited for */
+	bool patient;               /* an origin, a network or a worker program that is down is waited for */
 	const char *instance;       /* of a service; see stage_init(); borrowed; NULL: none */
 };
 

@@ -2,6 +2,7 @@
 #include "daemon/loop/helper.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <signal.h>
 
 static void
@@ -72,6 +73,13 @@ helper_start(struct helper *h, char *const *argv, int fd)
 	if (r == 0)
 		helper_attach(h, pid, in, out);
 	return r;
+}
+
+const char *
+helper_fault(int why)
+{
+	return why == -ESTALE ? "it is of another build than hauld: if haul was installed anew, restart hauld" :
+	    "it said what makes no sense";
 }
 
 void

@@ -47,6 +47,8 @@ int helper_start(struct helper *h, char *const *argv, int fd) MUST_CHECK;
 /* The same with what the caller has made: a child, or 0 for what is none and is over with its
  * channel; and its channel's descriptors, which are taken over. */
 void helper_attach(struct helper *h, pid_t pid, int in, int out);
+/* What on_closed was told, when that is less than 0, in words: behind "NAME: ". */
+const char *helper_fault(int why);
 /* SIGKILL, if it is a child that has not been reaped. */
 void helper_kill(const struct helper *h);
 /* No callback comes any more; a child is killed, and reaped all the same. */

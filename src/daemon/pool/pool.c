@@ -23,6 +23,8 @@ enum {
 	SMALL_PER_WORKER = 16,   /* small tasks at one before another is started */
 	START_FAILURES_MAX = 3,  /* workers in a row that died by themselves before their HELLO */
 	STARVED_MS = 500,        /* between tries while there are no descriptors or processes, or they are killed */
+	BROKEN_MS = 1000,        /* between tries of a program that is no good, doubled each time up to */
+	BROKEN_MAX_MS = 30000,
 };
 
 struct pool {
@@ -35,6 +37,7 @@ struct pool {
 	struct map by_id;
 	uint64_t next_id;
 	unsigned n_workers, max_workers, next_number, start_failures, deaths;
+	unsigned broken; /* so often tasks were told to wait since a worker last answered */
 	struct loop_timer front_timer, check_timer, starved_timer; /* the last set: none can be started now */
 	struct loop_deferred assign, stopped;
 	bool stopping;
@@ -145,6 +148,18 @@ on_starved(void *arg)
 	loop_defer(p->loop, &p->assign);
 }
 
+/* It cannot be run, or ends before it is of use.  Who is patient waits for somebody to put it right. */
+static void
+note_start_failure(struct pool *p, const char *how)
+{
+	if (++p->start_failures < START_FAILURES_MAX || !p->options.patient || p->stopping)
+		return;
+	p->start_failures = START_FAILURES_MAX - 1; /* one try is enough now */
+	if (!p->broken)
+		log_err("tasks wait: %s cannot be used: %s", p->options.worker_path, how);
+	loop_timer_set(&p->starved_timer, helper_pause_ms(p->broken++, BROKEN_MS, BROKEN_MAX_MS));
+}
+
 /* A suspect may have one process more, for it waits for an empty one. */
 static struct worker_proc *
 start_worker(struct pool *p, bool alone)
@@ -162,8 +177,10 @@ start_worker(struct pool *p, bool alone)
 		return NULL;
 	}
 	if (r < 0) {
-		log_err("cannot start %s: %s", p->options.worker_path, strerror(-r));
+		if (!p->options.patient)
+			log_err("cannot start %s: %s", p->options.worker_path, strerror(-r));
 		p->start_failures = START_FAILURES_MAX;
+		note_start_failure(p, strerror(-r));
 		return NULL;
 	}
 	p->next_number++;
@@ -207,11 +224,15 @@ assign(void *arg)
 
 		if (!w && p->n_workers && t->alone)
 			continue; /* nobody waits behind a suspect */
-		if (!w && (p->n_workers || p->starved_timer.set))
+		if (!w && p->n_workers)
 			break; /* one of them will be free, or replaced */
+		if (!w && p->starved_timer.set && !t->cancelled)
+			continue;
 		list_remove(&t->link);
 		if (w)
 			give(w, t);
+		else if (t->cancelled)
+			fail_task(t, RESULT_CANCELLED, "cancelled");
 		else
 			fail_task(t, RESULT_INTERNAL, "no worker process can be started; see the log");
 	}
@@ -282,6 +303,8 @@ pool_cancel(struct pool_task *t)
 	t->cancelled = true;
 	t->parked = false;
 	tell(t, WORK_CANCEL);
+	if (!t->worker)
+		loop_defer(t->pool->loop, &t->pool->assign);
 }
 
 void
@@ -293,6 +316,8 @@ pool_park(struct pool_task *t)
 	if (list_linked(&t->front_link))
 		send_front(t);
 	tell(t, WORK_PARK);
+	if (!t->worker)
+		loop_defer(t->pool->loop, &t->pool->assign);
 }
 
 static int
@@ -330,6 +355,14 @@ on_answer(struct pool_task *t, const struct message *m)
 	}
 }
 
+static void
+note_good_start(struct pool *p)
+{
+	if (p->broken)
+		log_notice("workers can be started again");
+	p->start_failures = p->broken = 0;
+}
+
 static int
 on_message(const struct message *m, void *worker)
 {
@@ -339,10 +372,9 @@ on_message(const struct message *m, void *worker)
 	int r;
 
 	if (!w->greeted) {
-		if (work_get_hello(m) < 0)
-			return -EPROTO;
-		w->greeted = true;
-		return 0;
+		r = work_get_hello(m);
+		w->greeted = r == 0;
+		return r;
 	}
 	if (w->reason)
 		return 0; /* we killed it: its word does not count any more */
@@ -357,7 +389,7 @@ on_message(const struct message *m, void *worker)
 		return -EPROTO;
 	r = on_answer(t, m);
 	if (r == 0)
-		p->start_failures = 0;
+		note_good_start(p);
 	return r;
 }
 
@@ -387,22 +419,23 @@ on_dead(struct worker_proc *w)
 {
 	struct pool *p = w->pool;
 	bool was_alone = w->n_tasks == 1;
-	char how[64], text[128];
+	char status[64], text[128];
+	const char *how;
 	struct pool_task *t;
 	struct list orphans;
 
 	list_init(&orphans);
 	p->n_workers--;
 	list_remove(&w->link);
+	how = w->reason ? w->reason : child_status_to_string(w->helper.status, status, sizeof status);
+	p->deaths += !p->stopping;
+	if (!p->stopping && !p->broken)
+		log_warning("worker died worker=%u tasks=%u reason=\"%s\"", w->number, w->n_tasks, how);
 	if (was_killed_at_start(w))
 		loop_timer_set(&p->starved_timer, STARVED_MS);
 	else if (!w->greeted || w->echoes)
-		p->start_failures++;
-	(void)child_status_to_string(w->helper.status, how, sizeof how);
-	p->deaths += !p->stopping;
-	if (!p->stopping)
-		log_warning("worker died worker=%u tasks=%u reason=\"%s\"", w->number, w->n_tasks, w->reason ? w->reason : how);
-	(void)snprintf(text, sizeof text, "the job killed %d worker processes (%s)", POOL_STRIKES, w->reason ? w->reason : how);
+		note_start_failure(p, how);
+	(void)snprintf(text, sizeof text, "the job killed %d worker processes (%s)", POOL_STRIKES, how);
 	while (!list_empty(&w->tasks)) {
 		t = LIST_FIRST(&w->tasks, struct pool_task, link);
 		leave_worker(t);

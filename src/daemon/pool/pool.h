@@ -28,6 +28,7 @@ struct pool_options {
 	const char *worker_path;    /* of hauld-worker; borrowed */
 	unsigned workers;           /* at most so many; 0: one per CPU */
 	uint64_t slice_timeout_ms;  /* a worker whose slice takes longer is killed */
+	bool patient;               /* where none can be started tasks wait for one; else they fail */
 };
 
 struct pool_task_ops {

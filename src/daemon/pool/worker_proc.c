@@ -52,7 +52,9 @@ on_closed(int why, void *arg)
 	struct proc *p = arg;
 
 	if (why) {
-		worker_proc_kill(&p->pub, "it said what makes no sense");
+		worker_proc_kill(&p->pub, helper_fault(why));
+		if (why == -ESTALE) /* it may have ended, for hauld is of another build than it */
+			p->pub.reason = helper_fault(why);
 	} else if (!p->pub.doomed) {
 		doom(&p->pub);
 		helper_wait(&p->pub.helper, END_MS);

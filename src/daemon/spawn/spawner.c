@@ -214,14 +214,14 @@ on_message(const struct message *m, void *arg)
 	struct text line;
 	int r;
 
-	if (m->version != SPAWN_PROTO)
-		return -EPROTO;
 	if (!s->greeted) {
 		r = spawn_get_hello(m);
 		s->greeted = r == 0;
 		s->deaths = s->greeted ? 0 : s->deaths;
 		return r;
 	}
+	if (m->version != SPAWN_PROTO)
+		return -EPROTO;
 	g = find_given(s, m->id); /* NULL: given up */
 	switch (m->type) {
 	case SPAWN_LINE:
@@ -276,8 +276,8 @@ on_closed(int why, void *arg)
 {
 	struct spawner *s = arg;
 
-	if (why == -EPROTO)
-		log_err("what hauld-spawn says makes no sense (is it of another build?)");
+	if (why == -EPROTO || why == -ESTALE)
+		log_err("hauld-spawn: %s", helper_fault(why));
 	if (!s->leaving && !s->stopping) {
 		s->deaths++;
 		if (!s->reaped)

@@ -27,6 +27,7 @@ struct history {
 	struct helper child;
 	bool greeted;
 	bool leaving;       /* it was told to end */
+	int fault;          /* of its channel (helper.h); 0: its status says how it ended */
 	struct list questions; /* struct question: in the order they are answered */
 	struct list failed;    /* those whose on_end comes next */
 	unsigned n_given;
@@ -132,12 +133,12 @@ on_message(const struct message *m, void *arg)
 	struct text t;
 	int r = 0;
 
-	if (m->version != READ_PROTO)
-		return -EPROTO;
 	if (!h->greeted) {
 		h->greeted = true;
 		return read_get_hello(m);
 	}
+	if (m->version != READ_PROTO)
+		return -EPROTO;
 	switch (m->type) {
 	case READ_JOB:
 	case READ_END:
@@ -166,7 +167,8 @@ on_over(void *arg)
 {
 	struct history *h = arg;
 	struct question *q = first(h), *each;
-	char how[64];
+	char status[64];
+	const char *how;
 
 	if (h->stopping) {
 		kick(h);
@@ -179,7 +181,7 @@ on_over(void *arg)
 	h->n_given = 0;
 	if (!q)
 		return;
-	(void)child_status_to_string(h->child.status, how, sizeof how);
+	how = h->fault ? helper_fault(h->fault) : child_status_to_string(h->child.status, status, sizeof status);
 	/* A new one came while an idle child was leaving. */
 	if (!h->leaving && ++q->strikes == STRIKES_MAX) {
 		(void)snprintf(h->why, sizeof h->why, "what reads the history ends again and again (%s): the log says more", how);
@@ -191,10 +193,11 @@ on_over(void *arg)
 }
 
 static bool
-on_closed(int why, void *arg UNUSED)
+on_closed(int why, void *arg)
 {
-	if (why < 0)
-		log_err("what the reader of the history says makes no sense (is it of another build?)");
+	struct history *h = arg;
+
+	h->fault = why == -EPROTO || why == -ESTALE ? why : 0;
 	return true;
 }
 
@@ -240,6 +243,7 @@ start(struct history *h)
 		return false;
 	}
 	h->greeted = h->leaving = false;
+	h->fault = 0;
 	read_put_hello(chan_out(h->child.chan));
 	return true;
 }

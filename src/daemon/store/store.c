@@ -272,7 +272,7 @@ on_message(const struct message *m, void *arg)
 {
 	struct store *s = arg;
 
-	if (m->version != STORE_PROTO || s->fatal)
+	if (s->fatal)
 		return -EPROTO;
 	if (s->silent)
 		log_notice("the store answers again");
@@ -281,6 +281,8 @@ on_message(const struct message *m, void *arg)
 		s->greeted = true;
 		return store_msg_get_hello(m);
 	}
+	if (m->version != STORE_PROTO)
+		return -EPROTO;
 	switch (m->type) {
 	case STORE_JOB:
 		return on_job(s, m);
@@ -312,7 +314,7 @@ on_message(const struct message *m, void *arg)
 /* It ended, or could not be started.  Without progress it is tried again and
  * again, but who waits is told, and before the jobs are known it is the end. */
 static void
-try_again(struct store *s, const char *how)
+try_again(struct store *s, const char *how, bool ended)
 {
 	AUTO_FREE char *why = NULL;
 	uint64_t pause = helper_pause_ms(s->deaths, RESTART_MIN_MS, RESTART_MAX_MS);
@@ -321,7 +323,7 @@ try_again(struct store *s, const char *how)
 	if (s->deaths >= DEATHS) {
 		char safe[512];
 
-		why = xasprintf("%s ends again and again (%s): the log says more",
+		why = xasprintf(ended ? "%s ends again and again (%s): the log says more" : "%s cannot be used: %s",
 		    str_safe(safe, sizeof safe, s->path, strlen(s->path)), how);
 		if (!s->loaded) {
 			set_fatal(s, why, strlen(why));
@@ -330,7 +332,7 @@ try_again(struct store *s, const char *how)
 		if (!s->failed) /* it has said itself what is wrong */
 			set_failed(s, why, strlen(why));
 	}
-	log_warning("the store ended and is started again reason=\"%s\"", how);
+	log_warning("the store %s and is started again reason=\"%s\"", ended ? "ended" : "cannot be used", how);
 	helper_wait(&s->child, pause);
 }
 
@@ -346,14 +348,18 @@ on_over(void *arg)
 	}
 	if (clock_now_ms() - s->started_ms >= LONG_LIFE_MS)
 		s->deaths = 0;
-	try_again(s, child_status_to_string(s->child.status, how, sizeof how));
+	if (s->fault)
+		try_again(s, helper_fault(s->fault), false);
+	else
+		try_again(s, child_status_to_string(s->child.status, how, sizeof how), true);
 }
 
 static bool
-on_closed(int why, void *arg UNUSED)
+on_closed(int why, void *arg)
 {
-	if (why < 0)
-		log_err("what the store says makes no sense (is it of another build?)");
+	struct store *s = arg;
+
+	s->fault = why == -EPROTO || why == -ESTALE ? why : 0;
 	return true;
 }
 
@@ -365,11 +371,12 @@ start(void *arg)
 	int r = helper_start(&s->child, argv, -1);
 
 	if (r < 0) {
-		try_again(s, strerror(-r));
+		try_again(s, strerror(-r), false);
 		return;
 	}
 	s->started_ms = clock_now_ms();
 	s->greeted = false;
+	s->fault = 0;
 	s->given = 0;
 	store_msg_put_hello(chan_out(s->child.chan));
 	store_msg_put_limits(chan_out(s->child.chan), &s->limits);

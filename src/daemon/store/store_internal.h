@@ -16,6 +16,7 @@ struct store {
 	/* The child. */
 	struct helper child;
 	bool greeted;
+	int fault; /* of its channel (helper.h); 0: its status says how it ended */
 	struct loop_timer silence;
 	unsigned deaths;    /* since it last got on, or lived long */
 	uint64_t started_ms;
