@@ -107,6 +107,14 @@ def _tls_server(lab, data_dir, server_cert):
 
 
 @pytest.fixture(scope="session")
+def _server2(lab, data_dir, server_cert):
+    pytest.importorskip("hpack")
+    server = servers.BadServer(lab, tls=server_cert, root=data_dir, http2=True)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
 def _other_server(lab, data_dir):
     server = servers.BadServer(lab, root=data_dir)
     yield server
@@ -125,6 +133,14 @@ def tls_server(_tls_server):
     """The same over https on 127.0.0.1 and .2; its certificate is for the first."""
     _tls_server.begin()
     return _tls_server
+
+
+@pytest.fixture
+def server2(_server2):
+    """The same over HTTP/2, with the behaviours of tests/lib/badhttp2.py."""
+    _server2.begin()
+    _server2.limit_streams()
+    return _server2
 
 
 @pytest.fixture

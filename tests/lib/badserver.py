@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A misbehaving HTTP/1.1 and HTTPS server: the path of the URL says how.
 
-    badserver.py [--tls CERT KEY] [--client-ca FILE] [--old-tls] [--bind ADDRESS ...]
+    badserver.py [--tls CERT KEY] [--client-ca FILE] [--old-tls] [--http2] [--bind ADDRESS ...]
                  [--port N] [--root DIR] [--log FILE]
 
 prints "ready PORT" on stdout once it listens (the same port on every address)
@@ -18,7 +18,9 @@ Each request and each end of one is a JSON line in the log:
 /_stats?reset=1 also sets them back, /_stats?open=NAME opens a gate,
 /_stats?cert=PATH&key=PATH shows another certificate from then on.  It is an
 http proxy as well: absolute request targets are served by their path, CONNECT
-makes a tunnel.
+makes a tunnel.  With --http2 who asks for h2 gets it, and the behaviours of
+badhttp2.py; /_stats?streams=N tells new ones of these connections that many
+MAX_CONCURRENT_STREAMS (with &late not before their first request), ?each=N ends one with a GOAWAY behind so many.
 """
 
 import argparse
@@ -63,6 +65,9 @@ class Server:
         self.gates = collections.defaultdict(asyncio.Event)
         self.open = collections.Counter()
         self.active = collections.Counter()
+        self.settings2, self.late2, self.streams_each = (), 0, 0 # of HTTP/2, as are these
+        self.keys2, self.came2 = collections.Counter(), asyncio.Event()
+        self.broken2, self.deaf2 = {}, {}
         self.reset()
 
     def reset(self):
@@ -344,6 +349,12 @@ class Conn(asyncio.Protocol):
             self.server.reset()
         if "open" in request.query:
             self.server.gates[request.query["open"]].set()
+        if "streams" in request.query:
+            late, streams = "late" in request.query, int(request.query["streams"])
+            self.server.settings2 = () if late else ((badhttp2.MAX_CONCURRENT_STREAMS, streams),)
+            self.server.late2 = streams if late else 0
+        if "each" in request.query:
+            self.server.streams_each = int(request.query["each"])
         if "cert" in request.query:
             self.server.tls.load_cert_chain(request.query["cert"], request.query["key"])
         self.close_after = True
@@ -383,6 +394,7 @@ def options_of(argv):
     parser.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"))
     parser.add_argument("--client-ca", metavar="FILE", help="demand a certificate of this CA")
     parser.add_argument("--old-tls", action="store_true", help="TLS 1.1 at the most")
+    parser.add_argument("--http2", action="store_true", help="HTTP/2 for who asks for it")
     parser.add_argument("--bind", action="append", metavar="ADDRESS")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--root", default="/nonexistent")
@@ -400,22 +412,40 @@ def tls_context(options):
         context.set_ciphers("ALL:@SECLEVEL=0")
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.maximum_version = ssl.TLSVersion.TLSv1_1
+    if options.http2:
+        context.set_alpn_protocols(["h2", "http/1.1"])
     if options.client_ca:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(options.client_ca)
     return context
 
 
+class Chooser(asyncio.Protocol):
+    """The TLS handshake says which protocol a connection has."""
+
+    def __init__(self, server):
+        self.server = server
+
+    def connection_made(self, transport):
+        two = transport.get_extra_info("ssl_object").selected_alpn_protocol() == "h2"
+        conn = badhttp2.Conn2(self.server, Request) if two else Conn(self.server)
+        transport.set_protocol(conn)
+        conn.connection_made(transport)
+
+
 async def listen_all(server, context):
     """The same port on every address: the first one's free port must be free on all."""
     loop = asyncio.get_running_loop()
     addresses = server.options.bind or ["127.0.0.1"]
+    kind = Chooser if server.options.http2 else Conn
+    # who says goodbye over HTTP/2 leaves the socket open as long as the client does
+    patience = {"ssl_shutdown_timeout": 3600} if server.options.http2 else {}
     for _try in range(20):
         port, listening = server.options.port, []
         try:
             for address in addresses:
-                one = await loop.create_server(lambda: Conn(server), address, port,
-                                               ssl=context, backlog=4096)
+                one = await loop.create_server(lambda: kind(server), address, port,
+                                               ssl=context, backlog=4096, **patience)
                 listening.append(one)
                 port = one.sockets[0].getsockname()[1]
             return port
@@ -455,6 +485,8 @@ async def main(options):
 
 if __name__ == "__main__":
     opts = options_of(sys.argv[1:])
+    if opts.http2:
+        import badhttp2 # it needs python3-hpack
     if opts.list:
         print(describe())
         sys.exit(0)

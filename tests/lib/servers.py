@@ -18,7 +18,7 @@ class BadServer:
     command, such as nsenter's."""
 
     def __init__(self, directory, bind=("127.0.0.1",), tls=None, client_ca=None, root=None,
-                 prefix=(), old_tls=False, port=0):
+                 prefix=(), old_tls=False, http2=False, port=0):
         self.log_path = os.path.join(str(directory), "badserver-%d.log" % id(self))
         self.scheme = "https" if tls else "http"
         self.host = bind[0]
@@ -33,6 +33,8 @@ class BadServer:
             command += ["--client-ca", client_ca]
         if old_tls:
             command += ["--old-tls"]
+        if http2:
+            command += ["--http2"]
         if root:
             command += ["--root", str(root)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -107,6 +109,11 @@ class BadServer:
     def open(self, gate):
         """Answers of /gate that wait for this name go on, those of now and those to come."""
         self._control("?open=" + gate)
+
+    def limit_streams(self, at_a_time=100, each=0, late=False):
+        """What new connections of HTTP/2 are told, and behind how many streams one ends; 0: never.
+        late: they are told behind their first request."""
+        self._control("?streams=%d&each=%d%s" % (at_a_time, each, "&late" if late else ""))
 
     def show_certificate(self, cert, key):
         """To who connects from now on."""
