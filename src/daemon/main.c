@@ -25,7 +25,7 @@
 #include "daemon/once.h"
 #include "daemon/options.h"
 #include "daemon/service.h"
-#include "daemon/xfer/transfer.h"
+#include "daemon/xfer/library.h"
 #include "wire/build_id.h"
 
 static void

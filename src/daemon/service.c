@@ -21,7 +21,7 @@
 #include "daemon/engine/engine_groups.h"
 #include "daemon/notify/notify.h"
 #include "daemon/service_internal.h"
-#include "daemon/xfer/transfer.h"
+#include "daemon/xfer/library.h"
 
 enum {
 	EXIT_OK = 0,

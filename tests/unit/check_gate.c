@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "daemon/xfer/library.h"
 #include "daemon/xfer/transfer.h"
 #include "http_server.h"
 #include "loop_until.h"

@@ -119,6 +119,15 @@ START_TEST(the_cause_is_in_the_sentence_where_libcurl_told_it)
 }
 END_TEST
 
+START_TEST(a_broken_answer_is_no_stream_that_the_server_reset)
+{
+	ck_assert(outcome_is_bad_http2("HTTP/2 stream 1 was not closed cleanly: PROTOCOL_ERROR (err 1)"));
+	ck_assert(outcome_is_bad_http2("h2_process_pending_input: nghttp2_session_mem_recv() returned -902:The user callback function failed"));
+	ck_assert(!outcome_is_bad_http2("HTTP/2 stream 1 was not closed cleanly: INTERNAL_ERROR (err 2)"));
+	ck_assert(!outcome_is_bad_http2(""));
+}
+END_TEST
+
 START_TEST(foreign_bytes_are_made_harmless)
 {
 	char host[256], detail[CURL_ERROR_SIZE];
@@ -188,6 +197,7 @@ main(void)
 	tcase_add_test(t, each_failure_has_its_word_and_class);
 	tcase_add_test(t, every_other_code_is_internal_and_has_a_sentence_too);
 	tcase_add_test(t, the_cause_is_in_the_sentence_where_libcurl_told_it);
+	tcase_add_test(t, a_broken_answer_is_no_stream_that_the_server_reset);
 	tcase_add_test(t, foreign_bytes_are_made_harmless);
 	tcase_add_test(t, what_an_attempt_shows_of_the_network);
 	tcase_add_test(t, a_certificate_of_the_future_may_be_the_clocks_fault);

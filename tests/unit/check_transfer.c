@@ -3,6 +3,7 @@
  * cancelling in every phase, limits, and what identities may share.  Names are
  * looked up by this program's own getaddrinfo(3), which can be slow.
  */
+#include "daemon/xfer/library.h"
 #include "daemon/xfer/transfer.h"
 
 #include <check.h>

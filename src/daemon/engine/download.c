@@ -317,6 +317,7 @@ download_fetch(struct download *d)
 	req.has_digest = work_has_digest(d);
 	req.has_codec = spec_number(d->job->spec, JOB_DECOMPRESS) != CODEC_OFF;
 	req.fresh = d->fresh_connection;
+	req.alone = d->fresh_connection || d->job->attempts > 1;
 	d->transfer = transfer_start(d->engine->xfer, &req, &transfer_ops, d);
 	engine_need_tick(d->engine);
 }

@@ -150,6 +150,8 @@ judge_header(const struct complete_input *in, struct result *ret)
 		result_set(ret, RESULT_PROTOCOL, "the answer is not valid HTTP");
 	else if (!response_is_final(r) && in->end == END_CLEAN)
 		result_set(ret, RESULT_PROTOCOL, "the server answered without an HTTP header");
+	else if (!response_is_final(r) && in->end == END_STREAM_ERROR)
+		result_set(ret, RESULT_CONNECT, "the HTTP/2 stream ended before the answer came");
 	else if (!response_is_final(r))
 		result_set(ret, RESULT_CONNECT, "the connection failed before the answer came");
 	else if (in->rest.start && !complete_is_rest(r, &in->rest, ret))

@@ -43,6 +43,7 @@ struct curl_glue {
 	int idle[2];        /* a socket that never has anything to read, and its peer */
 	struct list stopped; /* sockets that rest until the running call ends */
 	uint64_t call_ms;
+	uint64_t ended;     /* handles that were removed */
 	struct loop_timer timer;
 	struct loop_deferred now;   /* a timeout of 0 ms */
 	struct loop_deferred drain; /* completions left over from the last turn */
@@ -386,6 +387,7 @@ curl_glue_remove(struct curl_glue *g, CURL *easy)
 {
 	CURLMcode rc = curl_multi_remove_handle(g->multi, easy);
 
+	g->ended++;
 	if (rc != CURLM_OK)
 		log_err("libcurl did not let a handle go: %s", curl_multi_strerror(rc));
 }
@@ -412,6 +414,34 @@ curl_glue_kick(struct curl_glue *g, CURL *easy)
 
 	if (s)
 		action(g, s->fd, CURL_CSELECT_IN);
+}
+
+/* What libcurl is told of a socket the first transfer takes that runs: the next has its turn
+ * when that one has ended. */
+static void
+look_at(struct curl_glue *g, curl_socket_t fd)
+{
+	uint64_t ended;
+
+	do {
+		ended = g->ended;
+		if (find_socket(g, fd))
+			action(g, fd, CURL_CSELECT_IN);
+	} while (g->ended != ended);
+}
+
+void
+curl_glue_look(struct curl_glue *g)
+{
+	AUTO_FREE curl_socket_t *all = xcalloc(g->sockets.len + 1, sizeof *all);
+	struct glue_socket *s;
+	size_t cursor = 0, n = 0;
+
+	while ((s = map_next(&g->sockets, &cursor)))
+		if (!s->held && s->real < 0 && (s->want & LOOP_READ))
+			all[n++] = s->fd;
+	while (n-- > 0)
+		look_at(g, all[n]);
 }
 
 void

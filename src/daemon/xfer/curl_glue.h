@@ -51,6 +51,13 @@ bool curl_glue_hold(struct curl_glue *g, CURL *easy, bool held);
 /* After holding: what TLS has read from the socket already makes no event.
  * Not from inside a curl callback. */
 void curl_glue_kick(struct curl_glue *g, CURL *easy);
+/*
+ * All transfers of a shared glue look at their sockets, though nothing is to be read.  Where
+ * several are on a connection of HTTP/2, libcurl 7.88 tells its end only to those that read
+ * once more: the others wait for an event that never comes when the server said goodbye, or
+ * broke the protocol, and left the socket open.  Not from inside a curl callback.
+ */
+void curl_glue_look(struct curl_glue *g);
 /* From inside a curl callback: no more from its socket in this call. */
 void curl_glue_stop(struct curl_glue *g, CURL *easy);
 /* clock_now_ms() at the start of the running call into libcurl. */

@@ -40,6 +40,12 @@ outcome_is_body_end(CURLcode rc, enum transfer_end *ret_end)
 	}
 }
 
+bool
+outcome_is_bad_http2(const char *detail)
+{
+	return strstr(detail, "PROTOCOL_ERROR (err 1)") || strstr(detail, "nghttp2_session_mem_recv() returned");
+}
+
 static const struct {
 	CURLcode rc;
 	enum result_code code;

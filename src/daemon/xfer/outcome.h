@@ -30,6 +30,9 @@ void outcome_judge_certificate(long verify, const char *host, struct result *r);
 /* True when the end is one that complete_judge() decides about; *ret_end then
  * says how the transfer ended. */
 bool outcome_is_body_end(CURLcode rc, enum transfer_end *ret_end);
+/* Does libcurl say that the answer broke the rules of HTTP/2?  It has one code for that and
+ * for a stream that the server reset, so only its words tell. */
+bool outcome_is_bad_http2(const char *detail);
 /* Any other failure: fills *r.  detail: libcurl's error buffer, may be empty;
  * host: for the sentence. */
 void outcome_from_curl(CURLcode rc, const char *detail, const char *host, struct result *r);

@@ -52,7 +52,7 @@ is_http2(const struct transfer_request *req)
 bool
 request_may_share(const struct transfer_request *req)
 {
-	return is_http2(req) && !req->limit_rate;
+	return is_http2(req) && !req->limit_rate && !req->alone;
 }
 
 static void

@@ -23,5 +23,6 @@ int request_apply(CURL *easy, const struct transfer_request *req, const char *de
     struct request_state *state, struct result *why);
 void request_done(struct request_state *state);
 /* It may go over a connection that serves others at the same time: over HTTP/2, but not
- * under a limit, for of several streams on one connection none can be held by itself. */
+ * under a limit, for of several streams on one connection none can be held by itself, and
+ * not when it is to be alone. */
 bool request_may_share(const struct transfer_request *req);

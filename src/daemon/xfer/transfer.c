@@ -3,9 +3,7 @@
 
 #include <assert.h>
 #include <curl/curl.h>
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -21,6 +19,7 @@
 enum {
 	CALL_MS = 5,             /* that a call into libcurl may go on receiving */
 	DISCARD_MAX = 64 * 1024, /* of a body that is not the file, to keep the connection */
+	LOOK_MS = 1000,          /* without a byte, then it is asked whether its connection is there */
 	WINDOW_LEAST = 32 * 1024, /* receive buffers of limited transfers */
 	WINDOW_MOST = 1024 * 1024,
 };
@@ -97,6 +96,18 @@ judge(struct transfer *t, enum transfer_end how, struct transfer_report *ret)
 	ret->unchanged = in.conditional && ret->result.code == RESULT_OK && t->response.status == 304;
 }
 
+/* Behind what libcurl says of a stream stands why.  A header that HTTP/2 does not allow never
+ * comes to us: it is seen by nothing else. */
+static void
+judge_end(struct transfer *t, enum transfer_end how, struct transfer_report *ret)
+{
+	bool broken = !response_is_final(&t->response) && outcome_is_bad_http2(t->state.error);
+
+	judge(t, broken ? END_GARBAGE : how, ret);
+	if ((broken || how == END_STREAM_ERROR) && ret->result.code != RESULT_OK && !ret->redirect && t->state.error[0])
+		result_add(&ret->result, ": %s", t->state.error);
+}
+
 /* What stood there may not be used again: its name may have other addresses. */
 static bool
 connect_anew(struct transfer *t)
@@ -141,7 +152,7 @@ on_curl_done(CURL *easy, CURLcode rc, void *arg UNUSED)
 	else if (t->response.malformed || t->body_cut)
 		judge(t, t->body_cut ? END_CLEAN : END_GARBAGE, &end);
 	else if (outcome_is_body_end(rc, &how))
-		judge(t, how, &end);
+		judge_end(t, how, &end);
 	else
 		outcome_explain(easy, rc, t->state.error, t->host, &end.result);
 	if (!end.result.http_status)
@@ -416,15 +427,18 @@ transfer_start(struct xfer *x, const struct transfer_request *req, const struct 
 void
 transfer_cancel(struct transfer *t)
 {
-	if (t->held && t->easy)
+	t->failing = true; /* nobody wants what comes from now on */
+	if (t->paused && t->easy) /* else libcurl forgets what it kept of it, and never frees that */
+		(void)curl_easy_pause(t->easy, CURLPAUSE_CONT);
+	else if (t->held && t->easy)
 		(void)curl_glue_hold(t->identity->glue, t->easy, false);
 	if (t->easy) {
 		identity_watch_close_notify(t->easy, NULL);
 		/* Of a handle that is not in a multi curl says so and does nothing. */
 		(void)curl_easy_setopt(t->easy, CURLOPT_PRIVATE, NULL);
 		/* An HTTP/2 server is told with the next that goes over the connection: when it
-		 * is nobody else's, by its end. */
-		if (t->response.major >= 2)
+		 * is nobody else's, by its end.  Before the answer it may be one. */
+		if (t->response.major != 1)
 			(void)curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
 		curl_glue_remove(t->identity->glue, t->easy);
 		curl_easy_cleanup(t->easy);
@@ -480,14 +494,20 @@ void
 xfer_check_stalls(struct xfer *x)
 {
 	uint64_t now = clock_now_ms();
+	struct identity *id;
 	struct transfer *t;
+	bool quiet = false;
 
 	LIST_FOREACH(t, &x->active, struct transfer, link) {
 		struct result why = { 0 };
 
+		quiet |= !t->held && now - t->pace.last >= LOOK_MS;
 		if (pace_is_late(&t->pace, now, bytes_of(t), t->held, t->req.spec, t->host, &why))
 			transfer_fail(t, &why);
 	}
+	LIST_FOREACH(id, &x->identities, struct identity, link)
+		if (quiet && id->shared)
+			curl_glue_look(id->glue);
 }
 
 void
@@ -513,32 +533,6 @@ void
 transfer_peer(const struct transfer *t, struct transfer_peer *ret)
 {
 	peer_look(t->easy, ret);
-}
-
-int
-xfer_global_init(void)
-{
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-		log_err("libcurl cannot be initialised");
-		return -EIO;
-	}
-	if (!(curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_ASYNCHDNS)) {
-		log_err("this libcurl resolves names without threads, which would block the loop");
-		return -ENOTSUP;
-	}
-	return 0;
-}
-
-void
-xfer_global_cleanup(void)
-{
-	curl_global_cleanup();
-}
-
-const char *
-xfer_versions(void)
-{
-	return curl_version();
 }
 
 static void

@@ -42,6 +42,8 @@ struct transfer_request {
 	bool has_digest;         /* see complete.h */
 	bool has_codec;
 	bool fresh;              /* over a connection of its own making */
+	bool alone;              /* over none that serves others at the same time: it may be what broke that one, or it
+				  * was silent there, and while others wait on a dead one libcurl takes that again */
 };
 
 /* Milliseconds from the start of the request, as curl_easy_getinfo(3) has them. */
@@ -80,13 +82,6 @@ struct transfer_ops {
 	/* Once, the transfer is gone afterwards; from the loop. */
 	void (*on_done)(const struct transfer_report *end, void *arg);
 };
-
-/* Once, before there is a thread: 0, or -errno after saying why.  Names must be
- * resolved on threads: a libcurl that does it on the loop is refused. */
-int xfer_global_init(void) MUST_CHECK;
-void xfer_global_cleanup(void);
-/* "libcurl/7.88.1 OpenSSL/3.0 ..."; static. */
-const char *xfer_versions(void);
 
 struct xfer *xfer_new(struct loop *l, const struct xfer_options *o);
 /* The addresses that the daemon's settings allow and deny, from now on: also for
