@@ -195,3 +195,27 @@ def test_who_comes_while_the_set_is_published_begins_behind_it(faulty, server, c
     assert read_set(s.path("set")) == {**NEW, "f%d" % N: body(1000, "502")}
     assert len(s.log_lines("published as a whole")) == 2
     wait_until(lambda: nothing_left(s))
+
+
+@pytest.mark.parametrize("call", ["fsync", "rename"])
+@pytest.mark.parametrize("how", ["job", "group"])
+def test_who_is_paused_on_its_way_into_the_stage_is_paused(faulty, server, how, call):
+    """And not only when the set stands there: it is no part of it until it is resumed."""
+    s = faulty
+    s.rule = rule("hauld-worker", call, s.root, error=HANG)
+    conf = config(server, s.root, 500)
+    conf["jobs"][0] = member(server, s.root, 0, seed=501)
+    s.write_config(conf, workers=1)
+    s.start()
+    wait_until(lambda: s.board.hits)
+    with s.client() as c:
+        number = c.send("pause", jobs=["m0"]) if how == "job" else c.send("pause", group="whole")
+        assert c.call("version")
+        s.board.end()
+        c.answer(number)
+        if how == "job":
+            c.wait_state("m0", "paused")
+            assert read_set(s.path("set")) == whole(500)
+        c.call("resume", **({"jobs": ["m0"]} if how == "job" else {"group": "whole"}))
+        assert c.wait_job("m0")["state"] == "done"
+    assert read_set(s.path("set")) == {**whole(500), "f0": body(1000, "501")}

@@ -161,6 +161,10 @@ set_holds(struct download *d, const struct result *r, const struct job_receipt *
 		engine_finish(d, &told, NULL);
 		return true;
 	}
+	if (d->verdict == VERDICT_PAUSE || d->verdict == VERDICT_PARK) { /* ... to rest: it is no part of the set until it goes on */
+		engine_paused(d);
+		return true;
+	}
 	o = d->outcome = NEW(struct outcome);
 	o->result = *r;
 	o->receipt = *receipt;
