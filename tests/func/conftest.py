@@ -230,7 +230,7 @@ def keep(data_dir, request):
 
 @pytest.fixture
 def mounter(tmp):
-    """mounter(*args of mount): mounts, or skips the test; undone at its end."""
+    """mounter(*args of mount): mounts, or skips the test; undone at its end, whoever still has it open."""
     mounted = []
 
     def mount(*args):
@@ -240,7 +240,8 @@ def mounter(tmp):
         mounted.append(args[-1])
     yield mount
     for path in reversed(mounted):
-        subprocess.run(["umount", path], check=False)
+        if os.path.ismount(path):
+            subprocess.run(["umount", "--lazy", path], check=True)
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 import os
 import stat
+import subprocess
 import threading
 
 import pytest
 from bodies import body, digest
 from haul import assert_done, assert_failed
+from waiting import wait_until
 
 
 def job(url, output="a", **keys):
@@ -265,6 +267,31 @@ def test_a_read_only_filesystem(h, server, tmp, mounter):
 
 
 @pytest.mark.mount
+def test_a_root_that_is_unmounted_and_comes_back(serve, server, mounter):
+    """Workers go by its path, so the loop does, too; and what lies below the mount point is no place for a file."""
+    s = serve(start=False)
+    disk = os.path.join(s.tmp, "disk")
+    os.mkdir(disk)
+    mounter("-t", "tmpfs", "-o", "size=4m", "tmpfs", disk)
+    s.write_config({}, roots=[disk])
+    s.start()
+    with s.client() as c:
+        def end(name):
+            job, = c.add({"url": server.url("/ok/1000?back"), "output": os.path.join(disk, name)})
+            return c.wait_job(job)
+        assert end("a")["state"] == "done"
+        subprocess.run(["umount", "-l", disk], check=True)
+        failed = end("b")
+        assert (failed["state"], failed["code"]) == ("failed", "write"), failed
+        assert "nothing is mounted at the root %s any more" % disk in failed["reason"] and os.listdir(disk) == []
+        mounter("-t", "tmpfs", "-o", "size=4m", "tmpfs", disk)
+        assert c.call("retry", job=failed["id"]) and c.wait_job(failed["id"])["state"] == "done"
+        assert end("c")["state"] == "done"
+        wait_until(lambda: sorted(os.listdir(disk)) == ["b", "c"])
+        assert "another directory stands at a root" in s.log
+    s.stop()
+
+
 def test_a_mount_below_the_root_is_not_crossed(h, server, mounter):
     os.mkdir(h.path("mounted"))
     mounter("-t", "tmpfs", "-o", "size=1m", "tmpfs", h.path("mounted"))

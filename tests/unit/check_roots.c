@@ -388,6 +388,33 @@ START_TEST(of_nested_roots_the_longest_counts)
 }
 END_TEST
 
+/* As workers find it, who open it by its path. */
+START_TEST(a_root_that_was_made_anew_is_the_new_one)
+{
+	AUTO_FREE char *old = at("old"), *file = at("root/x/file");
+	struct result why = { 0 };
+	struct dest_dir *d, *e;
+	const char *name;
+
+	d = get("root/x/file", &name);
+	ck_assert_int_eq(rename(path0, old), 0);
+	ck_assert(!roots_get_dir(roots, file, &e, &name, &why));
+	ck_assert_ptr_nonnull(strstr(why.text, path0));
+	ck_assert_int_eq(why.os_error, ENOENT);
+	make_dir("root", 0755);
+	e = get("root/x/file", &name);
+	ck_assert_ptr_ne(d, e);
+	ck_assert_uint_eq(mode_of("root/x/.haul"), S_IFDIR | 0700);
+	dest_dir_unref(d);
+	d = get("root/x/other", &name);
+	ck_assert_ptr_eq(d, e);
+	dest_dir_unref(d);
+	dest_dir_unref(e);
+	roots_tidy(roots);
+	ck_assert_uint_eq(mode_of("old/x/.haul") | mode_of("root/x/.haul"), 0);
+}
+END_TEST
+
 /* A link may lead to a root: the administrator named it. */
 START_TEST(a_root_may_be_a_link_and_end_in_a_slash)
 {
@@ -573,6 +600,7 @@ main(void)
 	t = add_case(s, "roots", setup, teardown, 0);
 	tcase_add_test(t, a_root_must_be_a_directory_that_is_there);
 	tcase_add_test(t, of_nested_roots_the_longest_counts);
+	tcase_add_test(t, a_root_that_was_made_anew_is_the_new_one);
 	tcase_add_test(t, a_root_may_be_a_link_and_end_in_a_slash);
 	tcase_add_test(t, slash_may_be_a_root);
 	t = add_case(s, "sharing", setup, teardown, 0);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
 
@@ -19,6 +20,8 @@ struct root {
 	char *path; /* owned */
 	int fd;     /* owned */
 	dev_t dev;
+	ino_t inode;
+	bool mount; /* a filesystem is mounted there */
 };
 
 struct roots {
@@ -102,23 +105,68 @@ roots_free(struct roots *r)
 	free(r);
 }
 
-bool
-roots_add(struct roots *r, const char *path, struct result *why)
+static bool
+is_mount(int fd)
 {
-	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct root *root;
+	struct statx st;
+
+	return statx(fd, "", AT_EMPTY_PATH, 0, &st) == 0 && st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
+/* What stands at its path now. */
+static bool
+open_root(struct root *root, struct result *why)
+{
+	AUTO_CLOSE int fd = open(root->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		result_set_errno(why, errno, "open the root", path);
-		fd_close(&fd);
+		result_set_errno(why, errno, "open the root", root->path);
 		return false;
 	}
-	root = NEW(struct root);
-	root->path = xstrdup(path);
-	root->fd = fd;
+	if (root->mount && !is_mount(fd)) {
+		result_set(why, RESULT_WRITE, "nothing is mounted at the root %s any more: mount it, and retry the job", root->path);
+		return false;
+	}
+	fd_close(&root->fd);
+	root->mount = is_mount(fd);
 	root->dev = st.st_dev;
+	root->inode = st.st_ino;
+	root->fd = TAKE_FD(fd);
+	return true;
+}
+
+bool
+roots_add(struct roots *r, const char *path, struct result *why)
+{
+	struct root *root = NEW(struct root);
+
+	root->path = xstrdup(path);
+	root->fd = -1;
+	if (!open_root(root, why)) {
+		free(root->path);
+		free(root);
+		return false;
+	}
 	list_append(&r->all, &root->link);
+	return true;
+}
+
+/* It may have been unmounted, moved or made anew: workers go by its path, and so must we. */
+static bool
+find_again(struct roots *r, struct root *root, struct result *why)
+{
+	struct dest_dir *d;
+	struct stat st;
+
+	if (stat(root->path, &st) == 0 && st.st_dev == root->dev && st.st_ino == root->inode)
+		return true;
+	if (!open_root(root, why))
+		return false;
+	log_notice("another directory stands at a root than before root=%s", root->path);
+	LIST_FOREACH(d, &r->dirs, struct dest_dir, link)
+		if (strcmp(d->root, root->path) == 0)
+			forget(d);
 	return true;
 }
 
@@ -318,6 +366,8 @@ roots_get_dir(struct roots *r, const char *path, struct dest_dir **ret, const ch
 		result_set(why, RESULT_PATH_REFUSED, "%s lies beneath none of the roots", path);
 		return false;
 	}
+	if (!find_again(r, root, why))
+		return false;
 	dir = split(rel, &name);
 	k = (struct dir_key){ root->path, dir.at, dir.len };
 	d = map_find(&r->by_path, dir_hash(&k), &k);

@@ -48,7 +48,8 @@ const char *roots_split(const struct roots *r, const char *path, struct text *re
 /*
  * The directory of an absolute destination path, made if it is missing, with
  * its .haul/; *ret_name is the last component (borrowed from path).  What stands
- * there now, whatever was opened by that path before.  false:
+ * there now, whatever was opened by that path before; also at the root, but for a
+ * mount point that is none any more: then it would be on another filesystem.  false:
  * *why says what is wrong (path-refused, disk-full, write).
  */
 bool roots_get_dir(struct roots *r, const char *path, struct dest_dir **ret, const char **ret_name,
