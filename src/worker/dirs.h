@@ -22,7 +22,10 @@
 
 #define HAUL_DIR ".haul"
 
-enum { DIRS_KEPT = 32 };
+enum {
+	DIRS_KEPT = 32,
+	HAUL_MAKES_MAX = 100, /* tries to have a .haul that others remove */
+};
 
 struct dir {
 	struct list link;

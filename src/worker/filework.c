@@ -38,6 +38,7 @@ copy_open(struct copy_job *c)
 	(void)posix_fadvise(c->from, 0, 0, POSIX_FADV_SEQUENTIAL); /* advice only */
 	c->to = openat(c->dir->haul_fd, c->name,
 	    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	c->haul_has_gone = c->to < 0 && errno == ENOENT;
 	if (c->to < 0 || fstat(c->to, &st) < 0) {
 		result_set_errno(&c->result, errno, "create the part file for", c->source);
 		return -1;
@@ -152,6 +153,13 @@ on_copy_piece(struct lane_job *job)
 	struct copy_job *c = &t->copy;
 
 	t->lane_jobs--;
+	if (c->haul_has_gone && !t->cancelled && c->n_gone++ < HAUL_MAKES_MAX) {
+		c->result = (struct result){ 0 };
+		fd_close(&c->from);
+		copy_slice(t);
+		t->env->changed(t->env, t);
+		return;
+	}
 	if (c->result.code == RESULT_OK && !c->eof && !t->cancelled) {
 		(void)task_tell_progress(t, clock_now_ns());
 		task_submit(t, t->env->lane, job);
@@ -171,13 +179,30 @@ on_copy_piece(struct lane_job *job)
 static int
 open_dir_anew(struct task *t)
 {
-	int r = dirs_get(&t->env->dirs, t->names.root, t->names.dir, &t->dir);
+	int r;
 
+	dir_unref(TAKE_PTR(t->dir));
+	r = dirs_get(&t->env->dirs, t->names.root, t->names.dir, &t->dir);
 	if (r < 0)
 		return r;
 	dirs_forget(&t->env->dirs, t->dir);
 	dir_unref(TAKE_PTR(t->dir));
 	return dirs_get(&t->env->dirs, t->names.root, t->names.dir, &t->dir);
+}
+
+/* Other workers, also those of a life that was killed, remove an empty .haul at any
+ * time: then it is made again. */
+static int
+make_haul(const struct task *t)
+{
+	int r = dir_open_haul(t->dir);
+
+	for (unsigned i = 0; r == -ENOENT && i < HAUL_MAKES_MAX; i++) {
+		if (mkdirat(t->dir->fd, HAUL_DIR, 0700) < 0 && errno != EEXIST)
+			return -errno;
+		r = dir_open_haul(t->dir);
+	}
+	return r;
 }
 
 void
@@ -188,10 +213,8 @@ copy_slice(struct task *t)
 	int r;
 
 	r = open_dir_anew(t);
-	if (r == 0 && mkdirat(t->dir->fd, HAUL_DIR, 0700) < 0 && errno != EEXIST)
-		r = -errno;
 	if (r == 0)
-		r = dir_open_haul(t->dir);
+		r = make_haul(t);
 	if (r < 0) {
 		path = task_haul_path(t, "");
 		task_fail_errno(t, r == -EINVAL ? EXDEV : -r, "open", path);

@@ -77,7 +77,8 @@ struct copy_job { /* one piece of a copy; the lane's while it is out */
 	int64_t mtime_s, mtime_ns; /* of the source, when it was opened */
 	uint64_t started, clean, wait_ns;
 	uint64_t inode;
-	bool eof;
+	bool eof, haul_has_gone;
+	unsigned n_gone;   /* so often */
 	struct result result;
 };
 

@@ -56,6 +56,7 @@ static struct {
 
 struct syncs {
 	_Atomic bool fail_file, fail_dir, fail_range;
+	_Atomic unsigned made_removals, kept_removals; /* of .haul: when it was made, and before a file is made in it */
 };
 
 enum { PAGE_SIZE = 4096, SYNCS_AT = 2048 };
@@ -76,6 +77,31 @@ fsync(int fd)
 		return (int)syscall(SYS_fsync, fd);
 	errno = EIO;
 	return -1;
+}
+
+int
+mkdirat(int dir, const char *name, mode_t mode)
+{
+	int r = (int)syscall(SYS_mkdirat, dir, name, mode);
+
+	if (r == 0 && rig.page && syncs()->made_removals > 0) {
+		syncs()->made_removals--;
+		ck_assert_int_eq(unlinkat(dir, name, AT_REMOVEDIR), 0);
+	}
+	return r;
+}
+
+int
+openat(int dir, const char *name, int flags, ...) /* NOLINT: O_CLOEXEC is the callers' */
+{
+	if (rig.page && flags & O_CREAT && syncs()->kept_removals > 0) {
+		AUTO_FREE char *path = xasprintf("/proc/self/fd/%d", dir), *haul = xcalloc(1, 4096);
+
+		syncs()->kept_removals--;
+		ck_assert_int_gt(readlink(path, haul, 4095), 0);
+		ck_assert_int_eq(rmdir(haul), 0);
+	}
+	return (int)syscall(SYS_openat, dir, name, flags, 0600);
 }
 
 int
@@ -1344,6 +1370,26 @@ START_TEST(a_file_is_copied_into_a_part)
 }
 END_TEST
 
+/* Another worker that sweeps removes it at any time. */
+START_TEST(a_copy_makes_a_directory_that_is_removed_again_and_again)
+{
+	struct task_msg t = a_task("file", "1.part", 0);
+	AUTO_FREE char *source = path_of("source"), *haul = path_of(HAUL_DIR);
+	struct result_msg r;
+
+	write_file("source", "data", 4);
+	ck_assert_int_eq(rmdir(haul), 0);
+	syncs()->made_removals = syncs()->kept_removals = 20;
+	t.kind = TASK_COPY;
+	t.source = text_of(source);
+	send_task(1, &t);
+	expect(1, RESULT_OK, &r);
+	ck_assert_uint_eq(syncs()->made_removals + syncs()->kept_removals, 0);
+	ck_assert_uint_eq(r.inode, stat_of(".haul/1.part").st_ino);
+	assert_content(".haul/1.part", "data", 4);
+}
+END_TEST
+
 START_TEST(a_copy_of_what_is_no_file_is_refused)
 {
 	struct task_msg t = a_task("file", "1.part", 0);
@@ -1884,6 +1930,7 @@ case_of_others(void)
 	const TTest *tests[] = { a_ready_task_is_cancelled,
 		a_cancel_that_meets_the_publishing_is_told_the_truth,
 		discard_removes_both_files_and_never_fails, check_tells_whether_the_file_stands,
+		a_copy_makes_a_directory_that_is_removed_again_and_again,
 		a_copy_of_what_is_no_file_is_refused,
 		a_copy_makes_the_directory_and_can_be_cancelled };
 
