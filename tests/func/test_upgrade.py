@@ -5,6 +5,7 @@ What is of another build is refused by name; jobs wait for it, and go on when it
 
 import os
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -53,6 +54,46 @@ def test_jobs_wait_for_workers_that_can_be_used(tmp, server, how):
         put("hauld-worker", path)
         assert [c.wait_job(j)["state"] for j in jobs] == ["done", "done"]
         s.wait_log("workers can be started again")
+
+
+def waits_for_workers(s, c, job):
+    """The job, when it is known that no worker can be started."""
+    added, = c.add(job)
+    s.wait_log("tasks wait: ")
+    return added
+
+
+@pytest.mark.parametrize("command,state", [("cancel", "cancelled"), ("pause", "paused")])
+def test_commands_wait_for_no_workers(tmp, server, command, state):
+    path = os.path.join(str(tmp), "hauld-worker")
+    with Service(tmp, args=["--worker-path", path]) as s, s.client() as c:
+        job = waits_for_workers(s, c, checked(server, "command-" + command))
+        assert c.show(job)["state"] == "active"
+        c.call(command, jobs=[job])
+        c.wait_state(job, state)
+        if command == "cancel":
+            assert c.call("remove", jobs=[job])["removed"] == 1
+        put("hauld-worker", path)
+        s.wait_log("workers can be started again")
+
+
+@pytest.mark.parametrize("way", ["SIGTERM", "shutdown", "drain"])
+def test_the_end_waits_for_no_workers(tmp, server, way):
+    path = os.path.join(str(tmp), "hauld-worker")
+    s = Service(tmp, args=["--worker-path", path])
+    with s.client() as c:
+        job = waits_for_workers(s, c, checked(server, "end-" + way))
+        if way == "drain":
+            c.send("drain")
+            s.client().call("cancel", jobs=[job])
+        elif way == "shutdown":
+            c.call("shutdown")
+    if way == "SIGTERM":
+        s.signal(signal.SIGTERM)
+    assert s.wait_exit() == 0, s.log
+    put("hauld-worker", path)
+    with s.start(), s.client() as c:
+        assert c.wait_job(job)["state"] == ("cancelled" if way == "drain" else "done")
 
 
 def test_a_configuration_is_not_read_by_another_build(tmp, server):

@@ -481,6 +481,11 @@ pool_cancel(struct pool_task *t)
 }
 
 void
+pool_hurry(struct pool_task *t UNUSED)
+{
+}
+
+void
 pool_park(struct pool_task *t)
 {
 	t->cancelled = true;

@@ -531,6 +531,7 @@ engine_interrupt(struct engine *e)
 		return;
 	e->interrupted = true;
 	verify_stop_all(e);
+	errand_hurry_all(e);
 	engine_set_hold(e);
 	loop_defer(e->loop, &e->interrupting);
 }
@@ -557,6 +558,7 @@ void
 engine_drain(struct engine *e)
 {
 	e->draining = true;
+	errand_hurry_all(e);
 	engine_set_hold(e);
 	engine_check_idle(e);
 }

@@ -77,6 +77,8 @@ discard(struct errand *w, const char *part, const char *out, const char *map)
 	m.out = text_of(out);
 	m.map = text_of(map);
 	pool_submit(w->engine->pool, &w->task, &m, false, &discard_ops, w);
+	if (w->engine->interrupted || w->engine->draining)
+		pool_hurry(&w->task);
 }
 
 void
@@ -202,6 +204,15 @@ errand_wait_for_sweep(struct download *d)
 		return true;
 	}
 	return false;
+}
+
+void
+errand_hurry_all(struct engine *e)
+{
+	struct errand *w;
+
+	LIST_FOREACH(w, &e->errands, struct errand, link)
+		pool_hurry(&w->task);
 }
 
 void

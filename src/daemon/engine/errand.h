@@ -18,5 +18,7 @@ void errand_drop_map(struct engine *e, const char *root, const char *dir, const 
 /* The directory of its destination is being swept: it waits, and is queued again
  * afterwards.  false: it is not. */
 bool errand_wait_for_sweep(struct download *d);
+/* hauld is about to end: what no worker can be started for is left to the next life's sweep. */
+void errand_hurry_all(struct engine *e);
 /* Frees what is left; nothing runs any more. */
 void errand_done(struct engine *e);

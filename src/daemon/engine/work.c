@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/url.h"
+#include "daemon/engine/errand.h"
 #include "daemon/engine/set.h"
 #include "daemon/engine/space.h"
 #include "model/algo.h"
@@ -143,7 +144,10 @@ on_discarded(const struct result_msg *r, void *arg)
 {
 	struct download *d = arg;
 
-	if (r->result.code != RESULT_OK) { /* no worker can: there is none, or the disk is bad */
+	if (r->result.code != RESULT_OK && d->engine->options.patient) { /* whenever a worker can */
+		errand_discard(d->engine, d->dir->root, d->dir->rel, part_name(d->part), part_out_name(d->part),
+		    part_map_name(d->part));
+	} else if (r->result.code != RESULT_OK) { /* no worker can: there is none, or the disk is bad */
 		dest_dir_unlink(d->dir, part_name(d->part));
 		dest_dir_unlink(d->dir, part_out_name(d->part));
 		if (part_map_name(d->part)[0])
@@ -155,7 +159,7 @@ on_discarded(const struct result_msg *r, void *arg)
 
 static const struct pool_task_ops discard_ops = { .on_result = on_discarded };
 
-/* Unlinking a large file takes time: a worker's. */
+/* Unlinking a large file takes time: a worker's.  The job does not wait until there is one again. */
 void
 work_discard(struct download *d)
 {
@@ -166,6 +170,7 @@ work_discard(struct download *d)
 	m.map = text_of(part_map_name(d->part));
 	part_seal(d->part);
 	pool_submit(d->engine->pool, &d->main, &m, false, &discard_ops, d);
+	pool_hurry(&d->main);
 }
 
 /* ---- Verify, unpack, publish ---------------------------------------------- */

@@ -226,7 +226,7 @@ assign(void *arg)
 			continue; /* nobody waits behind a suspect */
 		if (!w && p->n_workers)
 			break; /* one of them will be free, or replaced */
-		if (!w && p->starved_timer.set && !t->cancelled)
+		if (!w && p->starved_timer.set && !t->cancelled && !t->hurried)
 			continue;
 		list_remove(&t->link);
 		if (w)
@@ -286,6 +286,8 @@ tell(struct pool_task *t, enum work_msg_type type)
 {
 	if (is_heard(t))
 		work_put_empty(chan_out(t->worker->helper.chan), t->id, type);
+	else if (!t->worker)
+		loop_defer(t->pool->loop, &t->pool->assign);
 }
 
 void
@@ -303,7 +305,13 @@ pool_cancel(struct pool_task *t)
 	t->cancelled = true;
 	t->parked = false;
 	tell(t, WORK_CANCEL);
-	if (!t->worker)
+}
+
+void
+pool_hurry(struct pool_task *t)
+{
+	t->hurried = true;
+	if (pool_task_is_busy(t) && !t->worker)
 		loop_defer(t->pool->loop, &t->pool->assign);
 }
 
@@ -316,8 +324,6 @@ pool_park(struct pool_task *t)
 	if (list_linked(&t->front_link))
 		send_front(t);
 	tell(t, WORK_PARK);
-	if (!t->worker)
-		loop_defer(t->pool->loop, &t->pool->assign);
 }
 
 static int

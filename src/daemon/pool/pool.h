@@ -55,7 +55,7 @@ struct pool_task {
 	unsigned strikes; /* workers it killed */
 	unsigned deaths;  /* of workers around it, with no one named */
 	bool heavy;            /* more than a small file: counts for the balance */
-	bool follow, publish, cancelled, parked, alone;
+	bool follow, publish, cancelled, parked, alone, hurried;
 	const struct pool_task_ops *ops;
 	void *arg;
 };
@@ -78,6 +78,8 @@ void pool_publish(struct pool_task *t);
 void pool_cancel(struct pool_task *t);
 /* The same, after the worker saved what a later life needs. */
 void pool_park(struct pool_task *t);
+/* Once it was submitted: where no worker can be started now it fails as internal and waits for none. */
+void pool_hurry(struct pool_task *t);
 static inline bool
 pool_task_is_busy(const struct pool_task *t)
 {
