@@ -222,6 +222,39 @@ def test_an_answer_that_makes_no_sense_is_not_believed(serve, server):
         assert asked(server, "condition11") == [(None, None)] * 2
 
 
+@pytest.mark.parametrize("what", ["gone", "written", "of another url", "of another tag", "of another date", "of other settings"])
+def test_a_file_that_changes_while_it_is_asked_about_is_fetched(serve, server, what):
+    """The 304 is about the file that stood there when it was asked."""
+    key = "condition40" + what.replace(" ", "")
+    s = serve()
+    later = what in ("of another tag", "of another date")
+    query = "&gate=" + key + {"of another date": "&etag=none", "of another tag": "&date=none"}.get(what, "")
+    path, given = s.path(key), job(server, key, query, retry=0) # it is nobody's failure
+    with s.client() as c:
+        if what.startswith("of "): # hauld has published this one, too, and the file says so: but it is not the one asked about
+            other = job(server, key + ("x" if what == "of another url" else ""), query, name="other", output="other")
+            first(c, {**other, **({"mode": "0600"} if what == "of other settings" else {})})
+        if later:
+            next_version(server, key)
+        first(c, given)
+        before = len(asked(server, key))
+        c.call("run", jobs=[key])
+        server.wait_requests(before + 1, "/condition/1000?key=" + key)
+        if what == "gone":
+            os.unlink(path)
+        elif what == "written":
+            with open(path, "r+b") as f:
+                f.write(b"x")
+        else:
+            os.rename(s.path("other"), path)
+        server.open(key)
+        wait_until(lambda: c.show(key)["runs"]["count"] == 2)
+        shown = c.show(key)
+        assert shown["state"] == "done" and not shown["receipt"]["unchanged"] and shown["runs"]["unchanged"] == 0
+    assert s.read(key) == body(1000, "condition%d" % later)
+    assert [a == (None, None) for a in asked(server, key)][-2:] == [False, True]
+
+
 def test_what_was_not_synced_is_not_asked_about(serve, server):
     s = serve()
     with s.client() as c:

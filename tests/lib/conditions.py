@@ -25,9 +25,9 @@ async def condition_next(c, r):
 
 @route("condition")
 async def condition(c, r):
-    """/condition/SIZE?key=K[&etag=weak|none][&date=none|now][&gzip=1][&lie=tag|always][&missing=N]: a file
-    with validators; 304 to who has it.  lie: 304 with another tag, or 304 whatever is asked; missing: 404 while
-    it is the Nth"""
+    """/condition/SIZE?key=K[&etag=weak|none][&date=none|now][&gzip=1][&lie=tag|always][&missing=N]
+    [&gate=NAME]: a file with validators; 304 to who has it.  lie: 304 with another tag, or 304 whatever is asked;
+    missing: 404 while it is the Nth; gate: who asks whether it has changed waits until the test opens that gate"""
     n, query = version(c, r), r.query
     if query.get("missing") == str(n):
         await c.answer("gone\n", 404)
@@ -44,6 +44,8 @@ async def condition(c, r):
     if "gzip" in query:
         data = gzip.compress(data, mtime=0)
     match, since = r.header("If-None-Match"), r.header("If-Modified-Since")
+    if (match or since) and "gate" in query:
+        await c.server.gates[query["gate"]].wait()
     same = match == tag if match else since == when and "Last_Modified" in heads
     if (match or since) and query.get("lie") == "tag":
         await c.head(304, **{**heads, "ETag": '"another"'})

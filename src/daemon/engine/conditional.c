@@ -159,6 +159,14 @@ names_another(const struct response *r, const struct seen *asked)
 	return r->etag && *tag && !text_equal(r->etag, tag);
 }
 
+/* The file that stands there is the one that was asked about, or came the same way from the same answer. */
+static bool
+is_still(const struct seen *now, const struct seen *asked)
+{
+	return now->source == asked->source && now->last == asked->last && now->modified == asked->modified &&
+	    text_equal(now->etag, asked->etag);
+}
+
 void
 conditional_unchanged(struct download *d, const struct response *r)
 {
@@ -168,8 +176,7 @@ conditional_unchanged(struct download *d, const struct response *r)
 	};
 	struct seen now;
 
-	if (!read_files(d, &now) || now.settings != d->asked->settings ||
-	    now.last != d->asked->last || !text_equal(now.etag, d->asked->etag) || names_another(r, d->asked)) {
+	if (!read_files(d, &now) || !is_still(&now, d->asked) || names_another(r, d->asked)) {
 		log_debug("not modified, but the file or its tag is another one now: asking for all of it job=%s id=%llu",
 		    log_safe(job_label(d->job)), (unsigned long long)d->job->id);
 		d->unconditional = true;
