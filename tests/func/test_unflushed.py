@@ -1,7 +1,8 @@
 """Bytes of downloads that stand still hold up nobody: small ones are written back by nobody of ours."""
 
 import pytest
-from bodies import body
+from bodies import body, digest
+from faults import HANG, Board, FaultyService, rule
 from waiting import wait_until
 
 SMALL = 200 << 10
@@ -23,3 +24,18 @@ def test_small_parts_that_stand_still_hold_up_nobody(serve, server, how):
         c.call("cancel", jobs=still)
     with open(s.path("goes-on"), "rb") as f:
         assert f.read() == body(3 << 20, "goes-on-" + how)
+
+
+def test_a_disk_that_takes_nothing_holds_the_network(tmp, server):
+    """What is written back stands still: no more than dirty-limit comes on top of it."""
+    board, size = Board(tmp), 40 << 20
+    with FaultyService(tmp, board, rule("hauld-worker", "sync_file_range", count=0, error=HANG), **{"dirty-limit": "2M"}) as s:
+        with s.client() as c:
+            job, = c.add({"url": server.url("/ok/%d?seed=held-by-disk" % size), "output": "f", "stall-timeout": "1h"})
+            wait_until(lambda: c.call("why", job=job)["jobs"][0]["word"] == "disk-speed" and board.hits > 0)
+            for _ in range(100): # many turns of the loop later
+                assert c.show(job)["received"] <= 8 << 20
+            assert c.call("why", job=job)["jobs"][0]["word"] == "disk-speed"
+            board.end()
+            assert c.wait_job(job)["state"] == "done"
+        assert digest(s.read("f")) == digest(body(size, "held-by-disk"))

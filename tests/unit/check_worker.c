@@ -57,6 +57,7 @@ static struct {
 struct syncs {
 	_Atomic bool fail_file, fail_dir, fail_range;
 	_Atomic unsigned made_removals, kept_removals; /* of .haul: when it was made, and before a file is made in it */
+	_Atomic bool hold_range, range_is_held; /* it waits for the test */
 };
 
 enum { PAGE_SIZE = 4096, SYNCS_AT = 2048 };
@@ -107,6 +108,10 @@ openat(int dir, const char *name, int flags, ...) /* NOLINT: O_CLOEXEC is the ca
 int
 sync_file_range(int fd, off64_t from, off64_t n, unsigned flags)
 {
+	while (rig.page && syncs()->hold_range) {
+		syncs()->range_is_held = true;
+		(void)poll(NULL, 0, 1);
+	}
 	if (!rig.page || !syncs()->fail_range)
 		return (int)syscall(SYS_sync_file_range, fd, from, n, flags);
 	errno = EIO;
@@ -436,6 +441,30 @@ pack_gzip(struct buf *out, const void *data, size_t n)
 	(void)deflateEnd(&s);
 }
 
+static void
+await_held_range(void)
+{
+	for (unsigned i = 0; !syncs()->range_is_held; i++) {
+		ck_assert_msg(i < WAIT_MS, "nothing is written back");
+		(void)poll(NULL, 0, 1);
+	}
+}
+
+/* Each is a turn of the worker's loop at least, in which others have their slice. */
+static void
+run_small_ones(uint64_t first_id, unsigned n)
+{
+	struct result_msg r;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct task_msg t = a_task("small", "small.part", 5);
+
+		write_file(".haul/small.part", "hello", 5);
+		send_task(first_id + i, &t);
+		expect(first_id + i, RESULT_OK, &r);
+	}
+}
+
 /* Publishing. */
 
 START_TEST(a_plain_file_is_published)
@@ -719,6 +748,31 @@ START_TEST(a_gzip_file_is_unpacked)
 	ck_assert_mem_eq(r.out_digest[0].bytes, t.out_digest[0].bytes, 32);
 	ck_assert(!exists(".haul/1.part"));
 	ck_assert(!exists(".haul/1.out"));
+}
+END_TEST
+
+/* The disk takes nothing for a while. */
+START_TEST(a_decoder_waits_for_the_disk)
+{
+	enum { SIZE = 24 << 20, MOST = 2 << 20, SLICE = 4 << 20 };
+	AUTO_FREE char *data = make_data(SIZE);
+	AUTO_BUF struct buf packed = { 0 };
+	struct task_msg t = a_task("file", "1.part", 0);
+	struct result_msg r;
+
+	pack_gzip(&packed, data, SIZE);
+	write_file(".haul/1.part", buf_bytes(&packed), buf_len(&packed));
+	t.size = buf_len(&packed);
+	t.codec = CODEC_GZIP;
+	t.out_dirty_max = MOST;
+	syncs()->hold_range = true;
+	send_task(1, &t);
+	await_held_range();
+	run_small_ones(2, 300);
+	ck_assert_int_le(stat_of(".haul/1.out").st_size, MOST + SLICE);
+	syncs()->hold_range = false;
+	expect(1, RESULT_OK, &r);
+	assert_content("file", data, SIZE);
 }
 END_TEST
 
@@ -1705,6 +1759,30 @@ START_TEST(what_could_not_be_written_back_is_not_published)
 }
 END_TEST
 
+/* One that still goes on when all else is done. */
+START_TEST(what_is_being_written_back_is_waited_for)
+{
+	struct task_msg t = a_task("file", "1.part", 0);
+	struct result_msg r;
+
+	write_file(".haul/1.part", "hello", 5);
+	t.follow = t.wait = true;
+	t.fsync = _i & 1 ? FSYNC_FULL : FSYNC_DATA;
+	syncs()->hold_range = true;
+	send_task(1, &t);
+	send_front(1, 5, 5, false);
+	await_held_range();
+	send_front(1, 5, 5, true);
+	ck_assert_uint_eq(answer(WORK_READY, &r), 1);
+	send_order(1, WORK_PUBLISH);
+	run_small_ones(2, 3); /* which came behind it */
+	syncs()->fail_range = _i & 2;
+	syncs()->hold_range = false;
+	expect(1, _i & 2 ? RESULT_WRITE : RESULT_OK, &r);
+	ck_assert(exists("file") == !(_i & 2));
+}
+END_TEST
+
 /* Perhaps a life that ended in between has published it. */
 START_TEST(what_is_there_already_is_synced)
 {
@@ -1910,7 +1988,7 @@ case_of_process(void)
 		a_directory_or_link_at_the_destination, without_publish_only_digests_come_back,
 		a_task_that_waits_publishes_when_told, a_front_never_goes_back, a_growing_file_is_followed,
 		bytes_behind_the_front_are_not_read, flushed_bytes_are_told,
-		a_gzip_file_is_unpacked_while_it_grows, auto_publishes_what_is_not_packed_as_it_is,
+		a_decoder_waits_for_the_disk, a_gzip_file_is_unpacked_while_it_grows, auto_publishes_what_is_not_packed_as_it_is,
 		a_cut_gzip_file_is_refused, garbage_behind_a_gzip_file_is_refused,
 		a_file_that_is_not_gzip_is_refused, a_wrong_digest_of_the_unpacked_file_is_refused,
 		a_bomb_is_stopped_at_its_bound, a_keep_place_on_another_filesystem_is_refused };
@@ -1984,6 +2062,7 @@ case_of_paths(void)
 	tcase_add_loop_test(tc, what_another_worker_published_is_synced, 0, 6);
 	tcase_add_loop_test(tc, what_is_there_already_is_synced, 0, 3);
 	tcase_add_test(tc, what_could_not_be_written_back_is_not_published);
+	tcase_add_loop_test(tc, what_is_being_written_back_is_waited_for, 0, 4);
 	return tc;
 }
 
