@@ -553,6 +553,7 @@ on_start(const struct job *j UNUSED, void *arg UNUSED)
 }
 
 static bool killed; /* nothing of it is known to anybody any more */
+static bool stopping; /* hauld was told to end: nothing fails any more */
 
 /* As keep.c does. */
 static void
@@ -639,6 +640,7 @@ on_end(const struct job *j, const struct job_receipt *r UNUSED, void *arg UNUSED
 
 	must(m->open, "j%u ends twice", (unsigned)(m - jobs));
 	must(!m->on_network && !m->at_worker, "j%u ends and still runs", (unsigned)(m - jobs));
+	must(!stopping || j->state != JOB_FAILED, "j%u fails while hauld stops", (unsigned)(m - jobs));
 	if (j->result->code == RESULT_INTERRUPTED || killed)
 		return;
 	keep(j);
@@ -1340,11 +1342,14 @@ begin_another_life(const struct conf *conf)
 		specs[n] = jobs[n].added ? spec_ref(engine_job(engine, jobs[n].id)->spec) : NULL;
 	killed = chance(50);
 	engine_interrupt(engine);
+	stopping = true;
+	while (chance(70)) /* answers that are there already */
+		(void)one_end();
 	do
 		turns(3);
 	while (one_end() || !list_empty(&engine->active));
 	close_engine();
-	killed = false;
+	killed = stopping = false;
 	on_network = 0;
 	engine = open_engine(conf);
 	engine_adding(engine, true);
