@@ -887,6 +887,47 @@ def test_answers_that_wait_for_their_last_job_are_bounded(serve):
         assert len(other.answer(few)["jobs"]) == 100
 
 
+def test_a_client_that_does_not_read_large_answers_is_let_go(serve):
+    s = serve()
+    with s.client() as c, s.client() as other:
+        over, waits = other.add(long_job(1), long_job(2))
+        other.call("cancel", job=over)
+        for _ in range(8):
+            c.send("wait", jobs=[over] * 999 + [waits]) # of 4 MiB each
+        c.answered_so_far()
+        other.call("cancel", job=waits)
+        s.wait_log("client let go: it does not read its answers")
+        assert other.call("version")["protocol"] == 1
+
+
+def test_unfinished_requests_of_all_clients_are_bounded(serve):
+    """80 MiB of them: some go, and short requests of others are not concerned."""
+    s = serve()
+    crowd = [s.client() for _ in range(80)]
+    for c in crowd:
+        try:
+            c.send_bytes(b" " * ((1 << 20) - 1))
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+    with s.client() as c:
+        assert c.call("version")["protocol"] == 1
+    refused = 0
+    for c in crowd:
+        try:
+            c.half_close()
+        except OSError:
+            pass
+        with pytest.raises(Gone):
+            c.answer(1)
+        assert all("unfinished requests of all clients" in m["error"]["message"] for m in c.numberless)
+        refused += len(c.numberless)
+        c.close()
+    assert 16 <= refused <= 40
+    with s.client() as c: # and all of that was given back
+        c.send_bytes(b" " * ((1 << 20) - 100) + request("version", 1))
+        assert c.answer(1)["protocol"] == 1
+
+
 # ---- who may do what
 
 def as_other(s, function, uid=54321, gid=54321, groups=()):

@@ -410,6 +410,22 @@ def test_a_listener_without_descriptors_lets_clients_wait(tmp, server):
         assert board.hits == 3 and len(s.log_lines("clients wait")) == 3
 
 
+def test_a_listener_without_descriptors_rests(tmp):
+    """While somebody waits to be let in, the loop turns for others without asking for him each time."""
+    board = Board(tmp)
+    with FaultyService(tmp, board, rule("hauld", "accept4", nth=2, count=0, error=errno.EMFILE)) as s:
+        with s.client() as c:
+            c.call("version")
+            with Client(s.socket) as waiting:
+                wait_until(lambda: board.hits > 0)
+                before = board.hits
+                for _ in range(1000):
+                    c.call("version")
+                assert board.hits - before < 500
+                board.end()
+                assert waiting.call("version")["protocol"] == 1
+
+
 @pytest.mark.parametrize("error", [errno.EMFILE, errno.ENOBUFS])
 def test_transfers_without_sockets_are_tried_again(tmp, server, error):
     board = Board(tmp)
