@@ -668,6 +668,28 @@ START_TEST(a_store_that_ends_or_talks_nonsense_is_started_again)
 }
 END_TEST
 
+/* It says that something is durable which it has never got, or that was never there. */
+START_TEST(a_store_that_calls_durable_what_it_was_not_given_is_not_believed)
+{
+	AUTO_FREE char *path = xasprintf("%s/words", rig.dir), *first = xasprintf("cat '%s'; cat >/dev/null", path);
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	AUTO_BUF struct buf words = { 0 };
+
+	store_msg_put_hello(&words);
+	if (_i == 0)
+		store_msg_put_empty(&words, 1, STORE_COMMITTED); /* nothing is given before all is loaded */
+	store_msg_put_number(&words, 0, STORE_LOADED, 0);
+	if (_i == 1)
+		store_msg_put_empty(&words, 9, STORE_COMMITTED);
+	ck_assert_int_eq(fd_write_full(fd, buf_bytes(&words), buf_len(&words)), 0);
+	begin_bad(first);
+	put(1, 1);
+	wait_durable();
+	load_again();
+	ck_assert_uint_eq(rig.n_jobs, 1);
+}
+END_TEST
+
 /* It is killed while it tells jobs: these are not told again. */
 START_TEST(no_job_is_loaded_twice)
 {
@@ -981,6 +1003,7 @@ store_suite(void)
 	tcase_add_test(t, a_store_that_was_killed_goes_on_where_it_was);
 	tcase_add_loop_test(t, what_was_durable_is_there_after_a_kill, 0, 3);
 	tcase_add_loop_test(t, a_store_that_ends_or_talks_nonsense_is_started_again, 0, 4);
+	tcase_add_loop_test(t, a_store_that_calls_durable_what_it_was_not_given_is_not_believed, 0, 2);
 	tcase_add_test(t, no_job_is_loaded_twice);
 	tcase_add_test(t, a_store_that_cannot_run_is_fatal);
 	t = add_case(s, "room", setup, teardown, 60);
