@@ -51,6 +51,8 @@ test_configuration(struct options *o)
 	return 1;
 }
 
+enum { FDS_LEAST = 100 }; /* open files */
+
 static int
 run_once(struct options *o)
 {
@@ -79,6 +81,19 @@ run_service(struct options *o)
 	return status;
 }
 
+/* With fewer children cannot be started, or jobs wait for ever. */
+static bool
+has_descriptors(void)
+{
+	unsigned n = fd_limit();
+
+	if (n >= FDS_LEAST)
+		return true;
+	(void)fprintf(stderr, "hauld: only %u files may be open at once, and it takes at least %d: "
+	    "raise the limit (ulimit -n, or LimitNOFILE= of the unit)\n", n, FDS_LEAST);
+	return false;
+}
+
 static int
 run(struct options *o)
 {
@@ -92,9 +107,9 @@ run(struct options *o)
 	case MODE_TEST:
 		return test_configuration(o);
 	case MODE_ONCE:
-		return run_once(o);
+		return has_descriptors() ? run_once(o) : 1;
 	case MODE_SERVICE:
-		return run_service(o);
+		return has_descriptors() ? run_service(o) : 1;
 	}
 	return 2;
 }

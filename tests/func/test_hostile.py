@@ -171,6 +171,15 @@ def test_too_few_descriptors_fail_nothing(h, server):
     h.expect({"j%d" % i: body(100 << 10, i) for i in range(60)})
 
 
+def test_hauld_does_not_begin_with_hardly_any_descriptors(h, server):
+    for limit in (30, 66, 99): # no child could be started; jobs waited for ever
+        result = h.once_jobs([job(server.url("/ok/1K?seed=few"), "few")], popen={
+            "preexec_fn": lambda n=limit: resource.setrlimit(resource.RLIMIT_NOFILE, (n, n))})
+        assert result.rc == 1
+        assert result.stderr == ("hauld: only %d files may be open at once, and it takes at least 100: "
+                                 "raise the limit (ulimit -n, or LimitNOFILE= of the unit)\n" % limit), result.stderr
+
+
 # ---- identities
 
 def test_cookies_are_never_kept(h, server):
