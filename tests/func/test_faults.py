@@ -316,6 +316,34 @@ def test_a_worker_that_is_killed_behind_both_renames_has_published(tmp, data_dir
         s.stop()
 
 
+@pytest.mark.parametrize("why", ["sibling-failed", "deadline"])
+def test_what_was_published_before_a_kill_is_done_whatever_ends_it_then(tmp, server, why):
+    """The file has its name and nobody could say so; its group, or its deadline, ends it in the next life."""
+    board = Board(tmp)
+    # Synced are the file and then the directory for its name.
+    hang = rule("hauld-worker", "fsync", os.path.join(tmp, "root"), nth=2, error=HANG)
+    with FaultyService(tmp, board, hang, config={"groups": [{"name": "together", "on-failure": "cancel"}]}, workers=1) as s:
+        with s.client() as c:
+            number, = c.add({"url": server.url("/ok/400K?seed=stands"), "output": "f", "group": "together"})
+            wait_until(lambda: board.hits)
+            assert s.read("f") == body(400 * KIB, "stands"), board.hit
+            if why == "deadline":
+                c.call("set", jobs=[number], set={"deadline": "1s"})
+                wait_until(lambda: c.show(number)["deadline"] is None) # it has passed
+            else:
+                c.wait_job(c.add({"url": server.url("/status/404"), "output": "g", "group": "together", "retry": 0})[0])
+            assert c.show(number)["state"] == "active"
+        for pid in [s.pid, *s.workers()]:
+            os.kill(pid, signal.SIGKILL)
+        s.wait_exit()
+        board.end()
+        s.start()
+        with s.client() as c:
+            assert c.wait_job(number)["state"] == "done", c.show(number)
+        assert s.read("f") == body(400 * KIB, "stands")
+        s.stop()
+
+
 # ---- the state directory
 
 class Diary:

@@ -145,7 +145,8 @@ struct download {
 	struct list touched; /* engine->touched */
 	struct list disk_held; /* engine->disk_held */
 	uint64_t disk_look;  /* the last one that it was in */
-	struct list waiting; /* for the sweep of its directory */
+	struct list waiting; /* for the sweep of its directory, */
+	bool ends_swept;     /* and ends then with what is in result; see kept_ends() */
 	struct heap_node lock_node;
 	struct lock *lock;   /* its destination is another's; NULL: it does not wait for that */
 	int32_t lock_priority;

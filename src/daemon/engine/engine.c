@@ -216,6 +216,8 @@ engine_end_waiting(struct entry *en, const struct result *r)
 void
 engine_end(struct entry *en, const struct result *r)
 {
+	if (kept_ends(en, r))
+		return;
 	if (en->download)
 		download_stop(en->download, r);
 	else

@@ -142,11 +142,16 @@ static void
 on_swept(const struct result_msg *r, void *arg)
 {
 	struct errand *w = arg;
-	struct download *d;
 
-	LIST_FOREACH(d, &w->waiters, struct download, waiting) {
+	list_remove(&w->link); /* nobody waits for it any more */
+	while (!list_empty(&w->waiters)) {
+		struct download *d = LIST_FIRST(&w->waiters, struct download, waiting);
+
 		list_remove(&d->waiting);
-		engine_requeue(d->entry, d->url, 0);
+		if (d->ends_swept)
+			kept_ended(d);
+		else
+			engine_requeue(d->entry, d->url, 0);
 	}
 	on_done(r, w);
 }
@@ -188,22 +193,37 @@ engine_sweep(struct engine *e, const char *output)
 	pool_submit(e->pool, &w->task, &m, false, &sweep_ops, w);
 }
 
+static struct errand *
+find_sweep(const struct engine *e, const char *output)
+{
+	struct text dir;
+	const char *name, *root = list_empty(&e->errands) ? NULL : roots_split(e->roots, output, &dir, &name);
+	struct errand *w;
+
+	if (root)
+		LIST_FOREACH(w, &e->errands, struct errand, link)
+			if (w->sweeps && strcmp(w->root, root) == 0 && strlen(w->dir) == dir.len && memcmp(w->dir, dir.at, dir.len) == 0)
+				return w;
+	return NULL;
+}
+
+bool
+errand_sweeps(const struct engine *e, const char *output)
+{
+	return find_sweep(e, output);
+}
+
 bool
 errand_wait_for_sweep(struct download *d)
 {
-	struct text dir;
-	const char *name, *root = roots_split(d->engine->roots, d->output, &dir, &name);
-	struct errand *w;
+	struct errand *w = find_sweep(d->engine, d->output);
 
-	LIST_FOREACH(w, &d->engine->errands, struct errand, link) {
-		if (!w->sweeps || !root || strcmp(w->root, root) != 0 || strlen(w->dir) != dir.len ||
-		    memcmp(w->dir, dir.at, dir.len) != 0)
-			continue;
+	if (!w)
+		return false;
+	if (!list_linked(&d->waiting))
 		list_append(&w->waiters, &d->waiting);
-		engine_set_state(d->entry, JOB_BLOCKED);
-		return true;
-	}
-	return false;
+	engine_set_state(d->entry, JOB_BLOCKED);
+	return true;
 }
 
 void

@@ -15,8 +15,10 @@ void errand_discard(struct engine *e, const char *root, const char *dir, const c
     const char *map);
 /* The same for a map, when the store knows how the job ended. */
 void errand_drop_map(struct engine *e, const char *root, const char *dir, const char *map);
+/* The directory of this destination is being swept. */
+bool errand_sweeps(const struct engine *e, const char *output);
 /* The directory of its destination is being swept: it waits, and is queued again
- * afterwards.  false: it is not. */
+ * afterwards, or ends with kept_ended().  false: it is not. */
 bool errand_wait_for_sweep(struct download *d);
 /* hauld is about to end: what no worker can be started for is left to the next life's sweep. */
 void errand_hurry_all(struct engine *e);

@@ -6,9 +6,12 @@
 
 #include "base/mem.h"
 #include "daemon/engine/download.h"
+#include "daemon/engine/engine_groups.h"
 #include "daemon/engine/errand.h"
 #include "daemon/engine/group.h"
+#include "daemon/engine/hook.h"
 #include "daemon/engine/order.h"
+#include "daemon/engine/space.h"
 
 static bool
 kept_has_id(const void *item, const void *key)
@@ -104,6 +107,67 @@ kept_discard(struct engine *e, uint64_t id)
 
 	if (k)
 		throw_away(e, k);
+}
+
+/* ---- Ended before it begins again ---------------------------------------------------- */
+
+static bool
+is_published(const struct entry *en)
+{
+	const struct kept *k = kept_find(en->engine, en->job.id);
+
+	return k && k->published;
+}
+
+static bool
+is_swept_now(const struct entry *en)
+{
+	AUTO_FREE char *staged = NULL;
+
+	if (list_empty(&en->engine->errands))
+		return false;
+	staged = engine_stage_of(en->engine, en->job.spec);
+	return errand_sweeps(en->engine, staged ? staged : spec_string(en->job.spec, JOB_OUTPUT));
+}
+
+bool
+kept_ends(struct entry *en, const struct result *r)
+{
+	struct download *d = en->download;
+	bool swept_now;
+
+	if (r->code == RESULT_CANCELLED || r->code == RESULT_INTERRUPTED || en->job.state == JOB_PAUSED ||
+	    (d && (d->locked || d->hook || d->verdict != VERDICT_NONE)))
+		return false;
+	swept_now = is_swept_now(en);
+	if (!swept_now && !is_published(en))
+		return false;
+	scheduler_withdraw(en->engine->scheduler, &en->ticket);
+	space_leave(en);
+	plan_leave(en);
+	if (!d)
+		d = download_new(en);
+	engine_lock_leave(d);
+	if (swept_now && errand_wait_for_sweep(d)) {
+		d->result = *r;
+		d->verdict = VERDICT_FINAL;
+		d->ends_swept = true;
+		return true;
+	}
+	download_run(en);
+	if (en->download && !hook_ends(en->download)) /* its directory is gone, or another writes there */
+		download_stop(en->download, r);
+	return true;
+}
+
+void
+kept_ended(struct download *d)
+{
+	struct result r = d->result;
+
+	d->ends_swept = false;
+	d->verdict = VERDICT_NONE;
+	engine_end(d->entry, &r);
 }
 
 void

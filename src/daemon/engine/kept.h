@@ -36,3 +36,14 @@ struct kept *kept_find(const struct engine *e, uint64_t id);
 void kept_free(struct kept *k);
 /* The job ended: its files go. */
 void kept_discard(struct engine *e, uint64_t id);
+
+struct download;
+struct entry;
+struct result;
+
+/* Something else than a client ends a job that has not begun in this life: if its file was
+ * published in an earlier one it is done, whatever *r says; while its directory is swept that is
+ * not known, and it ends afterwards.  false: neither, it is the caller's to end. */
+bool kept_ends(struct entry *en, const struct result *r);
+/* The sweep that it waited for with kept_ends() is over. */
+void kept_ended(struct download *d);
