@@ -650,3 +650,19 @@ def test_what_a_client_paused_before_the_configuration_did_is_over_with_that(ser
         c.call("event", set="kept") # durable, and so is all before
     c = killed(s)
     assert not group_of(c, "g")["paused"]
+
+
+def test_the_jobs_of_a_group_that_is_gone_are_still_listed(serve, server):
+    """It was removed, and hauld started anew: the history knows its jobs, and the error says where they are."""
+    s = serve()
+    with s.client() as c:
+        c.call("group", group="scope", set={"on-failure": "cancel"})
+        number, = c.add(late(server, "gone", "scope", 0))
+        assert c.wait_job(number)["state"] == "done"
+        c.call("group", group="scope", remove=True)
+    s.stop()
+    s.start()
+    refused = s.ctl("group", "scope")
+    assert refused.rc == 3 and "haulctl list --group NAME" in refused.err, refused
+    listed = s.ctl("list", "--group", "scope")
+    assert listed.rc == 0 and str(number) in listed.out and "done" in listed.out, listed

@@ -79,7 +79,8 @@ call_group(struct call *c, const char *name, struct group_view *ret)
 	}
 	if (engine_group(c->control->engine, name, ret))
 		return true;
-	call_fail(c, RPC_NO_JOB, "there is no group \"%s\": `haulctl group` lists them, and `haulctl group NAME KEY=VALUE` makes one",
+	call_fail(c, RPC_NO_JOB, "there is no group \"%s\": `haulctl group` lists them, `haulctl group NAME KEY=VALUE` makes one, "
+	    "and `haulctl list --group NAME` has the jobs of one that is gone",
 	    str_safe(safe, sizeof safe, name, strlen(name)));
 	return false;
 }
