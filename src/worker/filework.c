@@ -195,7 +195,7 @@ open_dir_anew(struct task *t)
 static int
 make_haul(const struct task *t)
 {
-	int r = dir_open_haul(t->dir);
+	int r = -ENOENT;
 
 	for (unsigned i = 0; r == -ENOENT && i < HAUL_MAKES_MAX; i++) {
 		if (mkdirat(t->dir->fd, HAUL_DIR, 0700) < 0 && errno != EEXIST)

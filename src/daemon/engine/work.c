@@ -144,10 +144,10 @@ on_discarded(const struct result_msg *r, void *arg)
 {
 	struct download *d = arg;
 
-	if (r->result.code != RESULT_OK && d->engine->options.patient) { /* whenever a worker can */
+	if (r->result.code == RESULT_INTERNAL && d->engine->options.patient) { /* there is no worker: whenever there is one */
 		errand_discard(d->engine, d->dir->root, d->dir->rel, part_name(d->part), part_out_name(d->part),
 		    part_map_name(d->part));
-	} else if (r->result.code != RESULT_OK) { /* no worker can: there is none, or the disk is bad */
+	} else if (r->result.code != RESULT_OK) { /* no worker can: the disk is bad */
 		dest_dir_unlink(d->dir, part_name(d->part));
 		dest_dir_unlink(d->dir, part_out_name(d->part));
 		if (part_map_name(d->part)[0])
