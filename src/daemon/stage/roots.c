@@ -119,17 +119,19 @@ open_root(struct root *root, struct result *why)
 {
 	AUTO_CLOSE int fd = open(root->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
+	bool mount;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		result_set_errno(why, errno, "open the root", root->path);
 		return false;
 	}
-	if (root->mount && !is_mount(fd)) {
+	mount = is_mount(fd);
+	if (root->mount && !mount) {
 		result_set(why, RESULT_WRITE, "nothing is mounted at the root %s any more: mount it, and retry the job", root->path);
 		return false;
 	}
 	fd_close(&root->fd);
-	root->mount = is_mount(fd);
+	root->mount = mount;
 	root->dev = st.st_dev;
 	root->inode = st.st_ino;
 	root->fd = TAKE_FD(fd);
