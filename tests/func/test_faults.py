@@ -261,11 +261,7 @@ def test_a_kill_before_a_rename_is_not_in_the_way_of_the_next_life(tmp, data_dir
             number, = c.add(job)
             wait_until(lambda: board.hits)
         assert os.path.exists(s.path("kept.gz")) == (nth == 2) and not os.path.exists(s.path("plain"))
-        for pid in [s.pid, *s.workers()]:
-            os.kill(pid, signal.SIGKILL)
-        s.wait_exit()
-        board.end()
-        s.start()
+        s.next_life()
         with s.client() as c:
             assert c.wait_job(number)["state"] == "done", c.show(number)
         assert (s.read("plain"), s.read("kept.gz")) == (plain, packed)
@@ -333,11 +329,7 @@ def test_what_was_published_before_a_kill_is_done_whatever_ends_it_then(tmp, ser
             else:
                 c.wait_job(c.add({"url": server.url("/status/404"), "output": "g", "group": "together", "retry": 0})[0])
             assert c.show(number)["state"] == "active"
-        for pid in [s.pid, *s.workers()]:
-            os.kill(pid, signal.SIGKILL)
-        s.wait_exit()
-        board.end()
-        s.start()
+        s.next_life()
         with s.client() as c:
             assert c.wait_job(number)["state"] == "done", c.show(number)
         assert s.read("f") == body(400 * KIB, "stands")

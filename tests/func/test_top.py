@@ -154,13 +154,20 @@ def test_keys_move_sort_and_filter(fake):
         assert t.finish() == 0
 
 
-def test_priorities_are_raised_and_lowered(fake):
+@pytest.fixture
+def settable(fake):
+    """A job of priority 4, which can be set."""
     fake.add_job(name="one", state="queued", priority=4)
 
     def set_priority(params, _client):
         fake.jobs[params["job"]]["priority"] = params["set"]["priority"]
         return {"jobs": [fake.jobs[params["job"]]]}
     fake.on["set"] = set_priority
+    return fake
+
+
+def test_priorities_are_raised_and_lowered(settable):
+    fake = settable
     with top(fake.path, columns=120) as t:
         t.wait_text("one")
         t.type("+")
@@ -173,13 +180,8 @@ def test_priorities_are_raised_and_lowered(fake):
         assert t.finish() == 0
 
 
-def test_keys_that_are_faster_than_answers_add_up(fake):
-    fake.add_job(name="one", state="queued", priority=4)
-
-    def set_priority(params, _client):
-        fake.jobs[params["job"]]["priority"] = params["set"]["priority"]
-        return {"jobs": [fake.jobs[params["job"]]]}
-    fake.on["set"] = set_priority
+def test_keys_that_are_faster_than_answers_add_up(settable):
+    fake = settable
     with top(fake.path, columns=120) as t:
         t.wait_text("one")
         t.type("+++-") # one read, and so no answer between them

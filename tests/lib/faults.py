@@ -9,6 +9,7 @@
 import collections
 import mmap
 import os
+import signal
 import struct
 
 from haul import program
@@ -69,3 +70,11 @@ class FaultyService(Service):
         if sanitized():
             env["ASAN_OPTIONS"] = "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", "")
         return env
+
+    def next_life(self):
+        """hauld and its workers are killed where they are; from now on nothing fails, and another begins."""
+        for pid in [self.pid, *self.workers()]:
+            os.kill(pid, signal.SIGKILL)
+        self.wait_exit()
+        self.board.end()
+        self.start()
